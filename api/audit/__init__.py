@@ -1,0 +1,1 @@
+"""The access log: append-only, Merkle-hashed, verified offline."""

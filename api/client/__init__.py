@@ -1,0 +1,1 @@
+"""Signed HTTP requests to the linkage server."""

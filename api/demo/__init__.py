@@ -1,0 +1,1 @@
+"""One whole round on invented data, every role in its own process."""

@@ -1,0 +1,1 @@
+"""The department's side: commands that read, encode, sign, upload and join."""

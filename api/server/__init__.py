@@ -1,0 +1,1 @@
+"""The linkage server: routes call services, services call models."""

@@ -1,0 +1,1 @@
+"""Secrets and identities; imports neither ``linkage`` nor ``api``."""

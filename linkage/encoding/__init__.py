@@ -1,0 +1,1 @@
+"""Office only: cleaned records in, EncodedDataset out; ENCODING.md specifies the bytes."""

@@ -1,0 +1,34 @@
+"""The one error tree of ``linkage``.
+
+Every message says what failed and what to do about it.  No message ever holds a value of a
+person's record, a key, or the path of a file with personal data: rows are named by number,
+columns by their heading.
+"""
+
+
+class LinkageError(Exception):
+    """Base of every error that ``linkage`` raises on purpose."""
+
+
+class RecordsError(LinkageError):
+    """An input file or its column mapping cannot be used as it is."""
+
+
+class ProfileError(LinkageError):
+    """An encoding profile is not well formed, or does not fit what it is used with."""
+
+
+class EncodingError(LinkageError):
+    """Records cannot be encoded."""
+
+
+class TqeFormatError(LinkageError):
+    """A ``.tqe`` file is truncated, altered, of an unknown version or not one at all."""
+
+
+class MatchingError(LinkageError):
+    """Encoded datasets cannot be matched with each other."""
+
+
+class EvaluationError(LinkageError):
+    """Links and truth cannot be compared."""

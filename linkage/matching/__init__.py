@@ -1,0 +1,1 @@
+"""Encodings in, links out: candidates, compare, score, solve."""

@@ -1,0 +1,1 @@
+"""Composes the matching stages: encoded datasets in, links out; the first code to read."""

@@ -1,0 +1,1 @@
+"""How good links are: evaluation against truth, and synthetic registers to measure on."""

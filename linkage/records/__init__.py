@@ -1,0 +1,1 @@
+"""Office only. Read a file, clean it, validate it: file in, RecordBatch out."""
