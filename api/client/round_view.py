@@ -1,0 +1,173 @@
+"""A round on the screen: who has signed and uploaded, and what each still has to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.client.errors import ApiError
+from api.client.terminal import say, show_table
+from api.client.terms import Terms, parse_terms
+
+_WHAT_STATES_MEAN = {
+    "draft": "being prepared; the operator opens it next",
+    "open": "offices sign the terms and upload",
+    "frozen": "uploads are closed; the operator runs the matching next",
+    "matching": "the server is matching",
+    "review": "matched; another operator than the one who ran it releases it next",
+    "released": "each office can fetch its links",
+    "expired": "encodings and links have been deleted",
+    "cancelled": "stopped; nothing more happens",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """How far a member office is."""
+
+    office: str
+    role: str
+    signed: bool
+    uploaded: bool
+    n_records: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundView:
+    """What ``GET /v1/rounds/{id}`` says, checked.
+
+    Attributes:
+        terms: parsed and hashed here, whatever hash the server says.
+        stage, done, total: progress of the matching; ``stage`` is ``None`` before it.
+    """
+
+    id: str
+    state: str
+    terms: Terms
+    key_confirmed: bool
+    members: tuple[MemberState, ...]
+    stage: str | None
+    done: int
+    total: int
+    failure: str | None
+
+    def member(self, office: str) -> MemberState | None:
+        """State of one member office; ``None`` where it is none."""
+        return next((member for member in self.members if member.office == office), None)
+
+    def to_do(self, member: MemberState) -> str:
+        """What the office has to do next, in a few words."""
+        if self.state == "released":
+            return "fetch the results"
+        if self.state != "open":
+            return "nothing"
+        if not member.signed:
+            return "read and sign the terms"
+        if not self.key_confirmed and member.office != self.terms.coordinating_office:
+            return f"wait until {self.terms.coordinating_office} has signed"
+        return "nothing" if member.uploaded else "encode and upload"
+
+
+def parse_round(answer: Mapping[str, Any], round_id: str) -> RoundView:
+    """Check the server's answer about a round.
+
+    Raises:
+        ApiError: ``bad-answer``; it is about another round, or not as ``docs/http-api.md`` says.
+        TermsError: the terms in it are not well formed.
+    """
+    try:
+        terms = parse_terms(_mapping(answer["terms"]))
+        progress = _mapping(answer.get("progress") or {})
+        view = RoundView(
+            id=str(answer["id"]),
+            state=str(answer["state"]),
+            terms=terms,
+            key_confirmed=answer["key_confirmed"] is True,
+            members=tuple(_parse_member(entry) for entry in answer["members"]),
+            stage=None if progress.get("stage") is None else str(progress["stage"]),
+            done=int(progress.get("done") or 0),
+            total=int(progress.get("total") or 0),
+            failure=None if answer.get("failure") is None else str(answer["failure"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unexpected() from error
+    if view.id != round_id or terms.round != round_id or answer.get("terms_sha256") != terms.sha256:
+        raise ApiError(
+            "bad-answer",
+            200,
+            "The server's terms do not fit the round that was asked for, or their own hash. "
+            "Sign and send nothing, and tell the operator and the auditor.",
+        )
+    return view
+
+
+def _parse_member(entry: Any) -> MemberState:
+    body = _mapping(entry)
+    n_records = body.get("n_records")
+    return MemberState(
+        office=str(body["office"]),
+        role=str(body["role"]),
+        signed=body["signed"] is True,
+        uploaded=body["uploaded"] is True,
+        n_records=None if n_records is None else int(n_records),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
+
+
+def _unexpected() -> ApiError:
+    return ApiError(
+        "bad-answer",
+        200,
+        "The server's answer is not what this program expects. Update the program, or tell the "
+        "operator.",
+    )
+
+
+def show_round(view: RoundView) -> None:
+    """Print a round: its state, its members, and what each still has to do."""
+    say(f"Round {view.id} of project {view.terms.project}: {view.state}")
+    meaning = _WHAT_STATES_MEAN.get(view.state)
+    if meaning is not None:
+        say(f"That is: {meaning}.")
+    if view.state in ("draft", "open"):
+        confirmed = "confirmed" if view.key_confirmed else "not confirmed yet"
+        say(f"Key of the round: {confirmed} (by {view.terms.coordinating_office}).")
+    if view.state == "matching" and view.stage is not None:
+        say(f"Progress: {view.stage}, {view.done} of {view.total}.")
+    if view.failure is not None:
+        say(f"The last run failed: {view.failure}")
+    show_table(
+        ["office", "role", "signed", "uploaded", "records", "still to do"],
+        [
+            [
+                member.office,
+                member.role,
+                "yes" if member.signed else "no",
+                "yes" if member.uploaded else "no",
+                member.n_records,
+                view.to_do(member),
+            ]
+            for member in view.members
+        ],
+        numeric=["records"],
+    )
+
+
+def show_rounds(rounds: Sequence[Any]) -> None:
+    """Print the list of ``GET /v1/rounds``.
+
+    Raises:
+        ApiError: ``bad-answer``; it is not as ``docs/http-api.md`` says.
+    """
+    try:
+        rows = [[_mapping(r)[k] for k in ("id", "project", "state", "created_at")] for r in rounds]
+    except (KeyError, TypeError) as error:
+        raise _unexpected() from error
+    if not rows:
+        say("There are no rounds yet.")
+        return
+    show_table(["round", "project", "state", "created at"], rows)

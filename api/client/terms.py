@@ -1,0 +1,238 @@
+"""The terms of a round as offices and operators read them (``docs/http-api.md``, "Terms").
+
+Whoever signs must understand all of it, so nothing unknown is accepted.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from api.client.errors import printable
+from keys.canonical import canonical_json
+from linkage.errors import LinkageError
+
+TERMS_FORMAT = "tongqiao-terms-v1"
+MAX_TERMS_BYTES = 1024 * 1024
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_TEXT_CHARACTERS = 2000
+_MAX_MEMBERS = 1000
+_MAX_RETENTION_DAYS = 3650
+_MAX_RECORDS = 1_000_000_000
+_SOLVE_MODES = ("groups", "one-to-one", "pairs")
+
+
+class TermsError(LinkageError):
+    """The terms of a round are not well formed, or not the ones that were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TermsMember:
+    """An office that takes part, and its role in the project."""
+
+    office: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Checked terms.
+
+    Attributes:
+        visibility: ``None`` where all members see their links with all others, else the pairs of
+            roles that see links with each other.
+        threshold: ``None`` where it is chosen automatically, else the least score of a link.
+        sha256: hex hash of the canonical form, which is what offices sign.
+        document: the terms as JSON values.
+    """
+
+    project: str
+    round: str
+    purpose: str
+    coordinating_office: str
+    secret_epoch: int
+    members: tuple[TermsMember, ...]
+    profile_name: str
+    profile_sha256: str
+    cleaning: str
+    visibility: tuple[tuple[str, str], ...] | None
+    solve: Literal["groups", "one-to-one", "pairs"]
+    threshold: float | None
+    retention_days: int
+    max_records: int
+    sha256: str
+    document: Mapping[str, Any]
+
+    @property
+    def context(self) -> str:
+        """Context that the keys of the round are derived for."""
+        return f"{self.project}/{self.round}"
+
+    def role_of(self, office: str) -> str | None:
+        """Role of a member; ``None`` where the office is no member."""
+        return next((member.role for member in self.members if member.office == office), None)
+
+    def counterparts_of(self, office: str) -> tuple[TermsMember, ...]:
+        """The members whose links with ``office`` that office gets to see, in order."""
+        role = self.role_of(office)
+        if role is None:
+            return ()
+        return tuple(
+            member
+            for member in self.members
+            if member.office != office and self._is_visible(role, member.role)
+        )
+
+    def _is_visible(self, role_a: str, role_b: str) -> bool:
+        if self.visibility is None:
+            return True
+        return (role_a, role_b) in self.visibility or (role_b, role_a) in self.visibility
+
+
+def terms_sha256(document: Mapping[str, Any]) -> str:
+    """Hex SHA-256 over the RFC 8785 form of the terms."""
+    return hashlib.sha256(canonical_json(document)).hexdigest()
+
+
+def parse_terms(source: bytes | Mapping[str, Any]) -> Terms:
+    """Parse terms from JSON text, or from a JSON object already read.
+
+    Raises:
+        TermsError: with the key that is wrong and what is expected.
+    """
+    body = _read_json(source) if isinstance(source, bytes) else source
+    _expect_keys(
+        body,
+        "The terms",
+        "format project round purpose coordinating_office secret_epoch members profile cleaning "
+        "visibility solve threshold retention_days max_records",
+    )
+    if body["format"] != TERMS_FORMAT:
+        raise TermsError(f"The terms' format is not {TERMS_FORMAT}. Update the program.")
+    members = _parse_members(body["members"])
+    profile = _table(body["profile"], "profile")
+    _expect_keys(profile, "The profile in the terms", "name sha256")
+    if body["solve"] not in _SOLVE_MODES:
+        raise TermsError(f"solve in the terms must be one of: {', '.join(_SOLVE_MODES)}.")
+    return Terms(
+        project=_id(body["project"], "project"),
+        round=_id(body["round"], "round"),
+        purpose=_text(body["purpose"], "purpose"),
+        coordinating_office=_id(body["coordinating_office"], "coordinating_office"),
+        secret_epoch=_whole(body["secret_epoch"], "secret_epoch", 1, 1_000_000),
+        members=members,
+        profile_name=_text(profile["name"], "profile.name"),
+        profile_sha256=_sha256(profile["sha256"]),
+        cleaning=_text(body["cleaning"], "cleaning"),
+        visibility=_parse_visibility(body["visibility"], {member.role for member in members}),
+        solve=body["solve"],
+        threshold=_parse_threshold(body["threshold"]),
+        retention_days=_whole(body["retention_days"], "retention_days", 1, _MAX_RETENTION_DAYS),
+        max_records=_whole(body["max_records"], "max_records", 1, _MAX_RECORDS),
+        sha256=terms_sha256(body),
+        document=body,
+    )
+
+
+def _read_json(data: bytes) -> Mapping[str, Any]:
+    if len(data) > MAX_TERMS_BYTES:
+        raise TermsError("The file is too large for terms. Give the file of 'office terms'.")
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise TermsError(
+            "The file holds no terms (it is not proper JSON). Download them with 'office terms'."
+        ) from error
+    return _table(value, "the whole file")
+
+
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        # Two readers might each take another one of the two values.
+        raise ValueError("a key appears twice")
+    return table
+
+
+def _parse_members(value: Any) -> tuple[TermsMember, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= _MAX_MEMBERS:
+        raise TermsError("members in the terms must be a list of offices with their roles.")
+    members = []
+    for entry in value:
+        entry = _table(entry, "a member")
+        _expect_keys(entry, "A member in the terms", "office role")
+        members.append(TermsMember(_id(entry["office"], "office"), _id(entry["role"], "role")))
+    if len({member.office for member in members}) != len(members):
+        raise TermsError("members in the terms names an office twice.")
+    return tuple(members)
+
+
+def _parse_visibility(value: Any, roles: set[str]) -> tuple[tuple[str, str], ...] | None:
+    if value == "all":
+        return None
+    if not isinstance(value, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 for pair in value
+    ):
+        raise TermsError('visibility in the terms must be "all" or a list of pairs of roles.')
+    pairs = tuple((_id(a, "visibility"), _id(b, "visibility")) for a, b in value)
+    if not {role for pair in pairs for role in pair} <= roles:
+        raise TermsError("visibility in the terms names a role that no member has.")
+    return pairs
+
+
+def _parse_threshold(value: Any) -> float | None:
+    if value == "auto":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise TermsError('threshold in the terms must be "auto" or a number from 0 to 1.')
+    return float(value)
+
+
+def _expect_keys(body: Mapping[str, Any], where: str, keys: str) -> None:
+    expected = set(keys.split())
+    missing, unknown = expected - body.keys(), body.keys() - expected
+    if missing:
+        raise TermsError(f"{where}: these keys are missing: {', '.join(sorted(missing))}.")
+    if unknown:
+        raise TermsError(
+            f"{where}: {len(unknown)} key(s) are not known to this program. Update it."
+        )
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TermsError(f"The terms: {where} must be an object.")
+    return value
+
+
+def _id(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise TermsError(
+            f"{where} in the terms must be an id: small letters, digits and hyphens, at most 63."
+        )
+    return value
+
+
+def _sha256(value: Any) -> str:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise TermsError("profile.sha256 in the terms must be 64 hexadecimal characters.")
+    return value
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= _MAX_TEXT_CHARACTERS:
+        raise TermsError(f"{where} in the terms must be a text, not empty, not over 2000 characters.")
+    # Invisible characters could make the text read otherwise on the screen of who signs it.
+    if printable(value, _MAX_TEXT_CHARACTERS) != " ".join(value.split()):
+        raise TermsError(f"{where} in the terms holds characters that cannot be shown.")
+    return value
+
+
+def _whole(value: Any, where: str, low: int, high: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise TermsError(f"{where} in the terms must be a whole number from {low} to {high}.")
+    return value
