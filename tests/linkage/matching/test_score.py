@@ -1,0 +1,80 @@
+"""The evidence model on pairs drawn from a known mixture."""
+
+import numpy as np
+import pytest
+
+from linkage.matching.compare import DIFFERS, EQUAL, MISSING, UNLIKE, Levels
+from linkage.matching.score import fit_evidence_model, probabilities, threshold_for_best_f1
+from linkage.types import Bools
+
+FEATURES = 6  # identity, name, birth, guardian, phone, place
+
+
+def draw_pairs(
+    rng: np.random.Generator, n: int, agree: list[float], missing: list[float]
+) -> Levels:
+    levels = np.where(rng.random((n, FEATURES)) < np.array(agree), EQUAL, UNLIKE)
+    levels = levels.astype(np.int8)
+    levels[:, 0] = np.where(levels[:, 0] == UNLIKE, DIFFERS, levels[:, 0])
+    levels[rng.random((n, FEATURES)) < np.array(missing)] = MISSING
+    return levels
+
+
+def draw_mixture(seed: int) -> tuple[Levels, Bools]:
+    rng = np.random.default_rng(seed)
+    missing = [0.2, 0.0, 0.02, 0.1, 0.15, 0.1]
+    parts = [
+        draw_pairs(rng, 4000, [0.97, 0.93, 0.95, 0.85, 0.8, 0.9], missing),
+        draw_pairs(rng, 9000, [0.0, 0.01, 1.0, 0.01, 0.0, 0.1], missing),
+        draw_pairs(rng, 5000, [0.0, 1.0, 0.01, 0.01, 0.0, 0.1], missing),
+        draw_pairs(rng, 1500, [0.0, 0.02, 0.02, 0.97, 0.95, 0.95], missing),
+        draw_pairs(rng, 80, [0.0, 0.05, 1.0, 0.97, 0.95, 0.95], missing),
+    ]
+    truth = np.concatenate([np.full(len(p), i == 0) for i, p in enumerate(parts)])
+    return np.concatenate(parts), truth
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_matches_are_told_from_chance_siblings_and_twins_without_truth(seed: int) -> None:
+    levels, truth = draw_mixture(seed)
+    log_odds = fit_evidence_model(levels).log_odds(levels)
+    found = log_odds > 0
+    assert (found & truth).sum() / found.sum() > 0.98
+    assert (found & truth).sum() / truth.sum() > 0.98
+    siblings = slice(18000, 19500)
+    assert found[siblings].mean() < 0.02
+
+
+def test_the_order_of_pairs_has_no_influence() -> None:
+    levels, _ = draw_mixture(5)
+    shuffled = np.random.default_rng(0).permutation(len(levels))
+    one = fit_evidence_model(levels).log_odds(levels)
+    other = fit_evidence_model(levels[shuffled]).log_odds(levels[shuffled])
+    assert np.array_equal(one[shuffled], other)
+
+
+def test_a_pair_without_evidence_has_the_odds_of_the_prior() -> None:
+    levels, _ = draw_mixture(6)
+    model = fit_evidence_model(levels)
+    nothing = np.full((1, FEATURES), MISSING, dtype=np.int8)
+    prior = np.exp(model.log_prior)
+    n = model.n_match_classes
+    expected = np.log(prior[:n].sum() / prior[n:].sum())
+    assert model.log_odds(nothing)[0] == pytest.approx(expected)
+
+
+def test_threshold_maximises_expected_f1() -> None:
+    probability = np.array([0.99, 0.95, 0.9, 0.6, 0.3, 0.1, 0.05])
+    threshold = threshold_for_best_f1(probability)
+
+    def expected_f1(bound: float) -> float:
+        accepted = probability[probability >= bound]
+        return float(2 * accepted.sum() / (len(accepted) + probability.sum()))
+
+    assert expected_f1(threshold) == max(expected_f1(bound) for bound in probability)
+    assert threshold_for_best_f1(np.empty(0)) == 0.5
+
+
+def test_probabilities_are_the_logistic_function() -> None:
+    assert probabilities(np.array([0.0]))[0] == 0.5
+    assert probabilities(np.array([30.0]))[0] > 0.999999
