@@ -33,7 +33,9 @@ def parse_server_address(text: str) -> ServerAddress:
         parts = urlsplit(text.strip())
         name, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError("This is not a web address. Write https://HOST or https://HOST:PORT.") from error
+        raise ValueError(
+            "This is not a web address. Write https://HOST or https://HOST:PORT."
+        ) from error
     if parts.scheme not in ("http", "https") or not name:
         raise ValueError("Write the whole address, as https://HOST or https://HOST:PORT.")
     if parts.username is not None or parts.password is not None:

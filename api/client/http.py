@@ -185,9 +185,7 @@ class ServerClient:
                 else content_digest_of_sha256(body.sha256)
             )
             prepared.headers["Content-Digest"] = digest
-            prepared.headers.update(
-                sign_request(self.identity, method, str(prepared.url), digest)
-            )
+            prepared.headers.update(sign_request(self.identity, method, str(prepared.url), digest))
         try:
             with self._session.send(
                 prepared,

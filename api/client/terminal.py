@@ -6,9 +6,10 @@ Results go to stdout, progress and errors to stderr.
 import contextlib
 import errno
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import click
 from rich.console import Console
@@ -52,17 +53,13 @@ _OS_ADVICE = {
 _ID_PATTERN = "[a-z0-9][a-z0-9-]{0,62}"
 
 
-class IdType(click.ParamType):
+class IdType(click.ParamType[str]):
     """An id of an office, a project or a round."""
 
     name = "id"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Accept what ``docs/http-api.md`` calls an id, nothing else."""
-        import re
-
         if not isinstance(value, str) or not re.fullmatch(_ID_PATTERN, value):
             self.fail("An id has small letters, digits and hyphens only, at most 63.", param, ctx)
         return value
@@ -94,10 +91,14 @@ def failing(doing: str | None = None) -> Iterator[None]:
         raise click.ClickException(f"Could not {doing or 'use a file'}: {reason}") from error
 
 
+@overload
+def server_options(command: _Command) -> _Command: ...
+@overload
+def server_options(*, required: bool = True) -> Callable[[_Command], _Command]: ...
 def server_options(
     command: _Command | None = None, *, required: bool = True
 ) -> _Command | Callable[[_Command], _Command]:
-    """Add ``--server``, ``--keys`` and ``--ca-file``, given as ``server``, ``keys``, ``ca_file``."""
+    """Add ``--server``, ``--keys`` and ``--ca-file`` as ``server``, ``keys`` and ``ca_file``."""
 
     def decorate(function: _Command) -> _Command:
         for option in (
@@ -133,9 +134,7 @@ def server_options(
     return decorate if command is None else decorate(command)
 
 
-def _checked_address(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> str | None:
+def _checked_address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
     try:

@@ -225,7 +225,9 @@ def _sha256(value: Any) -> str:
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value.strip()) <= _MAX_TEXT_CHARACTERS:
-        raise TermsError(f"{where} in the terms must be a text, not empty, not over 2000 characters.")
+        raise TermsError(
+            f"{where} in the terms must be a text, not empty, not over 2000 characters."
+        )
     # Invisible characters could make the text read otherwise on the screen of who signs it.
     if printable(value, _MAX_TEXT_CHARACTERS) != " ".join(value.split()):
         raise TermsError(f"{where} in the terms holds characters that cannot be shown.")
