@@ -1,0 +1,276 @@
+"""One view of a block of records: salts, tags, filters."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from linkage.encoding.diffusion import diffuse_planes, diffusion_positions
+from linkage.encoding.filters import BlockTokens, bits_set, filters_of_planes, set_bits
+from linkage.encoding.subkeys import KeySchedule, frame
+from linkage.encoding.tokens import SALT_KINDS, field_tokens, salt_text
+from linkage.errors import EncodingError
+from linkage.profile import GroupSpec, Profile, TokenSpec, ViewSpec
+from linkage.types import I64, U64, Bools, EncodedView, GroupLayout, ViewLayout
+
+_MEMO_VALUES = 65_536
+_SALT_KEY_BYTES = 16
+_DIGEST_BYTES = 8
+_WORD_RECORDS = 64
+
+
+class BlockValues:
+    """Values of a block of records, each field's distinct values numbered.
+
+    Attributes:
+        n_records: in the block.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[str | None]], n_records: int) -> None:
+        self.n_records = n_records
+        self._columns = columns
+        self._numbered: dict[str, tuple[list[str], I64]] = {}
+
+    def column(self, field: str) -> Sequence[str | None]:
+        """One value a record, ``None`` or empty where it is missing."""
+        return self._columns[field]
+
+    def numbered(self, field: str) -> tuple[list[str], I64]:
+        """Distinct values of a field, and the number of each record's value, -1 if missing."""
+        if field not in self._numbered:
+            numbers: dict[str, int] = {}
+            codes = [
+                numbers.setdefault(value, len(numbers)) if value else -1
+                for value in self._columns[field]
+            ]
+            self._numbered[field] = (list(numbers), np.array(codes, dtype=np.int64))
+        return self._numbered[field]
+
+
+class EncodedBlock:
+    """A view of a block: tags, presence, and for each group filters and presence."""
+
+    __slots__ = ("filter_present", "filters", "present", "tags")
+
+    def __init__(self, tags: U64, present: Bools) -> None:
+        self.tags = tags
+        self.present = present
+        self.filters: dict[str, U64] = {}
+        self.filter_present: dict[str, Bools] = {}
+
+
+class _FieldDigests:
+    """Digests of the tokens that a group takes from one field, remembered by value.
+
+    Digests hold no salt: they may be remembered, since what a filter shows of them is the
+    output of a PRF under the record's salt key.
+    """
+
+    def __init__(self, token_key: bytes, specs: Sequence[TokenSpec]) -> None:
+        self._keyed = hashlib.blake2b(key=token_key, digest_size=_DIGEST_BYTES)
+        self._specs = tuple(specs)
+        self._memo: dict[str, tuple[U64, I64]] = {}
+
+    def of_value(self, value: str) -> tuple[U64, I64]:
+        """Digest and number of hashes of each token of a value."""
+        known = self._memo.get(value)
+        if known is None:
+            if len(self._memo) >= _MEMO_VALUES:
+                self._memo.clear()
+            known = self._memo[value] = self._compute(value)
+        return known
+
+    def _compute(self, value: str) -> tuple[U64, I64]:
+        digests: list[bytes] = []
+        hashes: list[int] = []
+        for spec in self._specs:
+            for token in field_tokens(spec.kind, spec.field, value):
+                state = self._keyed.copy()
+                state.update(token)
+                digests.append(state.digest())
+                hashes.append(spec.hashes)
+        return (
+            np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64),
+            np.array(hashes, dtype=np.int64),
+        )
+
+
+class GroupEncoder:
+    """Filters of one group in one view."""
+
+    def __init__(self, spec: GroupSpec, view: str, diffusion: int, keys: KeySchedule) -> None:
+        group_keys = keys.of_group(view, spec.name)
+        fields = dict.fromkeys(token.field for token in spec.tokens)
+        self.spec = spec
+        self._digests = {
+            field: _FieldDigests(
+                group_keys.token, [token for token in spec.tokens if token.field == field]
+            )
+            for field in fields
+        }
+        self._positions = diffusion_positions(group_keys.diffusion, spec.filter_bits, diffusion)
+        self._bits_set = 0
+        self._n_present = 0
+
+    def encode(self, values: BlockValues, present: Bools, salt_keys: U64) -> tuple[U64, Bools]:
+        """Filters ``(n, filter_bits // 64)`` of a block, and which records have one."""
+        tokens = self._block_tokens(values, present)
+        has = np.zeros(values.n_records, dtype=np.bool_)
+        has[tokens.record] = True
+        planes = set_bits(tokens, salt_keys, self.spec.filter_bits)
+        self._bits_set += bits_set(planes)
+        self._n_present += int(np.count_nonzero(has))
+        filters = filters_of_planes(diffuse_planes(planes, self._positions))
+        return filters[: values.n_records], has
+
+    def mean_fill(self) -> float:
+        """Mean share of bits set before diffusion, over the filters that are present."""
+        if not self._n_present:
+            return 0.0
+        return self._bits_set / (self._n_present * self.spec.filter_bits)
+
+    def _block_tokens(self, values: BlockValues, present: Bools) -> BlockTokens:
+        records: list[I64] = []
+        digests: list[U64] = []
+        hashes: list[I64] = []
+        for field, known in self._digests.items():
+            distinct, codes = values.numbered(field)
+            wanted = np.flatnonzero(present & (codes >= 0))
+            used = np.unique(codes[wanted])
+            if not len(used):
+                continue
+            pairs = [known.of_value(distinct[code]) for code in used.tolist()]
+            lengths = np.zeros(len(distinct), dtype=np.int64)
+            lengths[used] = [len(pair[0]) for pair in pairs]
+            starts = np.zeros(len(distinct), dtype=np.int64)
+            starts[used] = np.cumsum(lengths[used]) - lengths[used]
+            take, record = _expand(starts[codes[wanted]], lengths[codes[wanted]], wanted)
+            records.append(record)
+            digests.append(np.concatenate([pair[0] for pair in pairs])[take])
+            hashes.append(np.concatenate([pair[1] for pair in pairs])[take])
+        if not records:
+            none = np.zeros(0, dtype=np.int64)
+            return BlockTokens(none, none.astype(np.uint64), none)
+        return BlockTokens(np.concatenate(records), np.concatenate(digests), np.concatenate(hashes))
+
+
+def _expand(starts: I64, lengths: I64, records: I64) -> tuple[I64, I64]:
+    """Indices ``starts[i] .. starts[i] + lengths[i] - 1`` of each i, and ``records[i]`` beside."""
+    ends = np.cumsum(lengths)
+    which = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    inside = np.arange(len(which), dtype=np.int64) - (ends - lengths)[which]
+    return starts[which] + inside, records[which]
+
+
+class ViewEncoder:
+    """Encodes one view, block by block.
+
+    Raises:
+        EncodingError: the view's salt cannot be made.
+    """
+
+    def __init__(self, profile: Profile, spec: ViewSpec, keys: KeySchedule) -> None:
+        for part in spec.salt:
+            if part.kind not in SALT_KINDS:
+                raise EncodingError(
+                    f"View '{spec.name}': a salt cannot be made of '{part.kind}'. "
+                    f"Kinds that can: {', '.join(sorted(SALT_KINDS))}."
+                )
+        view_keys = keys.of_view(spec.name)
+        self._spec = spec
+        self._salt_key = view_keys.salt
+        self._tag_key = view_keys.tag
+        self._groups = [
+            GroupEncoder(profile.groups[group], spec.name, profile.diffusion, keys)
+            for group in spec.groups
+        ]
+        self._memo: dict[tuple[str, ...], tuple[bytes, bytes]] = {}
+
+    def encode(self, values: BlockValues) -> EncodedBlock:
+        """Encode the view for a block of records."""
+        n_records = values.n_records
+        padded = -(-n_records // _WORD_RECORDS) * _WORD_RECORDS
+        salt_keys = bytearray(padded * _SALT_KEY_BYTES)
+        tags = bytearray(n_records * _DIGEST_BYTES)
+        present = np.zeros(n_records, dtype=np.bool_)
+        for record, salt in enumerate(self._salts(values)):
+            if salt is not None:
+                key, tag = self._of_salt(salt)
+                start = record * _SALT_KEY_BYTES
+                salt_keys[start : start + _SALT_KEY_BYTES] = key
+                tags[record * _DIGEST_BYTES : (record + 1) * _DIGEST_BYTES] = tag
+                present[record] = True
+        block = EncodedBlock(np.frombuffer(tags, dtype="<u8").astype(np.uint64), present)
+        keys = np.frombuffer(salt_keys, dtype="<u8").astype(np.uint64).reshape(padded, 2)
+        for group in self._groups:
+            filters, has = group.encode(values, present, keys)
+            block.filters[group.spec.name] = filters
+            block.filter_present[group.spec.name] = has
+        return block
+
+    def assemble(self, blocks: Sequence[EncodedBlock], order: I64) -> EncodedView:
+        """Put the blocks together, rows in ``order``; the blocks are emptied on the way."""
+        layout = ViewLayout(
+            name=self._spec.name,
+            tagged=self._spec.tagged,
+            groups=tuple(
+                GroupLayout(group.spec.name, group.spec.filter_bits) for group in self._groups
+            ),
+            implies=self._spec.implies,
+            refutes=self._spec.refutes,
+        )
+        filters: dict[str, U64] = {}
+        filter_present: dict[str, Bools] = {}
+        for group in self._groups:
+            name, n_words = group.spec.name, group.spec.filter_bits // 64
+            parts = [block.filters.pop(name) for block in blocks]
+            filters[name] = np.concatenate([np.zeros((0, n_words), np.uint64), *parts])[order]
+            filter_present[name] = _joined(
+                [block.filter_present[name] for block in blocks], np.bool_
+            )[order]
+        present: Bools = _joined([block.present for block in blocks], np.bool_)[order]
+        tags: U64 = _joined([block.tags for block in blocks], np.uint64)[order]
+        return EncodedView(
+            layout=layout,
+            tags=tags if self._spec.tagged else None,
+            present=present,
+            filters=filters,
+            filter_present=filter_present,
+        )
+
+    def mean_fill(self) -> dict[str, float]:
+        """Mean fill of each group, before diffusion."""
+        return {group.spec.name: group.mean_fill() for group in self._groups}
+
+    def _salts(self, values: BlockValues) -> Sequence[tuple[str, ...] | None]:
+        """Salt of each record as one string a part; ``None`` where a part is missing."""
+        if not self._spec.salt:
+            return [()] * values.n_records
+        columns = []
+        for part in self._spec.salt:
+            distinct, codes = values.numbered(part.field)
+            texts = [salt_text(part.kind, part.field, value) for value in distinct]
+            columns.append([texts[code] if code >= 0 else "" for code in codes.tolist()])
+        return [parts if all(parts) else None for parts in zip(*columns, strict=True)]
+
+    def _of_salt(self, salt: tuple[str, ...]) -> tuple[bytes, bytes]:
+        """Record salt key (16 bytes) and salt tag (8 bytes) of a salt."""
+        known = self._memo.get(salt)
+        if known is None:
+            if len(self._memo) >= _MEMO_VALUES:
+                self._memo.clear()
+            message = frame(part.encode() for part in salt)
+            known = self._memo[salt] = (
+                _keyed(self._salt_key, message, _SALT_KEY_BYTES),
+                # 0 means absent, and so no tag may be 0.
+                _keyed(self._tag_key, message, _DIGEST_BYTES).replace(bytes(8), b"\1" + bytes(7)),
+            )
+        return known
+
+
+def _keyed(key: bytes, message: bytes, size: int) -> bytes:
+    return hashlib.blake2b(message, key=key, digest_size=size).digest()
+
+
+def _joined(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype), *parts])
