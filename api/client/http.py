@@ -51,7 +51,7 @@ class ServerClient:
 
     Args:
         base_url: ``https://HOST[:PORT]``; plain http for this machine only.
-        identity: signs every request; ``None`` for the public calls only.
+        identity: signs every request.
         timeout_s: how long the server may stay silent.
         ca_file: certificates to trust instead of the well-known authorities.
 
@@ -62,7 +62,7 @@ class ServerClient:
     def __init__(
         self,
         base_url: str,
-        identity: PrivateIdentity | None,
+        identity: PrivateIdentity,
         *,
         timeout_s: float = 60,
         ca_file: str | None = None,
@@ -178,14 +178,13 @@ class ServerClient:
                 method, self._address.origin + path, headers=headers, data=data, params=query or {}
             )
         )
-        if self.identity is not None:
-            digest = (
-                content_digest(body)
-                if isinstance(body, bytes)
-                else content_digest_of_sha256(body.sha256)
-            )
-            prepared.headers["Content-Digest"] = digest
-            prepared.headers.update(sign_request(self.identity, method, str(prepared.url), digest))
+        digest = (
+            content_digest(body)
+            if isinstance(body, bytes)
+            else content_digest_of_sha256(body.sha256)
+        )
+        prepared.headers["Content-Digest"] = digest
+        prepared.headers.update(sign_request(self.identity, method, str(prepared.url), digest))
         try:
             with self._session.send(
                 prepared,

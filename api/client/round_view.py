@@ -1,6 +1,6 @@
 """A round on the screen: who has signed and uploaded, and what each still has to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,14 +157,17 @@ def show_round(view: RoundView) -> None:
     )
 
 
-def show_rounds(rounds: Sequence[Any]) -> None:
-    """Print the list of ``GET /v1/rounds``.
+def show_rounds(answer: Mapping[str, Any]) -> None:
+    """Print the answer of ``GET /v1/rounds``.
 
     Raises:
         ApiError: ``bad-answer``; it is not as ``docs/http-api.md`` says.
     """
     try:
-        rows = [[_mapping(r)[k] for k in ("id", "project", "state", "created_at")] for r in rounds]
+        rows = [
+            [_mapping(r)[k] for k in ("id", "project", "state", "created_at")]
+            for r in answer["rounds"]
+        ]
     except (KeyError, TypeError) as error:
         raise _unexpected() from error
     if not rows:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 import click
 from rich.console import Console
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
     from api.client.http import ServerClient
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Advance(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, done: int, total: int, stage: str | None = None) -> None:
+        """Show ``done`` of ``total``, and what is being done."""
+
 
 _PIPE_WIDTH = 200
 """Columns of text when stdout is no terminal, so that tables in files are not folded."""
@@ -206,8 +214,8 @@ def show_table(
 
 
 @contextlib.contextmanager
-def progress_bar(label: str, *, unit: str = "bytes") -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, driven by calls with done and total; ``unit`` is ``bytes`` or ``steps``."""
+def progress_bar(label: str, *, unit: Literal["bytes", "steps"] = "bytes") -> Iterator[Advance]:
+    """A bar on stderr, driven by calls with done, total and, if it changes, another label."""
     columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
     if unit == "bytes":
         columns += [DownloadColumn(binary_units=True), TransferSpeedColumn()]
@@ -217,7 +225,8 @@ def progress_bar(label: str, *, unit: str = "bytes") -> Iterator[Callable[[int, 
     with Progress(*columns, console=progress_console()) as progress:
         task = progress.add_task(label, total=None)
 
-        def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
+        def advance(done: int, total: int, stage: str | None = None) -> None:
+            shown = label if stage is None else f"{label}: {printable(stage, 40)}"
+            progress.update(task, completed=done, total=total, description=shown)
 
         yield advance

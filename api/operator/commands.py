@@ -1,0 +1,429 @@
+"""``tongqiao member``, ``project`` and ``round``: what a linkage operator does."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.client.errors import ApiError
+from api.client.terminal import (
+    ID,
+    INPUT_FILE,
+    failing,
+    open_client,
+    progress_bar,
+    remark,
+    say,
+    server_options,
+    show_json,
+    show_table,
+)
+
+if TYPE_CHECKING:
+    from api.client.round_view import RoundView
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="For other programs: JSON.")
+
+
+@click.group(name="member")
+def member_group() -> None:
+    """Approve or revoke offices.
+
+    Example:
+
+        tongqiao member list --server https://linkage.example.org --keys operator.private.json
+    """
+
+
+@member_group.command(name="list")
+@_json_option
+@server_options
+def member_list_command(server: str, keys: Path, ca_file: Path | None, as_json: bool) -> None:
+    """Show everybody who is known to the server.
+
+    Example:
+
+        tongqiao member list --server URL --keys operator.private.json
+    """
+    with failing("use the key file"):
+        answer = open_client(server, keys, ca_file).get_json("/v1/members")
+        if as_json:
+            show_json(answer)
+            return
+        columns = ("id", "kind", "name", "state", "fingerprint")
+        show_table(columns, _rows(answer, "members", columns))
+
+
+@member_group.command(name="approve")
+@click.argument("member", metavar="ID", type=ID)
+@click.option(
+    "--fingerprint",
+    metavar="F",
+    required=True,
+    help="The fingerprint that the office read to you by telephone.",
+)
+@server_options
+def member_approve_command(
+    server: str, keys: Path, ca_file: Path | None, member: str, fingerprint: str
+) -> None:
+    """Approve an office that enrolled, after you compared its fingerprint by telephone.
+
+    Type what you heard; do not copy what the server shows.
+
+    Example:
+
+        tongqiao member approve jinjiang-civil --fingerprint FINGERPRINT \\
+            --server URL --keys operator.private.json
+    """
+    from keys.identity import parse_public_identity
+
+    heard = " ".join(fingerprint.split())
+    with failing("use the key file"):
+        client = open_client(server, keys, ca_file)
+        document = client.get_json(f"/v1/members/{member}").get("identity")
+        if not isinstance(document, dict):
+            raise ApiError("bad-answer", 200, "The server sent no keys of this member.")
+        # Computed here: what the server says of a fingerprint is not what was heard.
+        identity = parse_public_identity(document)
+        if identity.holder != member or identity.fingerprint != heard:
+            raise click.ClickException(
+                "The keys on the server have another fingerprint. Nothing was approved. Compare "
+                "again with the office; if it differs still, someone else's keys were enrolled."
+            )
+        client.post_json(f"/v1/members/{member}/approval", {"fingerprint": heard})
+    say(f"{member} is approved.")
+
+
+@member_group.command(name="revoke")
+@click.argument("member", metavar="ID", type=ID)
+@click.option("--reason", metavar="TEXT", required=True, help="Why; it goes into the access log.")
+@server_options
+def member_revoke_command(
+    server: str, keys: Path, ca_file: Path | None, member: str, reason: str
+) -> None:
+    """Shut a member out: from now on its key is refused.
+
+    Example:
+
+        tongqiao member revoke jinjiang-civil --reason "key file lost" \\
+            --server URL --keys operator.private.json
+    """
+    if not reason.strip():
+        raise click.BadParameter("Say why.", param_hint="--reason")
+    with failing("use the key file"):
+        client = open_client(server, keys, ca_file)
+        client.post_json(f"/v1/members/{member}/revocation", {"reason": reason.strip()})
+    say(f"{member} is revoked.")
+
+
+@click.group(name="project")
+def project_group() -> None:
+    """Create and list projects.
+
+    Example:
+
+        tongqiao project list --server https://linkage.example.org --keys operator.private.json
+    """
+
+
+@project_group.command(name="create")
+@click.argument("definition", metavar="PROJECT.toml", type=INPUT_FILE)
+@server_options
+def project_create_command(server: str, keys: Path, ca_file: Path | None, definition: Path) -> None:
+    """Create a project from a file.
+
+    \b
+    PROJECT.toml:
+        id = "sichuan-children"
+        name = "Children of migrant families, Sichuan"
+        purpose = "So that no child is missed by the services."
+        coordinating_office = "province-coordination"
+        [[members]]
+        office = "jinjiang-civil"
+        role = "residence-civil-affairs"
+
+    Example:
+
+        tongqiao project create PROJECT.toml --server URL --keys operator.private.json
+    """
+    from api.operator.definitions import check_project, load_definition
+
+    with failing("read the project"):
+        project = check_project(load_definition(definition, "project"))
+        open_client(server, keys, ca_file).post_json("/v1/projects", project)
+    say(f"Project {project['id']} is created, with {len(project['members'])} members.")
+
+
+@project_group.command(name="list")
+@_json_option
+@server_options
+def project_list_command(server: str, keys: Path, ca_file: Path | None, as_json: bool) -> None:
+    """Show all projects.
+
+    Example:
+
+        tongqiao project list --server URL --keys operator.private.json
+    """
+    with failing("use the key file"):
+        answer = open_client(server, keys, ca_file).get_json("/v1/projects")
+        if as_json:
+            show_json(answer)
+            return
+        columns = ("id", "name", "coordinating_office")
+        show_table(columns, _rows(answer, "projects", columns))
+
+
+@project_group.command(name="show")
+@click.argument("project", metavar="ID", type=ID)
+@_json_option
+@server_options
+def project_show_command(
+    server: str, keys: Path, ca_file: Path | None, project: str, as_json: bool
+) -> None:
+    """Show one project and its members.
+
+    Example:
+
+        tongqiao project show sichuan-children --server URL --keys operator.private.json
+    """
+    with failing("use the key file"):
+        answer = open_client(server, keys, ca_file).get_json(f"/v1/projects/{project}")
+        if as_json:
+            show_json(answer)
+            return
+        for key in ("id", "name", "purpose", "coordinating_office"):
+            say(f"{key.replace('_', ' ')}: {answer.get(key)}")
+        columns = ("office", "role")
+        show_table(columns, _rows(answer, "members", columns))
+
+
+@click.group(name="round")
+def round_group() -> None:
+    """Run a round, as a linkage operator.
+
+    In order: create, open, freeze, run, review; then another operator's release.
+
+    Example:
+
+        tongqiao round status 2026-h2 --server https://linkage.example.org \\
+            --keys operator.private.json
+    """
+
+
+@round_group.command(name="create")
+@click.argument("definition", metavar="TERMS.toml", type=INPUT_FILE)
+@click.option(
+    "--profile",
+    metavar="NAME_OR_FILE",
+    help="Encoding profile, in place of the one that the file names.",
+)
+@server_options
+def round_create_command(
+    server: str, keys: Path, ca_file: Path | None, definition: Path, profile: str | None
+) -> None:
+    """Create a round from a file; what it leaves out comes from the project or is as shown.
+
+    \b
+    TERMS.toml:
+        project = "sichuan-children"
+        round = "2026-h2"
+        purpose = "Second half of 2026."     # default: the project's
+        profile = "cn-child-v1"              # or a .toml file
+        visibility = "all"                   # or [["education", "public-security"]]
+        solve = "groups"                     # or "one-to-one", "pairs"
+        threshold = "auto"                   # or a number from 0 to 1
+        secret_epoch = 1
+        retention_days = 180
+        max_records = 2000000
+        coordinating_office = "..."          # default: the project's
+        [[members]]                          # default: the project's
+        office = "jinjiang-civil"
+        role = "residence-civil-affairs"
+
+    Example:
+
+        tongqiao round create TERMS.toml --server URL --keys operator.private.json
+    """
+    from api.operator.definitions import (
+        complete_terms,
+        load_definition,
+        load_terms_profile,
+        project_to_ask_for,
+    )
+
+    with failing("read the terms"):
+        body = load_definition(definition, "terms")
+        chosen = load_terms_profile(body, definition, profile)
+        client = open_client(server, keys, ca_file)
+        wanted = project_to_ask_for(body)
+        project = None if wanted is None else client.get_json(f"/v1/projects/{wanted}")
+        terms = complete_terms(body, chosen, project)
+        client.post_json("/v1/rounds", {"terms": dict(terms.document), "profile": chosen.source})
+    say(f"Round {terms.round} is created, for {len(terms.members)} offices.")
+    say(f"SHA-256 of its terms: {terms.sha256}")
+    remark("Next: tongqiao round open.")
+
+
+@round_group.command(name="open")
+@click.argument("round_id", metavar="ID", type=ID)
+@server_options
+def round_open_command(server: str, keys: Path, ca_file: Path | None, round_id: str) -> None:
+    """Let the offices sign and upload.
+
+    Example:
+
+        tongqiao round open 2026-h2 --server URL --keys operator.private.json
+    """
+    _transition(server, keys, ca_file, round_id, "open")
+
+
+@round_group.command(name="freeze")
+@click.argument("round_id", metavar="ID", type=ID)
+@server_options
+def round_freeze_command(server: str, keys: Path, ca_file: Path | None, round_id: str) -> None:
+    """Close the uploads.
+
+    Example:
+
+        tongqiao round freeze 2026-h2 --server URL --keys operator.private.json
+    """
+    _transition(server, keys, ca_file, round_id, "freeze")
+
+
+@round_group.command(name="run")
+@click.argument("round_id", metavar="ID", type=ID)
+@click.option("--wait", is_flag=True, help="Stay until the matching has ended, with a bar.")
+@server_options
+def round_run_command(
+    server: str, keys: Path, ca_file: Path | None, round_id: str, wait: bool
+) -> None:
+    """Start the matching.
+
+    Example:
+
+        tongqiao round run 2026-h2 --wait --server URL --keys operator.private.json
+    """
+    view = _transition(server, keys, ca_file, round_id, "run")
+    if not wait:
+        remark("See how far it is with 'tongqiao round status'.")
+        return
+    from api.operator.waiting import wait_for_review
+
+    with failing("use the key file"):
+        client = open_client(server, keys, ca_file)
+        with progress_bar("matching", unit="steps") as advance:
+            view = wait_for_review(
+                client, round_id, lambda now: advance(now.done, now.total, now.stage)
+            )
+    say(f"Round {round_id} is matched; state: {view.state}")
+
+
+@round_group.command(name="review")
+@click.argument("round_id", metavar="ID", type=ID)
+@_json_option
+@server_options
+def round_review_command(
+    server: str, keys: Path, ca_file: Path | None, round_id: str, as_json: bool
+) -> None:
+    """Show what came out, in figures: no record, no link.
+
+    Example:
+
+        tongqiao round review 2026-h2 --server URL --keys operator.private.json
+    """
+    from api.operator.review import show_review
+
+    with failing("use the key file"):
+        answer = open_client(server, keys, ca_file).get_json(f"/v1/rounds/{round_id}/review")
+        if as_json:
+            show_json(answer)
+        else:
+            show_review(answer)
+
+
+@round_group.command(name="release")
+@click.argument("round_id", metavar="ID", type=ID)
+@server_options
+def round_release_command(server: str, keys: Path, ca_file: Path | None, round_id: str) -> None:
+    """Let the offices fetch their links; by another operator than the one who ran the round.
+
+    Look at 'tongqiao round review' first.
+
+    Example:
+
+        tongqiao round release 2026-h2 --server URL --keys second-operator.private.json
+    """
+    _transition(server, keys, ca_file, round_id, "release")
+
+
+@round_group.command(name="cancel")
+@click.argument("round_id", metavar="ID", type=ID)
+@click.confirmation_option(
+    "--yes",
+    prompt="A cancelled round cannot be taken up again. Cancel it?",
+    help="Do not ask.",
+)
+@server_options
+def round_cancel_command(server: str, keys: Path, ca_file: Path | None, round_id: str) -> None:
+    """Stop a round for good, before its release.
+
+    Example:
+
+        tongqiao round cancel 2026-h2 --yes --server URL --keys operator.private.json
+    """
+    _transition(server, keys, ca_file, round_id, "cancel")
+
+
+@round_group.command(name="status")
+@click.argument("round_id", metavar="[ID]", type=ID, required=False)
+@_json_option
+@server_options
+def round_status_command(
+    server: str, keys: Path, ca_file: Path | None, round_id: str | None, as_json: bool
+) -> None:
+    """Show all rounds, or who of one round has signed and uploaded and what is still to do.
+
+    Example:
+
+        tongqiao round status 2026-h2 --server URL --keys operator.private.json
+    """
+    from api.client.round_view import parse_round, show_round, show_rounds
+
+    with failing("use the key file"):
+        client = open_client(server, keys, ca_file)
+        if round_id is None:
+            answer = client.get_json("/v1/rounds")
+            if as_json:
+                show_json(answer)
+            else:
+                show_rounds(answer)
+            return
+        answer = client.get_json(f"/v1/rounds/{round_id}")
+        view = parse_round(answer, round_id)
+    if as_json:
+        show_json(answer)
+    else:
+        show_round(view)
+
+
+def _transition(
+    server: str, keys: Path, ca_file: Path | None, round_id: str, action: str
+) -> "RoundView":
+    from api.client.round_view import parse_round
+
+    with failing("use the key file"):
+        client = open_client(server, keys, ca_file)
+        answer = client.post_json(f"/v1/rounds/{round_id}/transitions", {"action": action})
+        view = parse_round(answer, round_id)
+    say(f"Round {round_id} is now: {view.state}")
+    return view
+
+
+def _rows(answer: Mapping[str, Any], name: str, columns: tuple[str, ...]) -> list[list[object]]:
+    entries = answer.get(name)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ApiError(
+            "bad-answer", 200, "The server's answer is not what this program expects. Update it."
+        )
+    return [[entry.get(column) for column in columns] for entry in entries]
