@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
 from linkage.encoding.diffusion import diffuse_planes, diffusion_positions
 from linkage.encoding.filters import BlockTokens, bits_set, filters_of_planes, set_bits
 from linkage.encoding.subkeys import KeySchedule, frame
-from linkage.encoding.tokens import SALT_KINDS, field_tokens, salt_text
+from linkage.encoding.tokens import SALT_KINDS, Part, framed_token, salt_text, token_parts
 from linkage.errors import EncodingError
 from linkage.profile import GroupSpec, Profile, TokenSpec, ViewSpec
 from linkage.types import I64, U64, Bools, EncodedView, GroupLayout, ViewLayout
@@ -19,6 +20,45 @@ _DIGEST_BYTES = 8
 _WORD_RECORDS = 64
 
 
+class TokenTable:
+    """Tokens of one kind from one field, numbered as they are met; shared by all views.
+
+    Attributes:
+        generation: changes when numbers start again from 0, which bounds the memory.
+        tokens: framed token of each number.
+    """
+
+    def __init__(self, kind: str, field: str) -> None:
+        self.generation = 0
+        self.tokens: list[bytes] = []
+        self._kind = kind
+        self._field = field
+        self._numbers: dict[Part, int] = {}
+        self._of_value: dict[str, list[int]] = {}
+
+    def start_block(self) -> None:
+        """Forget everything if there is too much of it; numbers of earlier blocks are void then."""
+        if max(len(self.tokens), len(self._of_value)) >= _MEMO_VALUES:
+            self.generation += 1
+            self.tokens = []
+            self._numbers = {}
+            self._of_value = {}
+
+    def of_value(self, value: str) -> list[int]:
+        """Numbers of a value's tokens."""
+        known = self._of_value.get(value)
+        if known is None:
+            parts = token_parts(self._kind, self._field, value)
+            known = self._of_value[value] = [self._number(part) for part in parts]
+        return known
+
+    def _number(self, part: Part) -> int:
+        number = self._numbers.setdefault(part, len(self.tokens))
+        if number == len(self.tokens):
+            self.tokens.append(framed_token(self._kind, self._field, part))
+        return number
+
+
 class BlockValues:
     """Values of a block of records, each field's distinct values numbered.
 
@@ -26,14 +66,19 @@ class BlockValues:
         n_records: in the block.
     """
 
-    def __init__(self, columns: Mapping[str, Sequence[str | None]], n_records: int) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, Sequence[str | None]],
+        n_records: int,
+        tables: Mapping[tuple[str, str], TokenTable],
+    ) -> None:
         self.n_records = n_records
         self._columns = columns
+        self._tables = tables
         self._numbered: dict[str, tuple[list[str], I64]] = {}
-
-    def column(self, field: str) -> Sequence[str | None]:
-        """One value a record, ``None`` or empty where it is missing."""
-        return self._columns[field]
+        self._tokens: dict[tuple[str, str], tuple[I64, I64]] = {}
+        for table in tables.values():
+            table.start_block()
 
     def numbered(self, field: str) -> tuple[list[str], I64]:
         """Distinct values of a field, and the number of each record's value, -1 if missing."""
@@ -45,6 +90,24 @@ class BlockValues:
             ]
             self._numbered[field] = (list(numbers), np.array(codes, dtype=np.int64))
         return self._numbered[field]
+
+    def table(self, field: str, kind: str) -> TokenTable:
+        """The table that numbers the tokens of a kind of a field."""
+        return self._tables[field, kind]
+
+    def tokens(self, field: str, kind: str) -> tuple[I64, I64]:
+        """``(k,) int64`` record and ``(k,) int64`` token number of every token of the block."""
+        if (field, kind) not in self._tokens:
+            distinct, codes = self.numbered(field)
+            table = self._tables[field, kind]
+            of_values = [table.of_value(value) for value in distinct]
+            lengths = np.array([len(numbers) for numbers in of_values], dtype=np.int64)
+            flat = np.fromiter(chain.from_iterable(of_values), np.int64, int(lengths.sum()))
+            records = np.flatnonzero(codes >= 0)
+            starts = np.cumsum(lengths) - lengths
+            take, owner = _expand(starts[codes[records]], lengths[codes[records]], records)
+            self._tokens[field, kind] = (owner, flat[take])
+        return self._tokens[field, kind]
 
 
 class EncodedBlock:
@@ -59,40 +122,36 @@ class EncodedBlock:
         self.filter_present: dict[str, Bools] = {}
 
 
-class _FieldDigests:
-    """Digests of the tokens that a group takes from one field, remembered by value.
+class _TokenDigests:
+    """Digests under one token key, beside the numbers of a :class:`TokenTable`.
 
-    Digests hold no salt: they may be remembered, since what a filter shows of them is the
-    output of a PRF under the record's salt key.
+    Digests hold no salt, so they can be remembered: what a filter shows of them is the output of a
+    PRF under the record's salt key.
     """
 
-    def __init__(self, token_key: bytes, specs: Sequence[TokenSpec]) -> None:
+    def __init__(self, token_key: bytes, spec: TokenSpec) -> None:
+        self.spec = spec
         self._keyed = hashlib.blake2b(key=token_key, digest_size=_DIGEST_BYTES)
-        self._specs = tuple(specs)
-        self._memo: dict[str, tuple[U64, I64]] = {}
+        self._generation = -1
+        self._digests: U64 = np.zeros(0, dtype=np.uint64)
 
-    def of_value(self, value: str) -> tuple[U64, I64]:
-        """Digest and number of hashes of each token of a value."""
-        known = self._memo.get(value)
-        if known is None:
-            if len(self._memo) >= _MEMO_VALUES:
-                self._memo.clear()
-            known = self._memo[value] = self._compute(value)
-        return known
+    def of_table(self, table: TokenTable) -> U64:
+        """``(k,) uint64`` digests of all tokens that the table holds now."""
+        if table.generation != self._generation:
+            self._generation = table.generation
+            self._digests = np.zeros(0, dtype=np.uint64)
+        new = table.tokens[len(self._digests) :]
+        if new:
+            raw = b"".join(map(self._digest, new))
+            self._digests = np.concatenate(
+                [self._digests, np.frombuffer(raw, dtype="<u8").astype(np.uint64)]
+            )
+        return self._digests
 
-    def _compute(self, value: str) -> tuple[U64, I64]:
-        digests: list[bytes] = []
-        hashes: list[int] = []
-        for spec in self._specs:
-            for token in field_tokens(spec.kind, spec.field, value):
-                state = self._keyed.copy()
-                state.update(token)
-                digests.append(state.digest())
-                hashes.append(spec.hashes)
-        return (
-            np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64),
-            np.array(hashes, dtype=np.int64),
-        )
+    def _digest(self, token: bytes) -> bytes:
+        state = self._keyed.copy()
+        state.update(token)
+        return state.digest()
 
 
 class GroupEncoder:
@@ -100,14 +159,8 @@ class GroupEncoder:
 
     def __init__(self, spec: GroupSpec, view: str, diffusion: int, keys: KeySchedule) -> None:
         group_keys = keys.of_group(view, spec.name)
-        fields = dict.fromkeys(token.field for token in spec.tokens)
         self.spec = spec
-        self._digests = {
-            field: _FieldDigests(
-                group_keys.token, [token for token in spec.tokens if token.field == field]
-            )
-            for field in fields
-        }
+        self._digests = [_TokenDigests(group_keys.token, token) for token in spec.tokens]
         self._positions = diffusion_positions(group_keys.diffusion, spec.filter_bits, diffusion)
         self._bits_set = 0
         self._n_present = 0
@@ -133,24 +186,13 @@ class GroupEncoder:
         records: list[I64] = []
         digests: list[U64] = []
         hashes: list[I64] = []
-        for field, known in self._digests.items():
-            distinct, codes = values.numbered(field)
-            wanted = np.flatnonzero(present & (codes >= 0))
-            used = np.unique(codes[wanted])
-            if not len(used):
-                continue
-            pairs = [known.of_value(distinct[code]) for code in used.tolist()]
-            lengths = np.zeros(len(distinct), dtype=np.int64)
-            lengths[used] = [len(pair[0]) for pair in pairs]
-            starts = np.zeros(len(distinct), dtype=np.int64)
-            starts[used] = np.cumsum(lengths[used]) - lengths[used]
-            take, record = _expand(starts[codes[wanted]], lengths[codes[wanted]], wanted)
-            records.append(record)
-            digests.append(np.concatenate([pair[0] for pair in pairs])[take])
-            hashes.append(np.concatenate([pair[1] for pair in pairs])[take])
-        if not records:
-            none = np.zeros(0, dtype=np.int64)
-            return BlockTokens(none, none.astype(np.uint64), none)
+        for known in self._digests:
+            record, token = values.tokens(known.spec.field, known.spec.kind)
+            kept = present[record]
+            records.append(record[kept])
+            of_table = known.of_table(values.table(known.spec.field, known.spec.kind))
+            digests.append(of_table[token[kept]])
+            hashes.append(np.full(len(records[-1]), known.spec.hashes, dtype=np.int64))
         return BlockTokens(np.concatenate(records), np.concatenate(digests), np.concatenate(hashes))
 
 

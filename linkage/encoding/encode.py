@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from linkage.encoding.blocks import BlockValues, EncodedBlock, ViewEncoder
+from linkage.encoding.blocks import BlockValues, EncodedBlock, TokenTable, ViewEncoder
 from linkage.encoding.pinyin import verify_readings
 from linkage.encoding.subkeys import KeySchedule
 from linkage.errors import EncodingError
@@ -82,13 +82,18 @@ def encode_records(
     verify_readings()
     keys = KeySchedule(round_key, profile.sha256)
     encoders = [ViewEncoder(profile, view, keys) for view in profile.views]
+    tables = {
+        (token.field, token.kind): TokenTable(token.kind, token.field)
+        for group in profile.groups.values()
+        for token in group.tokens
+    }
     blocks: list[list[EncodedBlock]] = [[] for _ in encoders]
     record_ids: list[str] = []
     problems: Counter[str] = Counter()
     for batch in batches:
         problems.update(problem.code for problem in batch.problems)
         record_ids.extend(batch.record_ids)
-        for values in _blocks_of(batch, profile):
+        for values in _blocks_of(batch, profile, tables):
             for encoder, done in zip(encoders, blocks, strict=True):
                 done.append(encoder.encode(values))
     pseudonyms, order = _pseudonyms(len(record_ids), new_pseudonym)
@@ -115,7 +120,9 @@ def encode_records(
     )
 
 
-def _blocks_of(batch: RecordBatch, profile: Profile) -> Iterator[BlockValues]:
+def _blocks_of(
+    batch: RecordBatch, profile: Profile, tables: Mapping[tuple[str, str], TokenTable]
+) -> Iterator[BlockValues]:
     missing = [spec.name for spec in profile.fields if spec.name not in batch.columns]
     if missing:
         raise EncodingError(f"The records lack fields of the profile: {', '.join(missing)}.")
@@ -127,6 +134,7 @@ def _blocks_of(batch: RecordBatch, profile: Profile) -> Iterator[BlockValues]:
         yield BlockValues(
             {spec.name: batch.columns[spec.name][start:stop] for spec in profile.fields},
             stop - start,
+            tables,
         )
 
 

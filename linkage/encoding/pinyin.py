@@ -57,54 +57,13 @@ SURNAME_READINGS = {
 }
 """Surnames that are read otherwise than their characters alone."""
 
-COMPOUND_SURNAMES = frozenset(
-    [
-        "万俟",
-        "上官",
-        "东方",
-        "东郭",
-        "公冶",
-        "公孙",
-        "公羊",
-        "仲孙",
-        "令狐",
-        "单于",
-        "南宫",
-        "司徒",
-        "司空",
-        "司马",
-        "呼延",
-        "夏侯",
-        "太叔",
-        "夹谷",
-        "宇文",
-        "宗政",
-        "完颜",
-        "尉迟",
-        "慕容",
-        "拓跋",
-        "欧阳",
-        "百里",
-        "皇甫",
-        "端木",
-        "第五",
-        "纳兰",
-        "申屠",
-        "独孤",
-        "澹台",
-        "濮阳",
-        "淳于",
-        "西门",
-        "诸葛",
-        "赫连",
-        "轩辕",
-        "钟离",
-        "长孙",
-        "闻人",
-        "闾丘",
-        "鲜于",
-    ]
+_COMPOUND = (
+    "万俟上官东方东郭公冶公孙公羊仲孙令狐单于南宫司徒司空司马呼延夏侯太叔"
+    "夹谷宇文宗政完颜尉迟慕容拓跋欧阳百里皇甫端木第五纳兰申屠独孤澹台濮阳"
+    "淳于西门诸葛赫连轩辕钟离长孙闻人闾丘鲜于"
 )
+COMPOUND_SURNAMES = frozenset(_COMPOUND[i : i + 2] for i in range(0, len(_COMPOUND), 2))
+"""Surnames of two characters."""
 
 
 def name_units(name: str) -> tuple[str, ...]:

@@ -16,15 +16,19 @@ Part = tuple[str, str]
 _PAD = " "
 
 
-def field_tokens(kind: str, field: str, value: str) -> list[bytes]:
-    """Distinct framed tokens of one kind from one value, in order of first appearance.
+def token_parts(kind: str, field: str, value: str) -> list[Part]:
+    """Distinct tokens of one kind from one value, in order of first appearance.
 
     Raises:
         EncodingError: the kind is unknown, or the value is not in its field's canonical form.
     """
-    prefix = frame((kind.encode("ascii"), field.encode("ascii")))
-    parts = dict.fromkeys(_maker(kind, field)(value))
-    return [prefix + frame((position.encode("ascii"), text.encode())) for position, text in parts]
+    return list(dict.fromkeys(_maker(kind, field)(value)))
+
+
+def framed_token(kind: str, field: str, part: Part) -> bytes:
+    """The bytes of a token that are hashed: kind, field, position, value, each framed."""
+    position, text = part
+    return frame((kind.encode("ascii"), field.encode("ascii"), position.encode(), text.encode()))
 
 
 def salt_text(kind: str, field: str, value: str) -> str:
