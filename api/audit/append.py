@@ -1,0 +1,132 @@
+"""Appending to the log, in the transaction of what is logged: both happen, or neither.
+
+Writers are put in a row by the first statement of :func:`append_entry`, which changes the log's
+single head row: PostgreSQL locks that row, SQLite the database, until the transaction ends. On
+SQLite the engine must begin its transactions with ``BEGIN IMMEDIATE``, or a transaction that has
+read before it appends may fail with "database is locked"; it cannot fork the log even so, because
+each index can be inserted once.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.orm import Session
+
+from api.audit.errors import LogStoreError, ProofError
+from api.audit.events import AuditEvent, entry_bytes, format_time
+from api.audit.merkle import CompactRange, leaf_hash
+from api.audit.tables import HEAD_ID, LogTables
+
+MAX_READ_ENTRIES = 10_000
+"""So many entries are read at once at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """Size, root (32 bytes) and latest time of the log; the time is ``""`` if it is empty."""
+
+    size: int
+    root: bytes
+    last_time: str
+
+
+def append_entry(
+    session: Session | Connection,
+    tables: LogTables,
+    event: AuditEvent,
+    now: datetime | None = None,
+) -> int:
+    """Append an event in the caller's transaction and return its index.
+
+    The time is ``now`` (the clock if ``None``), or that of the entry before if the clock went
+    back. Append late in the transaction: others wait from here until it ends.
+
+    Raises:
+        AuditEventError: ``now`` has no time zone, or the event is too long.
+        LogStoreError: the log's head is damaged.
+    """
+    head = tables.head
+    locked = session.execute(
+        update(head)
+        .where(head.c.id == HEAD_ID)
+        .values(size=head.c.size + 1)
+        .returning(head.c.size, head.c.compact_range, head.c.last_time)
+    ).one_or_none()
+    if locked is None:
+        session.execute(insert(head).values(id=HEAD_ID, size=1, compact_range=b"", last_time=""))
+        index, tree, last_time = 0, CompactRange(), ""
+    else:
+        index, last_time = locked.size - 1, locked.last_time
+        tree = _load_tree(index, locked.compact_range)
+
+    time = max(format_time(datetime.now(UTC) if now is None else now), last_time)
+    body = entry_bytes(event, index, time)
+    leaf = leaf_hash(body)
+    tree.append(leaf)
+    session.execute(
+        insert(tables.entries).values(
+            entry_index=index,
+            leaf_hash=leaf,
+            body=body.decode("ascii"),
+            time=time,
+            action=str(event.action),
+            outcome=str(event.outcome),
+            actor=event.actor,
+            project=event.project,
+            round=event.round,
+        )
+    )
+    session.execute(
+        update(head)
+        .where(head.c.id == HEAD_ID)
+        .values(compact_range=tree.to_bytes(), last_time=time)
+    )
+    return index
+
+
+def read_entries(
+    session: Session | Connection, tables: LogTables, start: int, limit: int
+) -> list[str]:
+    """Entries from index ``start`` on, at most ``limit`` and ``MAX_READ_ENTRIES``, in order."""
+    entries = tables.entries
+    query = (
+        select(entries.c.body)
+        .where(entries.c.entry_index >= start)
+        .order_by(entries.c.entry_index)
+        .limit(max(0, min(limit, MAX_READ_ENTRIES)))
+    )
+    return list(session.execute(query).scalars())
+
+
+def log_size(session: Session | Connection, tables: LogTables) -> int:
+    """Number of entries."""
+    size = session.execute(
+        select(tables.head.c.size).where(tables.head.c.id == HEAD_ID)
+    ).scalar_one_or_none()
+    return 0 if size is None else int(size)
+
+
+def read_head(session: Session | Connection, tables: LogTables) -> LogHead:
+    """Size and root of the log as the transaction sees it.
+
+    Raises:
+        LogStoreError: the log's head is damaged.
+    """
+    head = tables.head
+    row = session.execute(
+        select(head.c.size, head.c.compact_range, head.c.last_time).where(head.c.id == HEAD_ID)
+    ).one_or_none()
+    if row is None:
+        return LogHead(0, CompactRange().root(), "")
+    return LogHead(row.size, _load_tree(row.size, row.compact_range).root(), row.last_time)
+
+
+def _load_tree(size: int, data: bytes) -> CompactRange:
+    try:
+        return CompactRange.from_bytes(size, data)
+    except ProofError as error:
+        raise LogStoreError(
+            "The head of the access log is damaged. Stop the server, keep its database as it is, "
+            "and restore the latest backup."
+        ) from error
