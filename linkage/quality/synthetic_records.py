@@ -1,0 +1,386 @@
+"""How an office writes a child down: faults first, then the office's own style of cells."""
+
+import math
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from linkage.quality import synthetic_places as places
+from linkage.quality import synthetic_slips as slips
+from linkage.quality.synthetic_draws import Draws, Weighted
+from linkage.quality.synthetic_offices import Office
+from linkage.quality.synthetic_people import (
+    AS_OF,
+    RISK_SHAPE,
+    Child,
+    Guardian,
+    Relation,
+    check_character,
+)
+
+Cell = str | int | date | datetime | None
+
+_EXCEL_EPOCH = date(1899, 12, 30)
+_HIGHEST_RATE = 0.9
+_PLACEHOLDERS = ("无", "/", "-", "0", "不详", "待补")
+_NAME_SLIPS = Weighted(
+    (
+        slips.sounds_alike,
+        slips.looks_alike,
+        slips.swapped_characters,
+        slips.dropped_character,
+        slips.doubled_character,
+        slips.unreadable_character,
+    ),
+    (55, 24, 6, 8, 3, 4),
+)
+_RELATION_WORDS: dict[Relation, str] = {
+    "father": "父亲",
+    "mother": "母亲",
+    "grandfather": "祖父",
+    "grandmother": "祖母",
+}
+_ETHNICITY_WORDS = {"han": "汉族", "yi": "彝族", "tibetan": "藏族"}
+_REMARKS = ("", "", "", "", "", "", "已电话核实", "转学", "身份证待补", "随父母来蓉", "单亲")
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticRecord:
+    """One row of a register.
+
+    Attributes:
+        record_id: the office's own.
+        entity: number of the child.
+        cells: one a heading, as the office writes them.
+        faults: what differs from the truth, each ``field:kind``.
+    """
+
+    record_id: str
+    entity: int
+    cells: tuple[Cell, ...]
+    faults: frozenset[str]
+
+
+class Writer:
+    """Writes children into one office's register."""
+
+    def __init__(self, office: Office, draws: Draws, error_scale: float) -> None:
+        self._office, self._draws = office, draws
+        self._levels = {
+            fault: _level(min(_HIGHEST_RATE, rate * error_scale))
+            for fault, rate in office.rates.items()
+        }
+        self._risk = 1.0
+        self._faults: set[str] = set()
+        self._columns = tuple(office.headings.values())
+
+    def errs(self, fault: str) -> bool:
+        """Whether this child's record has the fault; certain ones draw nothing."""
+        level = self._levels[fault]
+        return level > 0 and self._draws.chance(-math.expm1(-level * self._risk))
+
+    def is_duplicated(self, child: Child) -> bool:
+        """Whether the register holds the child twice."""
+        self._risk = child.risk
+        return self.errs("duplicate")
+
+    def write(self, child: Child, record_id: str) -> SyntheticRecord:
+        """One record of the child, with the office's errors and in its style."""
+        self._risk = child.risk
+        self._faults = set()
+        relation = self._guardian(child)
+        guardian = child.guardians[relation]
+        entered = AS_OF - timedelta(days=self._draws.between(1, 720))
+        cells: dict[str, Cell] = {
+            "record_id": record_id,
+            "name": self._name(child),
+            "sex": self._sex(child),
+            "birth_date": self._birth_date(child),
+            "id_number": self._id_number(child, guardian),
+            "guardian_name": self._guardian_name(guardian),
+            "guardian_phone": self._phone(child, relation),
+            "hukou_division": self._hukou(child),
+            "residence_division": self._residence(child),
+            "+ethnicity": _ETHNICITY_WORDS[child.ethnicity],
+            "+relation": _RELATION_WORDS[relation],
+            "+guardian_id": guardian.id_number if self._draws.chance(0.8) else None,
+            "+entered": self._time_of_entry(entered),
+            "+remark": self._draws.pick(_REMARKS) or None,
+            "+situation": "留守" if child.situation == "left" else "随迁",
+            "+school": f"成都市第{self._draws.between(1, 40)}小学",
+            "+grade": str(max(1, min(12, child.age() - 5))),
+            "+clinic": f"第{self._draws.between(1, 60)}社区卫生服务中心",
+        }
+        return SyntheticRecord(
+            record_id=record_id,
+            entity=child.number,
+            cells=tuple(cells[column] for column in self._columns),
+            faults=frozenset(self._faults),
+        )
+
+    def _mark(self, fault: str) -> None:
+        self._faults.add(fault)
+
+    # Names
+
+    def _name(self, child: Child) -> str:
+        draws = self._draws
+        name = self._known_name(child)
+        if self.errs("name-slip"):
+            name = self._slipped_name(child, name)
+        if "·" in name and self.errs("name-dots"):
+            name = self._written(name, slips.dotted(draws, name), "dots")
+        if self.errs("name-traditional"):
+            name = self._written(name, slips.traditional(draws, name), "traditional")
+        if self.errs("name-spaces"):
+            name = self._written(name, slips.spaced(draws, name), "spaces")
+        return name
+
+    def _known_name(self, child: Child) -> str:
+        draws = self._draws
+        if self.errs("name-baby"):
+            self._mark("name:baby")
+            guardians = child.guardians
+            return slips.baby_name(
+                draws, guardians["mother"].name, guardians["father"].name, child.sex
+            )
+        if child.former_name is not None and self.errs("name-former"):
+            self._mark("name:former")
+            return child.former_name
+        if child.ethnicity != "han":
+            if child.alias is not None and self.errs("name-alias"):
+                self._mark("name:alias")
+                return child.alias
+            if self.errs("name-transliteration"):
+                spelt = slips.transliterated(draws, child.name)
+                if spelt is not None:
+                    self._mark("name:transliteration")
+                    return spelt
+        return child.name
+
+    def _slipped_name(self, child: Child, name: str) -> str:
+        draws = self._draws
+        if name == child.name and child.habitual_name is not None and draws.chance(0.6):
+            self._mark("name:sound")
+            return child.habitual_name
+        for _ in range(6):
+            slip = draws.weighted(_NAME_SLIPS)
+            slipped = slip(draws, name)
+            if slipped is not None and slipped != name:
+                self._mark(f"name:{slip.__name__.replace('_', '-')}")
+                return slipped
+        return name
+
+    def _written(self, name: str, written: str | None, kind: str) -> str:
+        if written is None or written == name:
+            return name
+        self._mark(f"name:{kind}")
+        return written
+
+    # Sex and birth date
+
+    def _sex(self, child: Child) -> str | None:
+        male, female = self._office.sex_codes
+        if self.errs("sex-missing"):
+            self._mark("sex:missing")
+            return None
+        is_male = child.sex == "m"
+        if self.errs("sex-wrong"):
+            self._mark("sex:wrong")
+            is_male = not is_male
+        return male if is_male else female
+
+    def _birth_date(self, child: Child) -> Cell:
+        parts = (child.birth.year, child.birth.month, child.birth.day)
+        if child.lunar_birth is not None and self.errs("birth-lunar"):
+            self._mark("birth_date:lunar")
+            parts = child.lunar_birth
+        elif self.errs("birth-slip"):
+            kind, parts = slips.wrong_date(self._draws, child.birth)
+            self._mark(f"birth_date:{kind}")
+        return self._date_cell(parts)
+
+    def _date_cell(self, parts: tuple[int, int, int]) -> Cell:
+        year, month, day = parts
+        style, share = self._office.date_style, self._draws.share()
+        if style == "compact":
+            return f"{year}{month:02d}{day:02d}"
+        if style == "dashes":
+            if share < 0.7:
+                return f"{year}-{month:02d}-{day:02d}"
+            if share < 0.9:
+                return f"{year}/{month}/{day}"
+            return f"{year}.{month:02d}.{day:02d}" if share < 0.97 else f"{year}年{month}月{day}日"
+        try:
+            cell = date(year, month, day)
+        except ValueError:
+            return f"{year}-{month:02d}-{day:02d}"
+        if style == "cell":
+            return cell if share < 0.95 else f"{year}年{month}月{day}日"
+        if share < 0.85:
+            return cell
+        return (cell - _EXCEL_EPOCH).days if share < 0.9 else f"{year}-{month:02d}-{day:02d}"
+
+    # The ID number
+
+    def _id_number(self, child: Child, guardian: Guardian) -> str | None:
+        if child.id_number is None or self.errs("id-missing"):
+            self._mark("id_number:missing")
+            return self._no_id(child)
+        if self.errs("id-school"):
+            self._mark("id_number:school-number")
+            return self._school_number(child)
+        number = self._given_id(child, child.id_number, guardian)
+        if self.errs("id-destroyed"):
+            self._mark("id_number:destroyed")
+            return slips.destroyed_by_excel(self._draws, number)
+        return self._written_id(number)
+
+    def _no_id(self, child: Child) -> str | None:
+        if self._levels["id-school"] > 0 and self._draws.chance(0.4):
+            self._mark("id_number:school-number")
+            return self._school_number(child)
+        return self._draws.pick(_PLACEHOLDERS) if self._draws.chance(0.15) else None
+
+    def _school_number(self, child: Child) -> str:
+        # Schools build J and L numbers like ID numbers: county, birth date, sequence, check.
+        draws = self._draws
+        sequence = draws.between(100, 499) * 2 + (child.sex == "m")
+        stem = f"{child.residence}{child.birth:%Y%m%d}{sequence}"
+        return draws.pick("JL") + stem + check_character(stem)
+
+    def _given_id(self, child: Child, number: str, guardian: Guardian) -> str:
+        draws = self._draws
+        if child.sibling_ids and self.errs("id-sibling"):
+            self._mark("id_number:sibling")
+            return draws.pick(child.sibling_ids)
+        if self.errs("id-guardian"):
+            self._mark("id_number:guardian")
+            return guardian.id_number
+        if self.errs("id-slip"):
+            self._mark("id_number:slip")
+            if draws.chance(0.12):
+                return slips.lost_digit(draws, number)
+            slipped = slips.digit_slip(draws, number)
+            if draws.chance(0.1):  # made valid again by a form that computes the check character
+                slipped = slipped[:17] + check_character(slipped[:17])
+            return slipped
+        return number
+
+    def _written_id(self, number: str) -> str:
+        draws = self._draws
+        if number.endswith("X") and draws.chance(0.15):
+            self._mark("id_number:lower-case")
+            number = number[:-1] + "x"
+        if not self.errs("id-written"):
+            return number
+        self._mark("id_number:written")
+        share = draws.share()
+        if share < 0.3:
+            return slips.full_width(number)
+        if share < 0.6:
+            return f"{number[:6]} {number[6:14]} {number[14:]}"
+        return "'" + number if share < 0.8 else number + " "
+
+    # Guardian and telephone
+
+    def _guardian(self, child: Child) -> Relation:
+        if self._draws.chance(self._office.keeps_main_guardian):
+            return child.main_guardian
+        return self._draws.weighted(self._office.guardians)
+
+    def _guardian_name(self, guardian: Guardian) -> str | None:
+        draws = self._draws
+        if self.errs("guardian-missing"):
+            self._mark("guardian_name:missing")
+            return None
+        name = guardian.name
+        if self.errs("guardian-slip"):
+            slipped = slips.sounds_alike(draws, name) or slips.looks_alike(draws, name)
+            if slipped is not None:
+                self._mark("guardian_name:slip")
+                name = slipped
+        if draws.chance(0.006):
+            name += f"（{_RELATION_WORDS[guardian.relation]}）"
+        return name
+
+    def _phone(self, child: Child, relation: Relation) -> Cell:
+        draws = self._draws
+        if self.errs("phone-missing"):
+            self._mark("guardian_phone:missing")
+            return None
+        guardian = child.guardians[relation]
+        if self.errs("phone-other"):
+            self._mark("guardian_phone:other")
+            guardian = child.guardians[draws.pick(tuple(child.guardians))]
+        phone = guardian.phone
+        if self.errs("phone-former"):
+            self._mark("guardian_phone:former")
+            phone = guardian.former_phone
+        if self.errs("phone-slip"):
+            self._mark("guardian_phone:slip")
+            phone = slips.digit_slip(draws, phone, 3)
+        if self.errs("phone-written"):
+            self._mark("guardian_phone:written")
+            return self._written_phone(phone, guardian)
+        if self._office.file_format == "xlsx" and draws.chance(0.4):
+            return int(phone)
+        return phone
+
+    def _written_phone(self, phone: str, guardian: Guardian) -> str:
+        share = self._draws.share()
+        if share < 0.3:
+            return f"{phone[:3]}-{phone[3:7]}-{phone[7:]}"
+        if share < 0.55:
+            return f"{phone[:3]} {phone[3:7]} {phone[7:]}"
+        if share < 0.75:
+            return f"+86{phone}"
+        if share < 0.85:
+            return slips.full_width(phone)
+        return f"{phone}/{guardian.former_phone}"
+
+    # Divisions
+
+    def _hukou(self, child: Child) -> str | None:
+        if self.errs("hukou-missing"):
+            self._mark("hukou_division:missing")
+            return None
+        code = child.hukou
+        withdrawn = places.withdrawn_code(code)
+        if withdrawn is not None and self.errs("hukou-outdated"):
+            self._mark("hukou_division:outdated")
+            code = withdrawn
+        return self._division(code, "hukou_division")
+
+    def _residence(self, child: Child) -> str | None:
+        if self.errs("residence-missing"):
+            self._mark("residence_division:missing")
+            return None
+        code = child.residence
+        if self.errs("residence-outdated") and child.former_residence != code:
+            self._mark("residence_division:outdated")
+            code = child.former_residence
+        return self._division(code, "residence_division")
+
+    def _division(self, code: str, field: str) -> str:
+        draws = self._draws
+        if self.errs("division-words"):
+            self._mark(f"{field}:words")
+            return "四川省" + draws.pick(("成都市", "德阳市", ""))
+        style = self._office.division_style
+        if style == "six" or draws.chance(0.05):
+            return code
+        if style == "zeros":
+            return code + "000000"
+        return f"{code}{draws.between(1, 20):03d}{draws.between(1, 30):03d}"
+
+    def _time_of_entry(self, day: date) -> Cell:
+        if self._office.file_format != "xlsx":
+            return f"{day:%Y-%m-%d}"
+        moment = time(self._draws.between(8, 17), self._draws.below(60))
+        return datetime.combine(day, moment)
+
+
+def _level(rate: float) -> float:
+    """Level ``r`` with mean of ``1 - exp(-r * risk)`` equal to ``rate`` for gamma risk."""
+    shape = RISK_SHAPE
+    return float(shape * ((1 - rate) ** (-1 / shape) - 1))
