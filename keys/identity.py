@@ -5,11 +5,8 @@ signing key with a sealing key of his own.  It says nothing about who really hol
 find that out by comparing fingerprints.
 """
 
-import base64
-import binascii
 import datetime as dt
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from keys import labels
 from keys.canonical import canonical_json
+from keys.documents import (
+    expect_fields,
+    not_well_formed,
+    read_bytes,
+    read_object,
+    read_text,
+    to_base64,
+)
 from keys.errors import KeyFileError, SealingError, SignatureError
 from keys.fingerprint import format_fingerprint
 from keys.signing import SIGNING_KEY_BYTES, sign_document, verify_document
@@ -97,7 +102,7 @@ class PublicIdentity:
 
     def to_document(self) -> dict[str, str]:
         """The self-signed JSON object."""
-        return _unsigned_document(self) | {"signature": _to_base64(self.signature)}
+        return _unsigned_document(self) | {"signature": to_base64(self.signature)}
 
     def to_json(self) -> bytes:
         """The self-signed JSON, canonical (RFC 8785)."""
@@ -124,8 +129,8 @@ class PrivateIdentity:
             {
                 "format": PRIVATE_FORMAT,
                 "public": self.public.to_document(),
-                "signing_private": _to_base64(self.signing_private.private_bytes_raw()),
-                "sealing_private": _to_base64(self.sealing_private.seed),
+                "signing_private": to_base64(self.signing_private.private_bytes_raw()),
+                "sealing_private": to_base64(self.sealing_private.seed),
             }
         )
 
@@ -185,7 +190,7 @@ def identity_from_keys(
     document = _unsigned_document(unsigned)
     signature = sign_document(signing_private, labels.IDENTITY, canonical_json(document))
     # Through the parser, so that nothing is written that would not be read.
-    public = parse_public_identity(document | {"signature": _to_base64(signature)})
+    public = parse_public_identity(document | {"signature": to_base64(signature)})
     return PrivateIdentity(public, signing_private, sealing_private)
 
 
@@ -195,24 +200,24 @@ def parse_public_identity(data: bytes | Mapping[str, Any]) -> PublicIdentity:
     Raises:
         KeyFileError: form, a field, a size or the signature is wrong.
     """
-    document = _read_object(data) if isinstance(data, bytes) else data
+    document = read_object(data, MAX_IDENTITY_BYTES) if isinstance(data, bytes) else data
     if document.get("format") == PRIVATE_FORMAT:
         raise KeyFileError(
             "That is a private key file, which nobody else may see. Give the public one."
         )
-    _expect(document, PUBLIC_FORMAT, _PUBLIC_KEYS)
-    suite = SUITES.get(_text(document, "sealing_suite"))
+    expect_fields(document, PUBLIC_FORMAT, _PUBLIC_KEYS)
+    suite = SUITES.get(read_text(document, "sealing_suite"))
     if suite is None:
         raise KeyFileError("The identity uses a sealing suite unknown here. Update the program.")
     identity = PublicIdentity(
-        holder=_checked_holder(_text(document, "holder")),
-        kind=_checked_kind(_text(document, "kind")),
-        name=_checked_name(_text(document, "name")),
-        signing_key=_from_base64(document, "signing_key", SIGNING_KEY_BYTES),
-        sealing_key=_from_base64(document, "sealing_key", suite.public_key_bytes),
-        created_at=_checked_time(_text(document, "created_at")),
+        holder=_checked_holder(read_text(document, "holder")),
+        kind=_checked_kind(read_text(document, "kind")),
+        name=_checked_name(read_text(document, "name")),
+        signing_key=read_bytes(document, "signing_key", SIGNING_KEY_BYTES),
+        sealing_key=read_bytes(document, "sealing_key", suite.public_key_bytes),
+        created_at=_checked_time(read_text(document, "created_at")),
         sealing_suite=suite.name,
-        signature=_from_base64(document, "signature", 64),
+        signature=read_bytes(document, "signature", 64),
     )
     try:
         verify_document(
@@ -236,17 +241,17 @@ def parse_private_identity(data: bytes) -> PrivateIdentity:
     Raises:
         KeyFileError: it is not one, or was altered.
     """
-    document = _read_object(data)
+    document = read_object(data, MAX_IDENTITY_BYTES)
     if document.get("format") == PUBLIC_FORMAT:
         raise KeyFileError("That is a public identity. Give the private key file of your own.")
-    _expect(document, PRIVATE_FORMAT, _PRIVATE_KEYS)
+    expect_fields(document, PRIVATE_FORMAT, _PRIVATE_KEYS)
     inner = document["public"]
     if not isinstance(inner, dict):
-        raise _not_well_formed()
+        raise not_well_formed()
     public = parse_public_identity(inner)
-    signing = Ed25519PrivateKey.from_private_bytes(_from_base64(document, "signing_private", 32))
+    signing = Ed25519PrivateKey.from_private_bytes(read_bytes(document, "signing_private", 32))
     try:
-        sealing = SealingPrivateKey(public.suite, _from_base64(document, "sealing_private", 32))
+        sealing = SealingPrivateKey(public.suite, read_bytes(document, "sealing_private", 32))
     except SealingError as error:
         raise KeyFileError(str(error)) from error
     if (
@@ -267,47 +272,10 @@ def _unsigned_document(identity: PublicIdentity) -> dict[str, str]:
         "kind": identity.kind,
         "name": identity.name,
         "created_at": identity.created_at,
-        "signing_key": _to_base64(identity.signing_key),
+        "signing_key": to_base64(identity.signing_key),
         "sealing_suite": identity.sealing_suite,
-        "sealing_key": _to_base64(identity.sealing_key),
+        "sealing_key": to_base64(identity.sealing_key),
     }
-
-
-def _read_object(data: bytes) -> Mapping[str, Any]:
-    if len(data) > MAX_IDENTITY_BYTES:
-        raise KeyFileError("The file is too large for a key file. Check which file it is.")
-    try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys)
-    except (ValueError, RecursionError) as error:
-        raise _not_well_formed() from error
-    if not isinstance(value, dict):
-        raise _not_well_formed()
-    return value
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        # Two readers might each take another one of the two values.
-        raise ValueError("a key appears twice")
-    return table
-
-
-def _expect(document: Mapping[str, Any], form: str, keys: frozenset[str]) -> None:
-    if document.get("format") != form:
-        raise _not_well_formed()
-    if document.keys() != keys:
-        raise KeyFileError(
-            "The key file lacks a field, or has one unknown here. Update the program, or make "
-            "the file again with 'tongqiao keys new'."
-        )
-
-
-def _text(document: Mapping[str, Any], key: str) -> str:
-    value = document[key]
-    if not isinstance(value, str):
-        raise _not_well_formed()
-    return value
 
 
 def _checked_holder(holder: str) -> str:
@@ -341,26 +309,3 @@ def _checked_time(time: str) -> str:
             "The time of creation must be UTC in whole seconds, as 2026-01-31T08:00:00Z."
         ) from error
     return time
-
-
-def _to_base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _from_base64(document: Mapping[str, Any], key: str, n_bytes: int) -> bytes:
-    text = _text(document, key)
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _not_well_formed() from error
-    # Base64 has several spellings of the same bytes; only one of them is taken.
-    if len(data) != n_bytes or _to_base64(data) != text:
-        raise _not_well_formed()
-    return data
-
-
-def _not_well_formed() -> KeyFileError:
-    return KeyFileError(
-        "That is no key file of this program, or it is damaged. Check which file it is; 'tongqiao "
-        "keys new' makes one."
-    )

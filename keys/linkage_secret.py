@@ -16,16 +16,20 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from keys import labels
 from keys.errors import SecretError
 from keys.fingerprint import format_fingerprint
+from keys.identity import PrivateIdentity, PublicIdentity
+from keys.sealing import LINKAGE_SECRET_PURPOSE, linkage_secret_context, open_sealed, seal
 from keys.storage import read_private_file, write_private_file
 
 SECRET_BYTES: Final = 32
 ROUND_KEY_BYTES: Final = 32
 OFFLINE_CONTEXT: Final = "offline"
+MAX_EPOCH: Final = 1_000_000
 
 _FILE_MARKER: Final = "tongqiao-linkage-secret-v1"
 _CHECKSUM_BYTES: Final = 4
 _CONFIRMATION_BYTES: Final = 16
 _ID: Final = "[a-z0-9][a-z0-9-]{0,62}"
+_PROJECT = re.compile(_ID)
 _CONTEXT = re.compile(f"{_ID}/{_ID}|{OFFLINE_CONTEXT}")
 _FILE = re.compile(rf"{_FILE_MARKER}:([0-9a-f]{{64}}):([0-9a-f]{{8}})\n?".encode("ascii"))
 
@@ -121,6 +125,68 @@ def parse_linkage_secret(data: bytes) -> LinkageSecret:
             "restore the file from a backup."
         )
     return secret
+
+
+def seal_linkage_secret(
+    secret: LinkageSecret,
+    *,
+    recipient: PublicIdentity,
+    sender: PrivateIdentity,
+    project: str,
+    epoch: int = 1,
+) -> bytes:
+    """Seal the secret of a project's epoch to one office.
+
+    Raises:
+        SecretError: recipient or sender is no office, or project or epoch not well formed.
+        SealingError: the recipient's key is not usable.
+    """
+    if recipient.kind != "office" or sender.public.kind != "office":
+        # An operator who had it could read what the server holds.
+        raise SecretError(
+            "Only offices may have the linkage secret. Give the public identity of an office."
+        )
+    return seal(
+        serialise_linkage_secret(secret),
+        recipient=recipient,
+        sender=sender,
+        purpose=LINKAGE_SECRET_PURPOSE,
+        context=_sealing_context(project, epoch, recipient),
+    )
+
+
+def open_linkage_secret(
+    blob: bytes,
+    *,
+    recipient: PrivateIdentity,
+    sender: PublicIdentity,
+    project: str,
+    epoch: int = 1,
+) -> LinkageSecret:
+    """Open what :func:`seal_linkage_secret` made, after verifying that this office sealed it.
+
+    Raises:
+        SecretError: the sender is no office, or what was sealed is no linkage secret.
+        SealingError: altered, or for another office, project or epoch, or from another sender.
+    """
+    if sender.kind != "office":
+        raise SecretError("Only an office makes a linkage secret. Check who sent this one.")
+    plaintext = open_sealed(
+        blob,
+        recipient=recipient,
+        sender=sender,
+        purpose=LINKAGE_SECRET_PURPOSE,
+        context=_sealing_context(project, epoch, recipient.public),
+    )
+    return parse_linkage_secret(plaintext)
+
+
+def _sealing_context(project: str, epoch: int, recipient: PublicIdentity) -> dict[str, str]:
+    if not _PROJECT.fullmatch(project):
+        raise SecretError("The project's id must be small letters, digits and hyphens, at most 63.")
+    if not 1 <= epoch <= MAX_EPOCH:
+        raise SecretError(f"The epoch must be a whole number from 1 to {MAX_EPOCH}.")
+    return linkage_secret_context(project, epoch, recipient.holder)
 
 
 def save_linkage_secret(secret: LinkageSecret, path: Path) -> None:

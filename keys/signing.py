@@ -48,7 +48,17 @@ def verify_document(public_key: bytes, label: bytes, document: bytes, signature:
         SignatureError: document, label, signature and key do not belong together.
         ValueError: the label is no label.
     """
-    message = _signed_bytes(label, document)
+    verify_bytes(public_key, _signed_bytes(label, document), signature)
+
+
+def verify_bytes(public_key: bytes, message: bytes, signature: bytes) -> None:
+    """Verify an Ed25519 signature over the message as it is, with the raw 32-byte public key.
+
+    For formats that have their own separation of domains, as C2SP signed notes.
+
+    Raises:
+        SignatureError: message, signature and key do not belong together.
+    """
     if len(public_key) != SIGNING_KEY_BYTES or is_weak_signing_key(public_key):
         raise SignatureError("The public key is no usable Ed25519 key. Ask its owner for another.")
     if len(signature) != SIGNATURE_BYTES:
