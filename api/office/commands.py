@@ -78,7 +78,7 @@ def enrol_command(server: str, keys: Path, ca_file: Path | None) -> None:
     with failing("use the key file"):
         client, office = _open_office(server, keys, ca_file)
         public = client.identity.public
-        answer = client.post_json("/v1/members", json.loads(public.to_json()))
+        answer = client.post_json("/v1/members", public.to_document())
         if answer.get("id") != office or answer.get("fingerprint") != public.fingerprint:
             raise ApiError(
                 "bad-answer",
@@ -144,8 +144,7 @@ def identity_command(
             --server URL --keys my-office.private.json
     """
     from keys.identity import parse_public_identity
-
-    from api.client.private_files import write_privately
+    from keys.storage import write_public_file
 
     with failing("write the key file"):
         client, _ = _open_office(server, keys, ca_file)
@@ -157,7 +156,7 @@ def identity_command(
             raise ApiError(
                 "bad-answer", 200, "The server sent the keys of someone else. Tell the operator."
             )
-        write_privately(out, identity.to_json(), overwrite=overwrite)
+        write_public_file(out, identity.to_json(), overwrite)
     say(f"Office {office}, fingerprint: {identity.fingerprint}")
     say("Compare it with that office by telephone before you use the file.")
 
@@ -304,12 +303,11 @@ def sign_command(
         tongqiao office sign --round 2026-h2 --terms terms.json --server URL \\
             --keys my-office.private.json
     """
+    from api.client.terms import TermsError, parse_terms
+    from api.office.round_terms import check_part, check_profile, check_same_terms
     from keys import labels
     from keys.canonical import canonical_json
     from keys.signing import sign_document
-
-    from api.client.terms import TermsError, parse_terms
-    from api.office.round_terms import check_part, check_profile, check_same_terms
 
     with failing("read the terms"):
         client, office = _open_office(server, keys, ca_file)

@@ -193,7 +193,7 @@ class _Joining:
             ("匹配 links", counts.n_links),
         ]
         rows += [
-            (f"匹配，{name} links, {name.split()[-1]}", counts.by_band[band])
+            ("匹配，{} links, {}".format(*name.split()), counts.by_band[band])
             for band, name in layout.BAND_NAMES.items()
         ]
         if self._previous is not None:

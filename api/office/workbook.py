@@ -128,12 +128,21 @@ def streamed_workbook(path: Path) -> Iterator[Workbook]:
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         tempfile.tempdir = folder
+        workbook = Workbook(write_only=True)
         try:
-            workbook = Workbook(write_only=True)
             yield workbook
             workbook.save(path)
         finally:
             tempfile.tempdir = before
+            _close_sheets(workbook)
+
+
+def _close_sheets(workbook: Workbook) -> None:
+    """Close what an error left open, so that no temporary file stays in use."""
+    for sheet in workbook.worksheets:
+        if not getattr(sheet, "closed", True):
+            with contextlib.suppress(Exception):
+                sheet.close()
 
 
 def _set_text(cell: Cell, text: str) -> Cell:

@@ -76,10 +76,11 @@ def member_approve_command(
         tongqiao member approve jinjiang-civil --fingerprint FINGERPRINT \\
             --server URL --keys operator.private.json
     """
+    from keys.fingerprint import parse_fingerprint
     from keys.identity import parse_public_identity
 
-    heard = " ".join(fingerprint.split())
     with failing("use the key file"):
+        heard = parse_fingerprint(fingerprint)
         client = open_client(server, keys, ca_file)
         document = client.get_json(f"/v1/members/{member}").get("identity")
         if not isinstance(document, dict):
