@@ -12,7 +12,7 @@ from typing import Any
 import rfc8785
 
 from linkage.errors import TqeFormatError
-from linkage.types import GroupLayout, Manifest, ViewLayout
+from linkage.types import Evidence, GroupLayout, Manifest, ViewLayout
 
 TQE_FORMAT = "tongqiao-tqe-v1"
 MAX_MANIFEST_BYTES = 256 * 1024
@@ -44,7 +44,16 @@ _STRINGS: Mapping[str, re.Pattern[str]] = {
     "created_at": _CREATED_AT,
     "content_sha256": _SHA256,
 }
-_KEYS = {*_STRINGS, "format", "n_records", "diffusion", "views", "statistics", "accepted_risk"}
+_KEYS = {
+    *_STRINGS,
+    "format",
+    "n_records",
+    "diffusion",
+    "views",
+    "statistics",
+    "evidence",
+    "accepted_risk",
+}
 
 
 def manifest_to_json(manifest: Manifest) -> bytes:
@@ -60,6 +69,10 @@ def manifest_to_json(manifest: Manifest) -> bytes:
         "diffusion": manifest.diffusion,
         "views": [_view_to_json(view) for view in manifest.views],
         "statistics": {key: dict(table) for key, table in manifest.statistics.items()},
+        "evidence": {
+            "household": list(manifest.evidence.household),
+            "twins": list(manifest.evidence.twins),
+        },
         "accepted_risk": manifest.accepted_risk,
     }
     try:
@@ -92,6 +105,7 @@ def parse_manifest(data: bytes) -> Manifest:
         diffusion=_whole(document["diffusion"], 0, _MAX_DIFFUSION, "diffusion"),
         views=views,
         statistics=_parse_statistics(document["statistics"], views, n_records),
+        evidence=_parse_evidence(document["evidence"]),
         accepted_risk=_parse_risk(document["accepted_risk"]),
         **strings,
     )
@@ -154,6 +168,12 @@ def _features(value: Any) -> tuple[str, ...]:
     return tuple(
         _string(name, _NAME, "feature") for name in _list(value, 0, _MAX_FEATURES, "features")
     )
+
+
+def _parse_evidence(value: Any) -> Evidence:
+    table = _table(value, "evidence")
+    _expect_keys(table, {"household", "twins"}, "evidence")
+    return Evidence(_features(table["household"]), _features(table["twins"]))
 
 
 def _parse_statistics(

@@ -22,9 +22,10 @@ from linkage.matching.candidates import (
     pairs_by_similarity,
     pairs_with_equal_tags,
 )
-from linkage.matching.compare import ViewColumns, compare_pairs
+from linkage.matching.compare import ViewColumns, compare_pairs, feature_names
 from linkage.matching.score import (
     EvidenceModel,
+    FeatureMeaning,
     fit_evidence_model,
     probabilities,
     threshold_for_best_f1,
@@ -80,7 +81,7 @@ def match_datasets(
     tell("compare", 0, len(pairs))
     levels = compare_pairs(records.views, pairs)
     tell("compare", len(pairs), len(pairs))
-    model = fit_evidence_model(levels)
+    model = fit_evidence_model(levels, pairs.views, _meaning(records))
     log_odds = model.log_odds(levels)
     tell("score", len(pairs), len(pairs))
     across = records.dataset_of[pairs.left] != records.dataset_of[pairs.right]
@@ -104,6 +105,20 @@ def match_datasets(
     )
 
 
+def _meaning(records: _Records) -> FeatureMeaning:
+    evidence = records.datasets[0].manifest.evidence
+    layouts = [view.layout for view in records.views]
+    column = {name: number for number, name in enumerate(feature_names(layouts))}
+    return FeatureMeaning(
+        household=tuple(column[name] for name in evidence.household if name in column),
+        twins=tuple(column[name] for name in evidence.twins if name in column),
+        by_salt=tuple(
+            tuple(sorted({column[name] for name in (*layout.implies, *layout.refutes)}))
+            for layout in layouts
+        ),
+    )
+
+
 def _check_alike(datasets: Sequence[EncodedDataset]) -> None:
     if len(datasets) < 2:
         raise MatchingError("Matching needs two datasets or more. Give at least two.")
@@ -117,6 +132,7 @@ def _check_alike(datasets: Sequence[EncodedDataset]) -> None:
         "linkage secret": "key_confirmation",
         "layout of views": "views",
         "diffusion": "diffusion",
+        "meaning of features": "evidence",
     }
     for dataset in datasets[1:]:
         for what, attribute in asked.items():

@@ -20,7 +20,7 @@ from typing import Any, get_args
 import rfc8785
 
 from linkage.errors import ProfileError
-from linkage.types import FieldKind, FieldSpec, GroupLayout, ViewLayout
+from linkage.types import Evidence, FieldKind, FieldSpec, GroupLayout, ViewLayout
 
 PROFILE_FORMAT = "tongqiao-profile-v1"
 
@@ -103,6 +103,7 @@ class Profile:
     fields: tuple[FieldSpec, ...]
     groups: Mapping[str, GroupSpec]
     views: tuple[ViewSpec, ...]
+    evidence: Evidence
     sha256: str
     source: str
 
@@ -171,6 +172,7 @@ def parse_profile(text: str) -> Profile:
         document,
         "the profile",
         {"format", "name", "cleaning", "diffusion", "fields", "groups", "views"},
+        {"evidence"},
     )
     if document["format"] != PROFILE_FORMAT:
         raise ProfileError(
@@ -194,9 +196,25 @@ def parse_profile(text: str) -> Profile:
         fields=fields,
         groups=groups,
         views=views,
+        evidence=_parse_evidence(document.get("evidence", {}), groups, views),
         sha256=hashlib.sha256(canonical).hexdigest(),
         source=text,
     )
+
+
+def _parse_evidence(
+    value: Any, groups: Mapping[str, GroupSpec], views: tuple[ViewSpec, ...]
+) -> Evidence:
+    body = _table(value, "evidence")
+    _expect_keys(body, "evidence", set(), {"household", "twins"})
+    household = _names(body.get("household", []), "evidence household")
+    twins = _names(body.get("twins", []), "evidence twins")
+    known = {*groups, *(name for view in views for name in (*view.implies, *view.refutes))}
+    if not {*household, *twins} <= known or set(household) & set(twins):
+        raise ProfileError(
+            "evidence must name features of the profile, each under household or twins, not both."
+        )
+    return Evidence(household, twins)
 
 
 def _parse_fields(value: Any) -> tuple[FieldSpec, ...]:

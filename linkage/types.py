@@ -114,6 +114,19 @@ class ViewLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What features mean, so that siblings and twins are not taken for one child.
+
+    Attributes:
+        household: features that people of one home share; all others belong to a person.
+        twins: features of a person that twins share.
+    """
+
+    household: tuple[str, ...]
+    twins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What an encoded file says of itself: everything that must agree before matching.
 
@@ -129,6 +142,7 @@ class Manifest:
         views: layout of each view, in the order of the columns.
         statistics: aggregate figures only: ``{"fill": {"view/group": mean}, "missing":
             {"view": n}, "problems": {code: n}}``.
+        evidence: what the features mean.
         accepted_risk: reason given for a file that the preflight would have refused.
         content_sha256: hash of all columns, see ``linkage/TQE.md``.
     """
@@ -144,6 +158,7 @@ class Manifest:
     diffusion: int
     views: tuple[ViewLayout, ...]
     statistics: Mapping[str, Any]
+    evidence: Evidence = field(default_factory=lambda: Evidence((), ()))
     accepted_risk: str | None = None
     content_sha256: str = ""
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from linkage.encoding.blocks import BlockValues, EncodedBlock, TokenTable, ViewEncoder
+from linkage.encoding.values import BlockValues, TokenTable
+from linkage.encoding.views import EncodedBlock, ViewEncoder
 from linkage.encoding.pinyin import verify_readings
 from linkage.encoding.subkeys import KeySchedule
 from linkage.errors import EncodingError
@@ -112,6 +113,7 @@ def encode_records(
         diffusion=profile.diffusion,
         views=profile.layout(),
         statistics=_statistics(encoders, views, problems),
+        evidence=profile.evidence,
         accepted_risk=accepted_risk,
     )
     return EncodedFile(

@@ -20,13 +20,33 @@ import numpy as np
 import numpy.typing as npt
 
 from linkage.matching.compare import CLOSE, DIFFERS, EQUAL, MISSING, N_LEVELS, UNLIKE, Levels
-from linkage.types import F64, I64
+from linkage.types import F64, I64, Bools
 
-_MAX_OTHER_CLASSES = 12
+_N_MATCH_CLASSES = 2
+_DOUBT = 1e-2
+_MOST_AGREEMENT = 0.05
 _ITERATIONS = 300
 _TOLERANCE = 1e-7
 _PSEUDO_COUNT = 0.5
 _MAX_LOG_ODDS = 30.0
+
+
+Bitmask = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMeaning:
+    """What the features of a profile mean; features are given by their column.
+
+    Attributes:
+        household: shared by people of one home; the others belong to a person.
+        twins: of a person, but shared by twins.
+        by_salt: for each view the features that equal salts make equal.
+    """
+
+    household: tuple[int, ...]
+    twins: tuple[int, ...]
+    by_salt: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +78,21 @@ class EvidenceModel:
         return np.clip(odds, -_MAX_LOG_ODDS, _MAX_LOG_ODDS)
 
 
-def fit_evidence_model(levels: Levels) -> EvidenceModel:
-    """Fit the mixture to the levels of all candidate pairs, ``(m, f) int8``.
+def fit_evidence_model(levels: Levels, views: Bitmask, meaning: FeatureMeaning) -> EvidenceModel:
+    """Fit the mixture to the levels of all candidate pairs.
 
-    Deterministic: the same multiset of rows gives the same model, in whatever order they come.
+    Deterministic: the same multiset of pairs gives the same model, in whatever order they come.
+
+    Args:
+        levels: ``(m, f) int8``.
+        views: ``(m,) uint16``, bit v set where a pair is comparable in view v.
+        meaning: what the features mean.
     """
-    patterns, counts = _distinct_rows(levels)
+    patterns, pattern_views, counts = _distinct_rows(levels, views)
     weights = counts.astype(np.float64)
-    responsibilities, n_match = _first_guess(patterns, weights)
+    responsibilities, capped = _first_guess(patterns, pattern_views, meaning)
     previous = -np.inf
-    model = _maximise(patterns, weights, responsibilities, n_match)
+    model = _maximise(patterns, weights, responsibilities, capped)
     for _ in range(_ITERATIONS):
         joint = model.class_log_joint(patterns)
         evidence = _log_sum(joint)
@@ -76,7 +101,7 @@ def fit_evidence_model(levels: Levels) -> EvidenceModel:
             break
         previous = fit
         responsibilities = np.exp(joint - evidence[:, None])
-        model = _maximise(patterns, weights, responsibilities, n_match)
+        model = _maximise(patterns, weights, responsibilities, capped)
     return model
 
 
@@ -100,56 +125,68 @@ def threshold_for_best_f1(probability: F64) -> float:
     return float(np.clip(ordered[best], 0.05, 0.95))
 
 
-def _distinct_rows(levels: Levels) -> tuple[Levels, I64]:
-    key = np.zeros(len(levels), dtype=np.int64)
+def _distinct_rows(levels: Levels, views: Bitmask) -> tuple[Levels, Bitmask, I64]:
+    key = views.astype(np.int64)
     for feature in range(levels.shape[1]):
         key = key * N_LEVELS + levels[:, feature]
     _, first, counts = np.unique(key, return_index=True, return_counts=True)
-    return levels[first], counts.astype(np.int64)
+    return levels[first], views[first], counts.astype(np.int64)
 
 
-def _first_guess(patterns: Levels, weights: F64) -> tuple[F64, int]:
+def _first_guess(patterns: Levels, views: Bitmask, meaning: FeatureMeaning) -> tuple[F64, Bools]:
+    """Responsibilities ``(n_patterns, c)`` to begin with, and which features each class caps."""
+    n_features = patterns.shape[1]
     agree = patterns >= CLOSE
     differ = (patterns == DIFFERS) | (patterns == UNLIKE)
-    n_agree, n_differ = agree.sum(axis=1), differ.sum(axis=1)
-    clean = (n_agree >= 3) & (n_differ == 0)
-    flawed = (n_agree >= 3) & (n_differ == 1) & (n_agree >= 3 * n_differ)
-    n_match = 2
-    bits = (agree.astype(np.int64) << np.arange(patterns.shape[1])).sum(axis=1)
-    others = ~(clean | flawed)
-    kinds = np.unique(bits[others])
-    mass = np.array([weights[others & (bits == kind)].sum() for kind in kinds])
-    common = kinds[np.lexsort((kinds, -mass))][:_MAX_OTHER_CLASSES]
-    n_classes = n_match + max(len(common), 1)
-    guess = np.full((len(patterns), n_classes), 1e-3)
-    guess[clean, 0] = 1.0
-    guess[flawed, 1] = 1.0
-    for number, kind in enumerate(common):
-        guess[others & (bits == kind), n_match + number] = 1.0
-    return guess / guess.sum(axis=1, keepdims=True), n_match
+    is_household = np.isin(np.arange(n_features), np.array(meaning.household, dtype=np.int64))
+    is_twin = np.isin(np.arange(n_features), np.array(meaning.twins, dtype=np.int64))
+    n_person = agree[:, ~is_household].sum(axis=1)
+    same_home = agree[:, is_household].sum(axis=1) >= 2
+    contradicted = differ[:, ~is_household].any(axis=1)
+    none = np.zeros(n_features, dtype=bool)
+    classes = [
+        ((n_person >= 2) & ~contradicted, none),
+        ((n_person >= 2) & contradicted, none),
+        (same_home & (n_person == 0), ~is_household),
+    ]
+    if is_twin.any():
+        alike = (agree == is_twin)[:, ~is_household].all(axis=1)
+        classes.append((same_home & alike, ~is_household & ~is_twin))
+    for view, by_salt in enumerate(meaning.by_salt):
+        shared = np.isin(np.arange(n_features), np.array(by_salt, dtype=np.int64))
+        begins = (views == 1 << view) & (n_person <= 1) & ~same_home
+        classes.append((begins, ~is_household & ~shared))
+    guess = np.stack([begins for begins, _ in classes], axis=1).astype(np.float64) + _DOUBT
+    return guess / guess.sum(axis=1, keepdims=True), np.stack([caps for _, caps in classes])
 
 
-def _maximise(patterns: Levels, weights: F64, responsibilities: F64, n_match: int) -> EvidenceModel:
+def _maximise(
+    patterns: Levels, weights: F64, responsibilities: F64, capped: Bools
+) -> EvidenceModel:
     mass = responsibilities * weights[:, None]
     share = mass.sum(axis=0) + _PSEUDO_COUNT
-    n_classes, n_features = mass.shape[1], patterns.shape[1]
+    n_classes, n_features = capped.shape
     log_likelihood = np.zeros((n_classes, n_features, N_LEVELS))
-    overall = np.zeros((n_features, N_LEVELS))
     for feature in range(n_features):
         counts = np.zeros((n_classes, N_LEVELS))
-        for level in range(N_LEVELS):
+        for level in range(MISSING + 1, N_LEVELS):
             counts[:, level] = mass[patterns[:, feature] == level].sum(axis=0)
-        counts[:, MISSING] = 0.0
-        overall = counts.sum(axis=0)
-        prior = _PSEUDO_COUNT * (overall + 1.0) / (overall + 1.0).sum()
-        prior[MISSING] = 0.0
-        smoothed = counts + prior * N_LEVELS
-        smoothed[:, MISSING] = 0.0
-        total = smoothed.sum(axis=1, keepdims=True)
+        overall = counts.sum(axis=0) + 1.0
+        overall[MISSING] = 0.0
+        smoothed = counts + _PSEUDO_COUNT * N_LEVELS * overall / overall.sum()
+        probability = smoothed / smoothed.sum(axis=1, keepdims=True)
+        _cap_agreement(probability, capped[:, feature])
         with np.errstate(divide="ignore"):
-            log_likelihood[:, feature, :] = np.log(smoothed / total)
+            log_likelihood[:, feature, :] = np.log(probability)
         log_likelihood[:, feature, MISSING] = 0.0
-    return EvidenceModel(np.log(share / share.sum()), log_likelihood, n_match)
+    return EvidenceModel(np.log(share / share.sum()), log_likelihood, _N_MATCH_CLASSES)
+
+
+def _cap_agreement(probability: F64, capped: Bools) -> None:
+    agreeing = probability[:, CLOSE:].sum(axis=1)
+    over = capped & (agreeing > _MOST_AGREEMENT)
+    probability[over, CLOSE:] *= (_MOST_AGREEMENT / agreeing[over])[:, None]
+    probability[over, :CLOSE] *= ((1.0 - _MOST_AGREEMENT) / (1.0 - agreeing[over]))[:, None]
 
 
 def _log_sum(values: npt.NDArray[np.float64]) -> F64:
