@@ -11,19 +11,21 @@ from openpyxl import Workbook
 from api.office import list_layout as layout
 from api.office.links import Link
 from api.office.previous_list import Changes, PreviousList, compare
-from api.office.workbook import ListSheet, RawCell, cell_text, streamed_workbook
+from api.office.workbook import ListSheet, RawCell, raw_text, streamed_workbook
 from linkage.errors import RecordsError
 
 _SAMPLE_ROWS = 200
 
+_TextRow = tuple[str, list[str]]
+"""Record id, and the cells of its row as text."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnRecords:
-    """The office's own file: headings, rows as they are in it, and where the record id stands."""
+    """The office's own file: headings, and each record's id with its row as it is in the file."""
 
     headings: Sequence[str]
-    rows: Iterable[Sequence[RawCell]]
-    record_id_column: int
+    rows: Iterable[tuple[str, Sequence[RawCell]]]
 
 
 @dataclass(slots=True)
@@ -102,13 +104,13 @@ class _Joining:
             self._workbook,
             layout.SHEET_LINKS,
             [*headings, *layout.LINK_HEADINGS],
-            [[*row, *_LINK_SAMPLE] for row in sample],
+            [[*row, *_LINK_SAMPLE] for _, row in sample],
         )
         missing = ListSheet(
             self._workbook,
             layout.SHEET_NOT_FOUND,
             [*headings, layout.HEADING_STATE],
-            [[*row, layout.STATE_NOT_FOUND] for row in sample],
+            [[*row, layout.STATE_NOT_FOUND] for _, row in sample],
         )
         held = self._write_rows(rows, listed, missing)
         absent = len(self._links_of.keys() - held)
@@ -124,19 +126,18 @@ class _Joining:
         self._write_summary()
         return self._counts
 
-    def _texts(self) -> Iterator[list[str]]:
+    def _texts(self) -> Iterator[_TextRow]:
         n_columns = len(self._own.headings)
-        for row in self._own.rows:
-            texts = [cell_text(value) for value in row[:n_columns]]
-            yield texts + [""] * (n_columns - len(texts))
+        for record_id, row in self._own.rows:
+            texts = [raw_text(value) for value in row[:n_columns]]
+            yield record_id, texts + [""] * (n_columns - len(texts))
 
     def _write_rows(
-        self, rows: Iterable[list[str]], listed: ListSheet, missing: ListSheet
+        self, rows: Iterable[_TextRow], listed: ListSheet, missing: ListSheet
     ) -> set[str]:
         counts = self._counts
         held: set[str] = set()
-        for texts in rows:
-            record_id = texts[self._own.record_id_column].strip()
+        for record_id, texts in rows:
             if record_id in held:
                 raise RecordsError(
                     f"Record {counts.n_records + 1} of the file has a record id that an earlier "
@@ -231,6 +232,6 @@ def _by_record(links: Iterable[Link], record_ids: Mapping[str, str]) -> dict[str
     return dict(by_record)
 
 
-def _sampled(rows: Iterator[list[str]]) -> tuple[list[list[str]], Iterable[list[str]]]:
+def _sampled(rows: Iterator[_TextRow]) -> tuple[list[_TextRow], Iterable[_TextRow]]:
     sample = list(islice(rows, _SAMPLE_ROWS))
     return sample, chain(sample, rows)

@@ -21,7 +21,7 @@ from api.office.list_layout import (
     LINK_HEADINGS,
     SHEET_LINKS,
 )
-from api.office.workbook import cell_text
+from api.office.workbook import raw_text
 from linkage.errors import RecordsError
 
 
@@ -66,14 +66,14 @@ def load_previous_list(path: Path) -> PreviousList:
         raise _no_list("it is no .xlsx file") from error
     if not sheets or not sheets[0]:
         raise _no_list(f"it has no sheet '{SHEET_LINKS}'")
-    headings = [cell_text(value) for value in sheets[0][0]]
+    headings = [raw_text(value) for value in sheets[0][0]]
     if any(headings.count(heading) != 1 for heading in LINK_HEADINGS):
         raise _no_list("its headings were changed")
     place = {heading: headings.index(heading) for heading in LINK_HEADINGS}
     own = [number for number in range(len(headings)) if number not in place.values()]
     links = []
     for row in (row for sheet in sheets for row in sheet[1:]):
-        texts = [cell_text(value) for value in row]
+        texts = [raw_text(value) for value in row]
         if not any(texts):
             continue
         links.append(

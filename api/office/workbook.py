@@ -31,7 +31,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def cell_text(value: object) -> str:
+def raw_text(value: object) -> str:
     """A cell of a table as the text that a person reads in it, ``""`` for an empty one."""
     if value is None:
         return ""

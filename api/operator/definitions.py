@@ -85,6 +85,7 @@ def check_project(body: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("name", "purpose"):
         if not isinstance(body[key], str) or not body[key].strip():
             raise DefinitionError(f"{key} of the project must be a text that is not empty.")
+    texts = {key: body[key].strip() for key in ("name", "purpose")}
     members = body["members"]
     if not isinstance(members, list) or not members:
         raise DefinitionError("The project needs members: a [[members]] table for each office.")
@@ -97,7 +98,7 @@ def check_project(body: Mapping[str, Any]) -> dict[str, Any]:
     offices = [member["office"] for member in members]
     if len(set(offices)) != len(offices):
         raise DefinitionError("An office is a member twice. Keep one [[members]] table of it.")
-    return dict(body)
+    return {**body, **texts}
 
 
 def project_to_ask_for(body: Mapping[str, Any]) -> str | None:
@@ -134,6 +135,9 @@ def complete_terms(
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "cleaning": profile.cleaning,
     }
+    if isinstance(document.get("purpose"), str):
+        # A text in triple quotation marks ends with a line break.
+        document["purpose"] = document["purpose"].strip()
     terms = parse_terms(document)
     if len(terms.members) < _MIN_MEMBERS:
         raise TermsError("A round needs at least two member offices.")

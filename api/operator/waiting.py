@@ -31,13 +31,15 @@ def wait_for_review(
     while True:
         view = parse_round(client.get_json(f"/v1/rounds/{round_id}"), round_id)
         on_progress(view)
-        if view.failure is not None and view.state not in ("review", "released"):
-            raise RoundFailedError(
-                f"The matching failed: {view.failure} Start it again with 'tongqiao round run'."
-            )
         if view.state in ("review", "released"):
             return view
         if view.state != "matching":
-            raise RoundFailedError(f"The round is {view.state}; it is no longer being matched.")
+            raise RoundFailedError(_why(view))
         sleep(pause_s)
         pause_s = min(pause_s * 1.5, _LAST_PAUSE_S)
+
+
+def _why(view: RoundView) -> str:
+    if view.failure is None:
+        return f"The round is {view.state}; it is no longer being matched."
+    return f"The matching failed: {view.failure} Start it again with 'tongqiao round run'."

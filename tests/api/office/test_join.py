@@ -37,7 +37,7 @@ LINKS = [
 
 
 def _own(rows: Sequence[Sequence[Any]] = ROWS) -> OwnRecords:
-    return OwnRecords(HEADINGS, iter(rows), 0)
+    return OwnRecords(HEADINGS, ((row[0], row) for row in rows))
 
 
 def _join(path: Path, links: Sequence[Link] = LINKS, previous: Path | None = None) -> JoinCounts:

@@ -6,7 +6,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from api.office.workbook import ListSheet, cell_text, streamed_workbook
+from api.office.workbook import ListSheet, raw_text, streamed_workbook
 
 NASTY = [
     "=HYPERLINK(\"http://evil.example\",\"x\")",
@@ -117,4 +117,4 @@ def test_half_written_rows_are_private_and_do_not_survive_an_error(tmp_path: Pat
     ],
 )
 def test_a_cell_is_written_as_a_clerk_sees_it(value: object, text: str) -> None:
-    assert cell_text(value) == text
+    assert raw_text(value) == text
