@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from linkage.encoding.values import BlockValues, TokenTable
-from linkage.encoding.views import EncodedBlock, ViewEncoder
 from linkage.encoding.pinyin import verify_readings
 from linkage.encoding.subkeys import KeySchedule
+from linkage.encoding.values import BlockValues, TokenTables, token_tables
+from linkage.encoding.views import EncodedBlock, ViewEncoder
 from linkage.errors import EncodingError
 from linkage.profile import Profile
 from linkage.types import (
@@ -83,11 +83,7 @@ def encode_records(
     verify_readings()
     keys = KeySchedule(round_key, profile.sha256)
     encoders = [ViewEncoder(profile, view, keys) for view in profile.views]
-    tables = {
-        (token.field, token.kind): TokenTable(token.kind, token.field)
-        for group in profile.groups.values()
-        for token in group.tokens
-    }
+    tables = token_tables(profile)
     blocks: list[list[EncodedBlock]] = [[] for _ in encoders]
     record_ids: list[str] = []
     problems: Counter[str] = Counter()
@@ -122,9 +118,7 @@ def encode_records(
     )
 
 
-def _blocks_of(
-    batch: RecordBatch, profile: Profile, tables: Mapping[tuple[str, str], TokenTable]
-) -> Iterator[BlockValues]:
+def _blocks_of(batch: RecordBatch, profile: Profile, tables: TokenTables) -> Iterator[BlockValues]:
     missing = [spec.name for spec in profile.fields if spec.name not in batch.columns]
     if missing:
         raise EncodingError(f"The records lack fields of the profile: {', '.join(missing)}.")
@@ -137,6 +131,7 @@ def _blocks_of(
             {spec.name: batch.columns[spec.name][start:stop] for spec in profile.fields},
             stop - start,
             tables,
+            profile.fields,
         )
 
 

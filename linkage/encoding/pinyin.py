@@ -6,6 +6,7 @@ neighbours: what is typed wrong in one place must not change the reading of anot
 
 import functools
 import hashlib
+import re
 import unicodedata
 
 from linkage.encoding import labels
@@ -13,10 +14,15 @@ from linkage.encoding.subkeys import frame
 from linkage.errors import EncodingError
 
 READINGS_SHA256 = "3b1629bb0bf8a7f08417fdc0d24e0a9a0e81c9e86880867eba447774f746c4b0"
-"""Hash of every reading that :func:`syllable` can give; see ENCODING.md."""
+"""Hash of the reading of every character that has one; see ENCODING.md."""
 
 NAME_DOT = "\N{MIDDLE DOT}"
+UNKNOWN_UNIT = "\N{GETA MARK}"
+"""What cleaning puts for a character that was lost; it equals nothing, itself included."""
+
 _SEPARATORS = frozenset({NAME_DOT, " "})
+_UNIT = re.compile("[A-Za-z]+|[^A-Za-z]")
+_LATIN = re.compile("[A-Za-z]")
 
 SURNAME_READINGS = {
     "万俟": "mo qi",
@@ -67,8 +73,13 @@ COMPOUND_SURNAMES = frozenset(_COMPOUND[i : i + 2] for i in range(0, len(_COMPOU
 
 
 def name_units(name: str) -> tuple[str, ...]:
-    """The characters of a name that count: all but the middle dot and blanks."""
-    return tuple(character for character in name if character not in _SEPARATORS)
+    """The units of a name: each run of Latin letters, and each other character, in order.
+
+    Middle dots and blanks only separate.  A name that was entered in pinyin has its syllables as
+    units, if blanks stand between them, and so meets the readings of the name in characters.
+    """
+    found = _UNIT.findall(name) if _LATIN.search(name) else name
+    return tuple(unit for unit in found if unit not in _SEPARATORS)
 
 
 def surname_length(name: str) -> int:
@@ -79,29 +90,26 @@ def surname_length(name: str) -> int:
     """
     if not _SEPARATORS.isdisjoint(name):
         return 0
-    if len(name) in (3, 4) and name[:2] in COMPOUND_SURNAMES:
+    units = name_units(name)
+    if len(units) in (3, 4) and "".join(units[:2]) in COMPOUND_SURNAMES:
         return 2
-    return 1 if len(name) in (2, 3) else 0
-
-
-def given_units(name: str) -> tuple[str, ...]:
-    """The units after the surname; all of them where there is none to be told."""
-    return name_units(name)[surname_length(name) :]
+    return 1 if len(units) in (2, 3) else 0
 
 
 @functools.lru_cache(maxsize=65_536)
 def name_syllables(name: str) -> tuple[str, ...]:
-    """Toneless reading of each unit of a name; a unit without one stands for itself."""
+    """Toneless reading of each unit of a name: ``v`` for ü; a unit without one is its own."""
+    readings = _readings()
     units = name_units(name)
     length = surname_length(name)
-    fixed = SURNAME_READINGS.get(name[:length]) if length else None
-    head = fixed.split(" ") if fixed else [syllable(unit) for unit in units[:length]]
-    return (*head, *(syllable(unit) for unit in units[length:]))
+    fixed = SURNAME_READINGS.get("".join(units[:length])) if length else None
+    syllables = tuple(readings.get(unit, unit) for unit in units)
+    return (*fixed.split(" "), *syllables[length:]) if fixed else syllables
 
 
-def syllable(character: str) -> str:
-    """Toneless pinyin of one character, ``v`` for ü; the character itself if it has none."""
-    return _readings().get(character, character)
+def given_syllables(name: str) -> tuple[str, ...]:
+    """Readings of the units after the surname; of all where no surname can be told."""
+    return name_syllables(name)[surname_length(name) :]
 
 
 def fold_syllable(reading: str) -> str:

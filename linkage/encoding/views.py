@@ -1,15 +1,15 @@
-"""One view of a block of records: salts, tags, filters."""
+"""One view of a block of records: salts, tags, filters; and of all blocks, put together."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Sequence
 
 import numpy as np
 
 from linkage.encoding.diffusion import diffuse_planes, diffusion_positions
 from linkage.encoding.filters import BlockTokens, bits_set, filters_of_planes, set_bits
 from linkage.encoding.subkeys import KeySchedule, frame
-from linkage.encoding.tokens import SALT_KINDS, Part, framed_token, salt_text, token_parts
+from linkage.encoding.tokens import SALT_KINDS, salt_text
+from linkage.encoding.values import BlockValues, TokenTable
 from linkage.errors import EncodingError
 from linkage.profile import GroupSpec, Profile, TokenSpec, ViewSpec
 from linkage.types import I64, U64, Bools, EncodedView, GroupLayout, ViewLayout
@@ -18,96 +18,6 @@ _MEMO_VALUES = 65_536
 _SALT_KEY_BYTES = 16
 _DIGEST_BYTES = 8
 _WORD_RECORDS = 64
-
-
-class TokenTable:
-    """Tokens of one kind from one field, numbered as they are met; shared by all views.
-
-    Attributes:
-        generation: changes when numbers start again from 0, which bounds the memory.
-        tokens: framed token of each number.
-    """
-
-    def __init__(self, kind: str, field: str) -> None:
-        self.generation = 0
-        self.tokens: list[bytes] = []
-        self._kind = kind
-        self._field = field
-        self._numbers: dict[Part, int] = {}
-        self._of_value: dict[str, list[int]] = {}
-
-    def start_block(self) -> None:
-        """Forget everything if there is too much of it; numbers of earlier blocks are void then."""
-        if max(len(self.tokens), len(self._of_value)) >= _MEMO_VALUES:
-            self.generation += 1
-            self.tokens = []
-            self._numbers = {}
-            self._of_value = {}
-
-    def of_value(self, value: str) -> list[int]:
-        """Numbers of a value's tokens."""
-        known = self._of_value.get(value)
-        if known is None:
-            parts = token_parts(self._kind, self._field, value)
-            known = self._of_value[value] = [self._number(part) for part in parts]
-        return known
-
-    def _number(self, part: Part) -> int:
-        number = self._numbers.setdefault(part, len(self.tokens))
-        if number == len(self.tokens):
-            self.tokens.append(framed_token(self._kind, self._field, part))
-        return number
-
-
-class BlockValues:
-    """Values of a block of records, each field's distinct values numbered.
-
-    Attributes:
-        n_records: in the block.
-    """
-
-    def __init__(
-        self,
-        columns: Mapping[str, Sequence[str | None]],
-        n_records: int,
-        tables: Mapping[tuple[str, str], TokenTable],
-    ) -> None:
-        self.n_records = n_records
-        self._columns = columns
-        self._tables = tables
-        self._numbered: dict[str, tuple[list[str], I64]] = {}
-        self._tokens: dict[tuple[str, str], tuple[I64, I64]] = {}
-        for table in tables.values():
-            table.start_block()
-
-    def numbered(self, field: str) -> tuple[list[str], I64]:
-        """Distinct values of a field, and the number of each record's value, -1 if missing."""
-        if field not in self._numbered:
-            numbers: dict[str, int] = {}
-            codes = [
-                numbers.setdefault(value, len(numbers)) if value else -1
-                for value in self._columns[field]
-            ]
-            self._numbered[field] = (list(numbers), np.array(codes, dtype=np.int64))
-        return self._numbered[field]
-
-    def table(self, field: str, kind: str) -> TokenTable:
-        """The table that numbers the tokens of a kind of a field."""
-        return self._tables[field, kind]
-
-    def tokens(self, field: str, kind: str) -> tuple[I64, I64]:
-        """``(k,) int64`` record and ``(k,) int64`` token number of every token of the block."""
-        if (field, kind) not in self._tokens:
-            distinct, codes = self.numbered(field)
-            table = self._tables[field, kind]
-            of_values = [table.of_value(value) for value in distinct]
-            lengths = np.array([len(numbers) for numbers in of_values], dtype=np.int64)
-            flat = np.fromiter(chain.from_iterable(of_values), np.int64, int(lengths.sum()))
-            records = np.flatnonzero(codes >= 0)
-            starts = np.cumsum(lengths) - lengths
-            take, owner = _expand(starts[codes[records]], lengths[codes[records]], records)
-            self._tokens[field, kind] = (owner, flat[take])
-        return self._tokens[field, kind]
 
 
 class EncodedBlock:
@@ -194,14 +104,6 @@ class GroupEncoder:
             digests.append(of_table[token[kept]])
             hashes.append(np.full(len(records[-1]), known.spec.hashes, dtype=np.int64))
         return BlockTokens(np.concatenate(records), np.concatenate(digests), np.concatenate(hashes))
-
-
-def _expand(starts: I64, lengths: I64, records: I64) -> tuple[I64, I64]:
-    """Indices ``starts[i] .. starts[i] + lengths[i] - 1`` of each i, and ``records[i]`` beside."""
-    ends = np.cumsum(lengths)
-    which = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
-    inside = np.arange(len(which), dtype=np.int64) - (ends - lengths)[which]
-    return starts[which] + inside, records[which]
 
 
 class ViewEncoder:
@@ -291,7 +193,7 @@ class ViewEncoder:
         columns = []
         for part in self._spec.salt:
             distinct, codes = values.numbered(part.field)
-            texts = [salt_text(part.kind, part.field, value) for value in distinct]
+            texts = [salt_text(part.kind, value) for value in distinct]
             columns.append([texts[code] if code >= 0 else "" for code in codes.tolist()])
         return [parts if all(parts) else None for parts in zip(*columns, strict=True)]
 
