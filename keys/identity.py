@@ -180,7 +180,7 @@ def identity_from_keys(
     unsigned = PublicIdentity(
         holder=_checked_holder(holder),
         kind=_checked_kind(kind),
-        name=_checked_name(name),
+        name=check_name(name),
         signing_key=signing_private.public_key().public_bytes_raw(),
         sealing_key=sealing_private.public_bytes,
         created_at=_checked_time(created_at),
@@ -192,6 +192,16 @@ def identity_from_keys(
     # Through the parser, so that nothing is written that would not be read.
     public = parse_public_identity(document | {"signature": to_base64(signature)})
     return PrivateIdentity(public, signing_private, sealing_private)
+
+
+def check_name(name: str) -> str:
+    """A name as it is, if identities may have it.  Raises: KeyFileError."""
+    # Control and format characters could make it look like another name on the screen.
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable() or name != name.strip():
+        raise KeyFileError(
+            "The name must be 1 to 200 printable characters, without spaces at its ends."
+        )
+    return name
 
 
 def parse_public_identity(data: bytes | Mapping[str, Any]) -> PublicIdentity:
@@ -212,7 +222,7 @@ def parse_public_identity(data: bytes | Mapping[str, Any]) -> PublicIdentity:
     identity = PublicIdentity(
         holder=_checked_holder(read_text(document, "holder")),
         kind=_checked_kind(read_text(document, "kind")),
-        name=_checked_name(read_text(document, "name")),
+        name=check_name(read_text(document, "name")),
         signing_key=read_bytes(document, "signing_key", SIGNING_KEY_BYTES),
         sealing_key=read_bytes(document, "sealing_key", suite.public_key_bytes),
         created_at=_checked_time(read_text(document, "created_at")),
@@ -288,15 +298,6 @@ def _checked_kind(kind: str) -> Kind:
     if kind not in KINDS:
         raise KeyFileError(f"The kind must be one of: {', '.join(KINDS)}.")
     return kind
-
-
-def _checked_name(name: str) -> str:
-    # Control and format characters could make it look like another name on the screen.
-    if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable() or name != name.strip():
-        raise KeyFileError(
-            "The name must be 1 to 200 printable characters, without spaces at its ends."
-        )
-    return name
 
 
 def _checked_time(time: str) -> str:

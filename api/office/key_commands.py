@@ -1,0 +1,116 @@
+"""``tongqiao keys``: key pairs of an office, an operator or an auditor."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api.client.terminal import ID, INPUT_FILE, failing, say
+
+if TYPE_CHECKING:
+    from keys.identity import Kind, PublicIdentity
+
+
+@click.group(name="keys")
+def keys_group() -> None:
+    """Make key pairs of an office or a person, and look at them.
+
+    Two files are made: ID.private.json, which nobody else may see, and ID.public.json, which others
+    get.  Whoever gets it compares the fingerprint with you by telephone.
+
+    Example:
+
+        tongqiao keys new --office jinjiang-civil --name 锦江区民政局 --out keys
+    """
+
+
+@keys_group.command(name="new")
+@click.option("--office", metavar="ID", type=ID, help="Id of the office the keys are for.")
+@click.option("--operator", metavar="ID", type=ID, help="Id of the operator the keys are for.")
+@click.option("--auditor", metavar="ID", type=ID, help="Id of the auditor the keys are for.")
+@click.option("--name", metavar="TEXT", help="Name that people see; the id if left out.")
+@click.option(
+    "--out",
+    "directory",
+    metavar="DIR",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to put the two files into; made if it is missing.",
+)
+def new_command(
+    office: str | None,
+    operator: str | None,
+    auditor: str | None,
+    name: str | None,
+    directory: Path,
+) -> None:
+    """Make new key pairs: one to sign with, one to get sealed messages with.
+
+    Existing files are never written over.  Keep a copy of the private file in a safe place: without
+    it, the office has to enrol again with new keys.
+
+    Example:
+
+        tongqiao keys new --operator wang-li --name 王丽 --out ~/tongqiao
+    """
+    from keys.errors import KeyFileError
+    from keys.identity import check_name, new_identity
+    from keys.storage import save_identity
+
+    holder, kind = _one_holder(office, operator, auditor)
+    if name is not None:
+        try:
+            check_name(name)
+        except KeyFileError as error:
+            raise click.BadParameter(str(error), param_hint="--name") from error
+    with failing("write the key files"):
+        identity = new_identity(holder, kind, name)
+        private_path, public_path = save_identity(identity, directory)
+    _show(identity.public)
+    say(f"Private file: {private_path} (for you alone)")
+    say(f"Public file: {public_path} (for others)")
+
+
+@keys_group.command(name="show")
+@click.argument("file", type=INPUT_FILE)
+def show_command(file: Path) -> None:
+    """Show whose keys are in FILE, and their fingerprint.
+
+    FILE is a public or a private key file; of a private one only the public part is shown.  Two
+    people who see the same fingerprint have the same keys.
+
+    Example:
+
+        tongqiao keys show jinjiang-civil.public.json
+    """
+    from keys.storage import load_private_identity, load_public_identity
+
+    with failing("read the key file"):
+        if file.name.endswith(".private.json"):
+            identity = load_private_identity(file).public
+        else:
+            identity = load_public_identity(file)
+    _show(identity)
+    say(f"Made: {identity.created_at}")
+    say(f"Key id: {identity.key_id}")
+    say(f"Sealing: {identity.sealing_suite}")
+
+
+def _one_holder(
+    office: str | None, operator: str | None, auditor: str | None
+) -> tuple[str, "Kind"]:
+    holders: dict[Kind, str | None] = {
+        "office": office,
+        "operator": operator,
+        "auditor": auditor,
+    }
+    given = [(holder, kind) for kind, holder in holders.items() if holder is not None]
+    if len(given) != 1:
+        raise click.UsageError("Give exactly one of --office, --operator and --auditor.")
+    return given[0]
+
+
+def _show(identity: "PublicIdentity") -> None:
+    say(f"Holder: {identity.kind} {identity.holder}")
+    say(f"Name: {identity.name}")
+    say(f"Fingerprint: {identity.fingerprint}")
