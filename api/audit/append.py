@@ -10,7 +10,7 @@ each index can be inserted once.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from api.audit.errors import LogStoreError, ProofError
@@ -111,15 +111,31 @@ def read_head(session: Session | Connection, tables: LogTables) -> LogHead:
     """Size and root of the log as the transaction sees it.
 
     Raises:
-        LogStoreError: the log's head is damaged.
+        LogStoreError: the head is damaged, or does not fit the entries and checkpoints kept.
     """
     head = tables.head
+    # One statement, because with READ COMMITTED two would see two states of the log.
     row = session.execute(
-        select(head.c.size, head.c.compact_range, head.c.last_time).where(head.c.id == HEAD_ID)
-    ).one_or_none()
-    if row is None:
+        select(
+            select(func.max(tables.entries.c.entry_index)).scalar_subquery().label("last_index"),
+            select(func.max(tables.checkpoints.c.size)).scalar_subquery().label("signed_size"),
+            head.c.size,
+            head.c.compact_range,
+            head.c.last_time,
+        )
+        .select_from(select(literal(HEAD_ID).label("id")).subquery("wanted"))
+        .outerjoin(head, head.c.id == HEAD_ID)
+    ).one()
+    size = 0 if row.size is None else int(row.size)
+    n_entries = 0 if row.last_index is None else row.last_index + 1
+    if n_entries != size or (row.signed_size or 0) > size:
+        raise LogStoreError(
+            "Entries of the access log are missing, or were added past it. Stop the server, keep "
+            "its database as it is, and tell the auditors."
+        )
+    if row.size is None:
         return LogHead(0, CompactRange().root(), "")
-    return LogHead(row.size, _load_tree(row.size, row.compact_range).root(), row.last_time)
+    return LogHead(size, _load_tree(size, row.compact_range).root(), row.last_time)
 
 
 def _load_tree(size: int, data: bytes) -> CompactRange:

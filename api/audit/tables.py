@@ -82,6 +82,8 @@ def define_log_tables(metadata: MetaData) -> LogTables:
     return LogTables(entries, head, checkpoints)
 
 
+_LOGGED: Final = "(SELECT entry_index FROM log_entries)"
+
 _SQLITE_GUARDS: Final = {
     "log_entries_never_change": (
         "BEFORE UPDATE ON log_entries",
@@ -93,7 +95,7 @@ _SQLITE_GUARDS: Final = {
     ),
     # INSERT OR REPLACE deletes the older row without its triggers.
     "log_entries_never_replaced": (
-        "BEFORE INSERT ON log_entries WHEN NEW.entry_index IN (SELECT entry_index FROM log_entries)",
+        f"BEFORE INSERT ON log_entries WHEN NEW.entry_index IN {_LOGGED}",
         "an entry of the access log cannot be replaced",
     ),
     "log_head_never_shrinks": (
