@@ -97,7 +97,7 @@ def show_command(file: Path) -> None:
 def seal_command(
     secret_file: Path, keys: Path, recipient_file: Path, project: str, epoch: int, out: Path
 ) -> None:
-    r"""Seal the secret to one office, as the coordinating office.
+    """Seal the secret to one office, as the coordinating office.
 
     Only that office can open it, and only as what it is: this project's secret of this epoch, from
     you.  Compare the office's fingerprint with its people by telephone before you hand it over.
@@ -105,8 +105,8 @@ def seal_command(
     Example:
 
     \b
-        tongqiao secret seal --secret-file sichuan-children.secret \
-          --keys province.private.json --to jinjiang-civil.public.json \
+        tongqiao secret seal --secret-file sichuan-children.secret \\
+          --keys province.private.json --to jinjiang-civil.public.json \\
           --project sichuan-children --out jinjiang-civil.sealed
     """
     from keys.linkage_secret import load_linkage_secret, seal_linkage_secret
@@ -144,15 +144,15 @@ def seal_command(
 def open_command(
     blob: Path, keys: Path, sender_file: Path, project: str, epoch: int, out: Path
 ) -> None:
-    r"""Open the secret that the coordinating office sealed to your office in BLOB.
+    """Open the secret that the coordinating office sealed to your office in BLOB.
 
     Compare both fingerprints with the coordinating office by telephone: its own, and the secret's.
 
     Example:
 
     \b
-        tongqiao secret open jinjiang-civil.sealed \
-          --keys jinjiang-civil.private.json --from province.public.json \
+        tongqiao secret open jinjiang-civil.sealed \\
+          --keys jinjiang-civil.private.json --from province.public.json \\
           --project sichuan-children --out sichuan-children.secret
     """
     from keys.linkage_secret import open_linkage_secret, save_linkage_secret
