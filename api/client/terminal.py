@@ -114,6 +114,7 @@ def server_options(
                 "--ca-file",
                 metavar="FILE",
                 envvar="TONGQIAO_CA_FILE",
+                show_envvar=True,
                 type=INPUT_FILE,
                 help="Certificates to trust, if the server's is not from a well-known authority.",
             ),

@@ -59,6 +59,7 @@ def office_group() -> None:
 
     Example:
 
+    \b
         tongqiao office status --server https://linkage.example.org --keys my-office.private.json
     """
 
@@ -73,6 +74,7 @@ def enrol_command(server: str, keys: Path, ca_file: Path | None) -> None:
 
     Example:
 
+    \b
         tongqiao office enrol --server https://linkage.example.org --keys my-office.private.json
     """
     with failing("use the key file"):
@@ -98,10 +100,11 @@ def enrol_command(server: str, keys: Path, ca_file: Path | None) -> None:
 def status_command(
     server: str, keys: Path, ca_file: Path | None, round_id: str | None, as_json: bool
 ) -> None:
-    """Show your rounds, or one round and what each office still has to do.
+    """Show your rounds, or one round and who has to do what.
 
     Example:
 
+    \b
         tongqiao office status --round 2026-h2 --server URL --keys my-office.private.json
     """
     from api.client.round_view import parse_round, show_round, show_rounds
@@ -134,12 +137,14 @@ def status_command(
 def identity_command(
     server: str, keys: Path, ca_file: Path | None, office: str, out: Path, overwrite: bool
 ) -> None:
-    """Download the public keys of another office, to seal a secret to it or open one from it.
+    """Download another office's public keys.
 
-    Compare the fingerprint with that office by telephone: the server could send other keys.
+    They are needed to seal a secret to it, or to open one from it.  Compare the fingerprint with
+    that office by telephone: the server could send other keys.
 
     Example:
 
+    \b
         tongqiao office identity jinjiang-civil --out jinjiang-civil.public.json \\
             --server URL --keys my-office.private.json
     """
@@ -176,12 +181,14 @@ def send_secret_command(
     recipient: str,
     blob: Path,
 ) -> None:
-    """Leave a sealed secret for another office (coordinating office only).
+    """Leave a sealed secret for another office.
 
-    BLOB is what 'tongqiao secret seal' wrote for that office.  The server cannot open it.
+    Only the coordinating office may do that.  BLOB is what 'tongqiao secret seal' wrote for that
+    office.  The server cannot open it.
 
     Example:
 
+    \b
         tongqiao office send-secret --project sichuan-children --to jinjiang-civil \\
             jinjiang-civil.sealed --server URL --keys my-office.private.json
     """
@@ -216,6 +223,7 @@ def fetch_secret_command(
 
     Example:
 
+    \b
         tongqiao office fetch-secret --project sichuan-children --out secret.sealed \\
             --server URL --keys my-office.private.json
     """
@@ -251,6 +259,7 @@ def terms_command(
 
     Example:
 
+    \b
         tongqiao office terms --round 2026-h2 --out terms.json --server URL \\
             --keys my-office.private.json
     """
@@ -300,6 +309,7 @@ def sign_command(
 
     Example:
 
+    \b
         tongqiao office sign --round 2026-h2 --terms terms.json --server URL \\
             --keys my-office.private.json
     """
@@ -353,6 +363,7 @@ def upload_command(
 
     Example:
 
+    \b
         tongqiao office upload --round 2026-h2 my-office.tqe --server URL \\
             --keys my-office.private.json
     """
@@ -385,10 +396,13 @@ def upload_command(
 @_round_option
 @server_options
 def withdraw_command(server: str, keys: Path, ca_file: Path | None, round_id: str) -> None:
-    """Take your upload back; possible until the operator closes the uploads.
+    """Take your upload back.
+
+    That is possible until the operator closes the uploads.
 
     Example:
 
+    \b
         tongqiao office withdraw --round 2026-h2 --server URL --keys my-office.private.json
     """
     with failing("use the key file"):
@@ -411,6 +425,7 @@ def results_command(
 
     Example:
 
+    \b
         tongqiao office results --round 2026-h2 --out links.csv --server URL \\
             --keys my-office.private.json
     """
@@ -451,13 +466,15 @@ def join_command(
     previous: Path | None,
     overwrite: bool,
 ) -> None:
-    """Join the links to your own list, on your own machine; nothing is sent.
+    """Join the links to your own list, offline.
 
-    Writes an .xlsx that only you can read: your rows with the office that holds the same child,
-    your rows that nobody else holds, and with --previous what is new and what has ended.
+    Nothing is sent.  Writes an .xlsx that only you can read: your rows with the office that holds
+    the same child, your rows that nobody else holds, and with --previous what is new and what has
+    ended.
 
     Example:
 
+    \b
         tongqiao office join --links links.csv --map X.map.csv --records register.csv \\
             --columns MAP.toml --out joined.xlsx --previous joined-last-time.xlsx
     """

@@ -22,7 +22,7 @@ _TextRow = tuple[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class OwnRecords:
-    """The office's own file: headings, and each record's id with its row as it is in the file."""
+    """The office's own file: headings, and each record's unique id with its row as it stands."""
 
     headings: Sequence[str]
     rows: Iterable[tuple[str, Sequence[RawCell]]]
@@ -138,11 +138,6 @@ class _Joining:
         counts = self._counts
         held: set[str] = set()
         for record_id, texts in rows:
-            if record_id in held:
-                raise RecordsError(
-                    f"Record {counts.n_records + 1} of the file has a record id that an earlier "
-                    "one has too. Every record needs an id of its own: correct the file."
-                )
             held.add(record_id)
             counts.n_records += 1
             links = self._links_of.get(record_id, ())

@@ -32,6 +32,7 @@ def member_group() -> None:
 
     Example:
 
+    \b
         tongqiao member list --server https://linkage.example.org --keys operator.private.json
     """
 
@@ -44,6 +45,7 @@ def member_list_command(server: str, keys: Path, ca_file: Path | None, as_json: 
 
     Example:
 
+    \b
         tongqiao member list --server URL --keys operator.private.json
     """
     with failing("use the key file"):
@@ -67,12 +69,14 @@ def member_list_command(server: str, keys: Path, ca_file: Path | None, as_json: 
 def member_approve_command(
     server: str, keys: Path, ca_file: Path | None, member: str, fingerprint: str
 ) -> None:
-    """Approve an office that enrolled, after you compared its fingerprint by telephone.
+    """Approve an office that enrolled.
 
-    Type what you heard; do not copy what the server shows.
+    First let the office read its fingerprint to you by telephone.  Type what you heard; do not
+    copy what the server shows.
 
     Example:
 
+    \b
         tongqiao member approve jinjiang-civil --fingerprint FINGERPRINT \\
             --server URL --keys operator.private.json
     """
@@ -107,6 +111,7 @@ def member_revoke_command(
 
     Example:
 
+    \b
         tongqiao member revoke jinjiang-civil --reason "key file lost" \\
             --server URL --keys operator.private.json
     """
@@ -124,6 +129,7 @@ def project_group() -> None:
 
     Example:
 
+    \b
         tongqiao project list --server https://linkage.example.org --keys operator.private.json
     """
 
@@ -146,6 +152,7 @@ def project_create_command(server: str, keys: Path, ca_file: Path | None, defini
 
     Example:
 
+    \b
         tongqiao project create PROJECT.toml --server URL --keys operator.private.json
     """
     from api.operator.definitions import check_project, load_definition
@@ -164,6 +171,7 @@ def project_list_command(server: str, keys: Path, ca_file: Path | None, as_json:
 
     Example:
 
+    \b
         tongqiao project list --server URL --keys operator.private.json
     """
     with failing("use the key file"):
@@ -186,6 +194,7 @@ def project_show_command(
 
     Example:
 
+    \b
         tongqiao project show sichuan-children --server URL --keys operator.private.json
     """
     with failing("use the key file"):
@@ -207,6 +216,7 @@ def round_group() -> None:
 
     Example:
 
+    \b
         tongqiao round status 2026-h2 --server https://linkage.example.org \\
             --keys operator.private.json
     """
@@ -223,7 +233,9 @@ def round_group() -> None:
 def round_create_command(
     server: str, keys: Path, ca_file: Path | None, definition: Path, profile: str | None
 ) -> None:
-    """Create a round from a file; what it leaves out comes from the project or is as shown.
+    """Create a round from a file.
+
+    What the file leaves out comes from the project, or is as shown here.
 
     \b
     TERMS.toml:
@@ -244,6 +256,7 @@ def round_create_command(
 
     Example:
 
+    \b
         tongqiao round create TERMS.toml --server URL --keys operator.private.json
     """
     from api.operator.definitions import (
@@ -274,6 +287,7 @@ def round_open_command(server: str, keys: Path, ca_file: Path | None, round_id: 
 
     Example:
 
+    \b
         tongqiao round open 2026-h2 --server URL --keys operator.private.json
     """
     _transition(server, keys, ca_file, round_id, "open")
@@ -287,6 +301,7 @@ def round_freeze_command(server: str, keys: Path, ca_file: Path | None, round_id
 
     Example:
 
+    \b
         tongqiao round freeze 2026-h2 --server URL --keys operator.private.json
     """
     _transition(server, keys, ca_file, round_id, "freeze")
@@ -303,6 +318,7 @@ def round_run_command(
 
     Example:
 
+    \b
         tongqiao round run 2026-h2 --wait --server URL --keys operator.private.json
     """
     view = _transition(server, keys, ca_file, round_id, "run")
@@ -331,6 +347,7 @@ def round_review_command(
 
     Example:
 
+    \b
         tongqiao round review 2026-h2 --server URL --keys operator.private.json
     """
     from api.operator.review import show_review
@@ -347,12 +364,14 @@ def round_review_command(
 @click.argument("round_id", metavar="ID", type=ID)
 @server_options
 def round_release_command(server: str, keys: Path, ca_file: Path | None, round_id: str) -> None:
-    """Let the offices fetch their links; by another operator than the one who ran the round.
+    """Let the offices fetch their links.
 
-    Look at 'tongqiao round review' first.
+    Another operator than the one who ran the round must do that, after a look at 'tongqiao round
+    review'.
 
     Example:
 
+    \b
         tongqiao round release 2026-h2 --server URL --keys second-operator.private.json
     """
     _transition(server, keys, ca_file, round_id, "release")
@@ -367,10 +386,13 @@ def round_release_command(server: str, keys: Path, ca_file: Path | None, round_i
 )
 @server_options
 def round_cancel_command(server: str, keys: Path, ca_file: Path | None, round_id: str) -> None:
-    """Stop a round for good, before its release.
+    """Stop a round for good.
+
+    That is possible until its release.  The server deletes the round's encodings.
 
     Example:
 
+    \b
         tongqiao round cancel 2026-h2 --yes --server URL --keys operator.private.json
     """
     _transition(server, keys, ca_file, round_id, "cancel")
@@ -383,10 +405,11 @@ def round_cancel_command(server: str, keys: Path, ca_file: Path | None, round_id
 def round_status_command(
     server: str, keys: Path, ca_file: Path | None, round_id: str | None, as_json: bool
 ) -> None:
-    """Show all rounds, or who of one round has signed and uploaded and what is still to do.
+    """Show all rounds, or one round and who has to do what.
 
     Example:
 
+    \b
         tongqiao round status 2026-h2 --server URL --keys operator.private.json
     """
     from api.client.round_view import parse_round, show_round, show_rounds
