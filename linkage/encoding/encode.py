@@ -30,6 +30,7 @@ from linkage.types import (
 
 PSEUDONYM_BYTES = 16
 _BLOCK_RECORDS = 2048
+_FILL_DECIMALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def _statistics(
 ) -> dict[str, Any]:
     """Aggregates for the manifest: mean fill before diffusion, absent views, problem counts."""
     fill = {
-        f"{view.layout.name}/{group}": mean
+        f"{view.layout.name}/{group}": round(mean, _FILL_DECIMALS)
         for encoder, view in zip(encoders, views, strict=True)
         for group, mean in encoder.mean_fill().items()
     }

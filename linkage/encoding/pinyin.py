@@ -55,7 +55,6 @@ SURNAME_READINGS = {
     "覃": "qin",
     "解": "xie",
     "都": "du",
-    "长孙": "zhang sun",
     "阚": "kan",
     "隗": "wei",
     "黑": "he",
