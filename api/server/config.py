@@ -1,0 +1,183 @@
+"""Every setting of a server: parsed once, from ``server.toml`` in the server's folder.
+
+Nothing else reads configuration, and nothing reads the environment.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE = "server.toml"
+
+
+class ConfigError(Exception):
+    """The settings cannot be used as they are; the message says which and what is expected."""
+
+
+def _setting(default: Any, unit: str, help_text: str, low: float = 0, high: float = 0) -> Any:
+    return dataclasses.field(
+        default=default, metadata={"unit": unit, "help": help_text, "low": low, "high": high}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """The settings, with names, defaults, units and help; see :func:`describe_settings`.
+
+    Attributes:
+        directory: the server's folder; everything that the server stores is below it.
+    """
+
+    directory: Path
+    name: str = _setting("Tongqiao", "text", "What the server calls itself to its members.")
+    hosts: tuple[str, ...] = _setting(
+        (),
+        "list of HOST or HOST:PORT",
+        "Names that requests may be addressed to. Empty: any. Set it where members use several "
+        "linkage servers, so that a request to one cannot be repeated to another.",
+    )
+    max_upload_bytes: int = _setting(4 * 1024**3, "bytes", "Largest .tqe file.", 1024, 1024**4)
+    max_json_bytes: int = _setting(512 * 1024, "bytes", "Largest JSON body.", 4096, 64 * 1024**2)
+    max_secret_bytes: int = _setting(64 * 1024, "bytes", "Largest sealed secret.", 1024, 1024**2)
+    max_records: int = _setting(
+        5_000_000, "records", "Most records an office may upload, whatever the terms say.", 1, 10**9
+    )
+    max_retention_days: int = _setting(
+        730, "days", "Longest retention that terms may ask for.", 1, 36_500
+    )
+    max_pending_members: int = _setting(
+        500, "offices", "Most enrolments that may wait for approval.", 1, 100_000
+    )
+    max_page_links: int = _setting(10_000, "links", "Most links in one answer.", 1, 100_000)
+    max_page_entries: int = _setting(1000, "entries", "Most log entries in one answer.", 1, 10_000)
+    threads: int = _setting(16, "threads", "Requests that are served at the same time.", 2, 256)
+    idle_timeout_s: float = _setting(
+        60.0, "seconds", "How long a sender may stay silent within a request.", 1, 3600
+    )
+    stop_timeout_s: float = _setting(
+        30.0, "seconds", "How long requests may go on after the server is told to stop.", 1, 3600
+    )
+    busy_timeout_s: float = _setting(
+        30.0, "seconds", "How long a transaction waits for the one before it.", 1, 600
+    )
+    lease_s: float = _setting(
+        60.0, "seconds", "A worker silent for this long loses its round to another.", 1, 3600
+    )
+    poll_s: float = _setting(
+        1.0, "seconds", "How often an idle worker looks for a round to match.", 0.05, 3600
+    )
+    progress_s: float = _setting(
+        1.0, "seconds", "How often a worker writes its progress.", 0.05, 600
+    )
+    max_attempts: int = _setting(
+        3, "attempts", "Workers that may die over a round before it counts as failed.", 1, 100
+    )
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite database."""
+        return self.directory / "tongqiao.db"
+
+    @property
+    def encodings_directory(self) -> Path:
+        """Encodings that offices uploaded: ``encodings/ROUND/SHA256``."""
+        return self.directory / "encodings"
+
+    @property
+    def incoming_directory(self) -> Path:
+        """Uploads that are still arriving."""
+        return self.directory / "incoming"
+
+    @property
+    def log_key_file(self) -> Path:
+        """The key that signs checkpoints of the access log."""
+        return self.directory / "log.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as people read it."""
+
+    name: str
+    value: Any
+    default: Any
+    unit: str
+    help: str
+
+
+def describe_settings(config: ServerConfig) -> Iterator[Setting]:
+    """All settings in their order, with what they are now."""
+    for field in _settings():
+        yield Setting(
+            field.name,
+            getattr(config, field.name),
+            field.default,
+            field.metadata["unit"],
+            field.metadata["help"],
+        )
+
+
+def load_config(directory: Path) -> ServerConfig:
+    """Read ``server.toml`` of a server's folder.
+
+    Raises:
+        ConfigError: the folder is no server's, or a setting is unknown or out of range.
+    """
+    file = directory / CONFIG_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "This folder is no server's: it has no server.toml. "
+            "Make one with `tongqiao server init DIR`."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("server.toml is not UTF-8 text. Save it as UTF-8.") from error
+    return parse_config(text, directory)
+
+
+def parse_config(text: str, directory: Path) -> ServerConfig:
+    """Parse settings from TOML text; what is not given has its default.
+
+    Raises:
+        ConfigError: as :func:`load_config`.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"server.toml is not valid TOML: {error}.") from error
+    fields = {field.name: field for field in _settings()}
+    unknown = sorted(table.keys() - fields.keys())
+    if unknown:
+        raise ConfigError(
+            f"server.toml has settings that do not exist: {', '.join(unknown)}. "
+            "See `tongqiao server config DIR` for those that do."
+        )
+    values = {name: _checked(fields[name], value) for name, value in table.items()}
+    return ServerConfig(directory=directory.resolve(), **values)
+
+
+def _settings() -> Iterator["dataclasses.Field[Any]"]:
+    return (field for field in dataclasses.fields(ServerConfig) if "help" in field.metadata)
+
+
+def _checked(field: "dataclasses.Field[Any]", value: Any) -> Any:
+    if isinstance(field.default, str):
+        if not isinstance(value, str) or not 1 <= len(value) <= 200 or not value.isprintable():
+            raise ConfigError(f"{field.name} in server.toml must be one line of text.")
+        return value
+    if isinstance(field.default, tuple):
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise ConfigError(f"{field.name} in server.toml must be a {field.metadata['unit']}.")
+        return tuple(entry.lower() for entry in value)
+    low, high = field.metadata["low"], field.metadata["high"]
+    kinds: tuple[type, ...] = (int,) if isinstance(field.default, int) else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        raise ConfigError(
+            f"{field.name} in server.toml must be a number from {low} to {high} "
+            f"({field.metadata['unit']})."
+        )
+    return type(field.default)(value)

@@ -1,0 +1,1 @@
+"""Alembic migrations, packaged: `tongqiao server init` and `server migrate` run them."""

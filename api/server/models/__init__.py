@@ -1,0 +1,28 @@
+"""The server's tables: the only module group that knows columns; it knows no rules."""
+
+from api.audit.tables import define_log_tables
+from api.server.models.base import Base, UtcDateTime
+from api.server.models.links import Link
+from api.server.models.members import Member, Nonce
+from api.server.models.projects import Project, ProjectOffice, SealedSecret
+from api.server.models.rounds import Round, RoundOffice, Signature, StateChange, Upload
+
+LOG_TABLES = define_log_tables(Base.metadata)
+"""Tables of the access log; written by ``api.audit`` alone."""
+
+__all__ = [
+    "LOG_TABLES",
+    "Base",
+    "Link",
+    "Member",
+    "Nonce",
+    "Project",
+    "ProjectOffice",
+    "Round",
+    "RoundOffice",
+    "SealedSecret",
+    "Signature",
+    "StateChange",
+    "Upload",
+    "UtcDateTime",
+]

@@ -1,0 +1,51 @@
+"""Projects, their offices, and the sealed secrets that the server relays."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from api.server.models.base import ID_LENGTH, SHA256_LENGTH, Base, UtcDateTime
+
+
+class Project(Base):
+    """Offices that link their records for one purpose, round after round."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[str] = mapped_column(Text)
+    coordinating_office: Mapped[str] = mapped_column(ForeignKey("members.id"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[str] = mapped_column(String(ID_LENGTH))
+    offices: Mapped[list["ProjectOffice"]] = relationship(order_by="ProjectOffice.office_id")
+
+    def has_office(self, office: str) -> bool:
+        """Whether the office belongs to the project, as a member or as its coordinator."""
+        return office == self.coordinating_office or any(
+            entry.office_id == office for entry in self.offices
+        )
+
+
+class ProjectOffice(Base):
+    """An office in a project, and the role that it plays there."""
+
+    __tablename__ = "project_offices"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    office_id: Mapped[str] = mapped_column(ForeignKey("members.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(ID_LENGTH))
+
+
+class SealedSecret(Base):
+    """A linkage secret, sealed by the coordinating office to one member."""
+
+    __tablename__ = "sealed_secrets"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    office_id: Mapped[str] = mapped_column(ForeignKey("members.id"), primary_key=True)
+    blob: Mapped[bytes] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH))
+    stored_at: Mapped[datetime] = mapped_column(UtcDateTime)

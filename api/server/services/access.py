@@ -1,0 +1,162 @@
+"""Who signed a request, whether it was seen before, and the log's entries about refusals."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
+
+from api.audit.events import Action, Outcome
+from api.server.models import Member, Nonce
+from api.server.refusals import Refusal
+from api.server.services.installation import Installation
+from api.server.services.work import Caller, Details
+from keys.errors import RequestSignatureError
+from keys.request_signing import VerifiedRequest, verify_request
+
+NONCE_KEPT: Final = timedelta(seconds=900)
+"""Longer than a signature can be valid: 300 s after and 300 s before the server's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A request as its sender signed it, before anything of it is trusted.
+
+    Attributes:
+        url: scheme, host and target exactly as they arrived, nothing decoded.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    request_id: str
+    origin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """A request whose signature is good; the body is still to be compared.
+
+    Attributes:
+        sha256: hash that the body must have, 32 bytes.
+    """
+
+    caller: Caller
+    sha256: bytes
+
+
+def authenticate(installation: Installation, request: SignedRequest) -> Authenticated:
+    """Find out which approved member signed a request, and note its nonce.
+
+    Raises:
+        Refusal: ``unsigned``, ``bad-signature``, ``expired-signature`` or ``replayed``.
+    """
+
+    def resolve_key(key_id: str) -> bytes | None:
+        with installation.database.reading() as session:
+            member = _member_with_key(session, key_id)
+            return None if member is None else member.signing_key
+
+    verified = _verify(installation, request, resolve_key)
+    with installation.database.writing() as session:
+        member = _member_with_key(session, verified.key_id)
+        if member is None or member.state == "revoked":
+            raise Refusal(
+                "bad-signature",
+                "This key is not accepted any more. Ask the linkage operator why.",
+                details={"key": verified.key_id},
+            )
+        if member.state == "pending":
+            raise Refusal(
+                "bad-signature",
+                "This office waits for approval. Read its fingerprint "
+                "(`tongqiao keys show FILE`) to the linkage operator by telephone.",
+                details={"key": verified.key_id},
+            )
+        _note_nonce(installation, session, verified)
+        caller = Caller(member.id, member.kind, request.request_id, request.origin)
+    return Authenticated(caller, verified.sha256)
+
+
+def authenticate_by_key(
+    installation: Installation, request: SignedRequest, key_id: str, signing_key: bytes
+) -> bytes:
+    """Verify a request signed by a key that is not known yet (an enrolment).
+
+    Returns:
+        The hash that the body must have, 32 bytes.
+
+    Raises:
+        Refusal: as :func:`authenticate`.
+    """
+    verified = _verify(
+        installation, request, lambda claimed: signing_key if claimed == key_id else None
+    )
+    with installation.database.writing() as session:
+        _note_nonce(installation, session, verified)
+    return verified.sha256
+
+
+def record_refusal(
+    installation: Installation,
+    caller: Caller,
+    action: Action,
+    reason: str,
+    *,
+    failed: bool = False,
+    project: str | None = None,
+    round_id: str | None = None,
+    details: Details | None = None,
+) -> None:
+    """Log that a request was refused, or failed, in a transaction of its own."""
+    with installation.work(caller) as work:
+        work.record(
+            action,
+            outcome=Outcome.FAILED if failed else Outcome.REFUSED,
+            reason=reason,
+            project=project,
+            round_id=round_id,
+            details=details,
+        )
+
+
+def _verify(
+    installation: Installation,
+    request: SignedRequest,
+    resolve_key: Callable[[str], bytes | None],
+) -> VerifiedRequest:
+    try:
+        return verify_request(
+            request.method,
+            request.url,
+            request.headers,
+            resolve_key,
+            installation.clock().timestamp(),
+        )
+    except RequestSignatureError as error:
+        raise Refusal(error.slug, error.detail) from error
+
+
+def _member_with_key(session: Session, key_id: str) -> Member | None:
+    return session.scalars(select(Member).where(Member.key_id == key_id)).one_or_none()
+
+
+def _note_nonce(installation: Installation, session: Session, verified: VerifiedRequest) -> None:
+    now = installation.clock()
+    session.execute(delete(Nonce).where(Nonce.expires_at < now))
+    added = session.execute(
+        insert(Nonce)
+        .values(key_id=verified.key_id, nonce=verified.nonce, expires_at=now + NONCE_KEPT)
+        .on_conflict_do_nothing()
+        .returning(Nonce.nonce)
+    ).first()
+    if added is None:
+        raise Refusal(
+            "replayed",
+            "The same signed request came before; it was not carried out again. "
+            "Repeat the command, which signs a new one.",
+            details={"key": verified.key_id},
+        )

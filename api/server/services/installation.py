@@ -1,0 +1,129 @@
+"""One server's folder: made once, then opened: settings, database, encodings, the log's key."""
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tomli_w
+
+from api.audit.checkpoint import LogKey, load_log_key, new_log_key, save_log_key
+from api.audit.events import Action
+from api.server.config import CONFIG_FILE, ConfigError, ServerConfig, load_config, parse_config
+from api.server.services.database import Database
+from api.server.services.encodings import EncodingStore
+from api.server.services.schema import check_schema, migrate
+from api.server.services.work import Caller, Work, begin_work, own_caller
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339, UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Everything that services work on.  Tests give another clock."""
+
+    config: ServerConfig
+    database: Database
+    encodings: EncodingStore
+    log_key: LogKey
+    clock: Clock = utc_now
+
+    @contextlib.contextmanager
+    def work(self, caller: Caller) -> Iterator[Work]:
+        """A transaction with an entry in the access log; see :func:`begin_work`."""
+        with begin_work(self.database, self.clock, caller) as work:
+            yield work
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+
+def create_installation(directory: Path, name: str) -> Installation:
+    """Make a server's folder, which is new or empty: settings, keys, database.
+
+    Raises:
+        ConfigError: the folder is not empty, or the name is not one line of text.
+        OSError: the folder cannot be written.
+    """
+    text = tomli_w.dumps({"name": name})
+    parse_config(text, directory)
+    if directory.exists() and any(directory.iterdir()):
+        raise ConfigError(
+            "The folder is not empty. Name a new one; a server that is there already is started "
+            "with `tongqiao server run DIR`."
+        )
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    try:
+        save_log_key(new_log_key(f"tongqiao/{secrets.token_hex(8)}"), directory / "log.key")
+        head = "# Settings of this server. All of them: `tongqiao server config DIR`.\n"
+        (directory / CONFIG_FILE).write_text(head + text, encoding="utf-8")
+        installation = _assemble(directory, utc_now)
+        installation.encodings.create()
+        revision = migrate(installation.database)[1]
+        with installation.work(own_caller("administrator")) as work:
+            work.record(Action.SERVER_INIT, details={"schema": revision})
+    except BaseException:
+        # Half a server would stop the next attempt; the folder was empty before.
+        for entry in directory.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        raise
+    return installation
+
+
+def open_installation(directory: Path, clock: Clock = utc_now) -> Installation:
+    """Open a server's folder whose database fits this program.
+
+    Raises:
+        ConfigError: it is no server's folder, or the database is of another version.
+        keys.errors.KeysError, api.audit.errors.AuditError: the log's key cannot be used.
+        OSError: something cannot be read.
+    """
+    installation = _assemble(directory, clock)
+    check_schema(installation.database)
+    installation.encodings.create()
+    return installation
+
+
+def migrate_installation(directory: Path) -> tuple[str | None, str | None]:
+    """Bring a server's database up to date; returns the revisions before and now.
+
+    Raises:
+        ConfigError: it is no server's folder.
+    """
+    installation = _assemble(directory, utc_now)
+    before, now = migrate(installation.database)
+    if before != now:
+        with installation.work(own_caller("administrator")) as work:
+            work.record(Action.DATABASE_MIGRATE, details={"from": before, "to": now})
+    installation.close()
+    return before, now
+
+
+def _assemble(directory: Path, clock: Clock) -> Installation:
+    config = load_config(directory)
+    return Installation(
+        config=config,
+        database=Database(
+            config.database_file,
+            busy_timeout_s=config.busy_timeout_s,
+            connections=config.threads + 4,
+        ),
+        encodings=EncodingStore(config.encodings_directory, config.incoming_directory),
+        log_key=load_log_key(config.log_key_file),
+        clock=clock,
+    )

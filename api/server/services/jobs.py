@@ -1,0 +1,290 @@
+"""Matching jobs: a round in state ``matching`` belongs to the worker that holds its lease.
+
+A worker extends its lease as long as it lives.  When it dies, the lease ends and another worker
+takes the round up from the start; since links are written in one transaction, and only by the
+holder of the lease, nothing is half done and nothing is done twice.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from api.audit.events import Action, Outcome
+from api.server.models import Link, Round
+from api.server.round_states import State, Step
+from api.server.schemas.terms import Terms
+from api.server.services.installation import Installation
+from api.server.services.reviews import build_review
+from api.server.services.steps import take_step, terms_of
+from api.server.services.work import Caller, Work
+from linkage.types import EncodedDataset, LinkSet
+
+LINK_BYTES = 16
+_CHUNK_LINKS = 5000
+
+
+class LeaseLostError(Exception):
+    """The round is another worker's now, or was cancelled; what was computed is not wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A round that this worker holds.
+
+    Attributes:
+        files: office -> hash and place of its encoded file.
+        owner: name of the lease.
+    """
+
+    round_id: str
+    project: str
+    terms: Terms
+    files: Mapping[str, tuple[str, Path]]
+    owner: str
+
+
+def claim_job(installation: Installation, caller: Caller) -> Job | None:
+    """Take the lease of a round that waits, or whose worker has died; ``None`` if there is none.
+
+    A round whose workers keep dying fails instead.
+    """
+    while _is_any_claimable(installation):
+        try:
+            with installation.work(caller) as work:
+                entry = _next_round(installation, work.session)
+                if entry.attempts < installation.config.max_attempts:
+                    return _claim(installation, work, entry)
+                _fail(
+                    work,
+                    entry,
+                    f"The matching ended abruptly {entry.attempts} times, perhaps for want of "
+                    "memory. Look into the worker's log, give the machine more memory, then run "
+                    "the round again.",
+                    "worker-died",
+                )
+        except _TakenError:
+            continue
+    return None
+
+
+def extend_lease(
+    installation: Installation, job: Job, progress: tuple[str, int, int] | None
+) -> None:
+    """Keep the round, and write how far it is.
+
+    Raises:
+        LeaseLostError: it is not this worker's any more.
+    """
+    values: dict[str, Any] = {
+        "lease_expires_at": installation.clock() + timedelta(seconds=installation.config.lease_s)
+    }
+    if progress is not None:
+        values |= dict(zip(("stage", "done", "total"), progress, strict=True))
+    with installation.database.writing() as session:
+        kept = session.execute(
+            update(Round)
+            .where(
+                Round.id == job.round_id,
+                Round.lease_owner == job.owner,
+                Round.state == State.MATCHING,
+            )
+            .values(**values)
+            .returning(Round.id)
+        ).first()
+    if kept is None:
+        raise LeaseLostError("the round is not this worker's any more")
+
+
+def release_lease(installation: Installation, job: Job) -> None:
+    """Give an unfinished round back at once, as a worker that is told to stop does."""
+    with installation.database.writing() as session:
+        session.execute(
+            update(Round)
+            .where(Round.id == job.round_id, Round.lease_owner == job.owner)
+            .values(lease_expires_at=installation.clock(), attempts=Round.attempts - 1)
+        )
+
+
+def finish_job(
+    installation: Installation,
+    caller: Caller,
+    job: Job,
+    datasets: Sequence[EncodedDataset],
+    link_set: LinkSet,
+) -> int:
+    """Write links and review in one transaction; the round goes to ``review``.
+
+    Returns:
+        Number of links stored.  Links that the terms show to nobody are not stored.
+
+    Raises:
+        LeaseLostError: the round is not this worker's any more; nothing is written.
+    """
+    by_name = {dataset.name: dataset for dataset in datasets}
+    n_records = {name: dataset.n_records for name, dataset in by_name.items()}
+    review = json.dumps(build_review(link_set, n_records), sort_keys=True)
+    with installation.work(caller) as work:
+        entry = _held(work.session, job)
+        work.session.execute(delete(Link).where(Link.round_id == job.round_id))
+        digest = hashlib.sha256()
+        n_links = 0
+        for rows in _link_rows(job, by_name, link_set):
+            work.session.execute(insert(Link), rows)
+            n_links += len(rows)
+            for row in rows:
+                digest.update(_canonical_link(row))
+        entry.review, entry.links_sha256 = review, digest.hexdigest()
+        entry.stage, entry.done, entry.total = "done", n_links, n_links
+        entry.lease_owner = entry.lease_expires_at = None
+        work.record(
+            Action.JOB_FINISH,
+            project=job.project,
+            round_id=job.round_id,
+            details={"n_links": n_links, "links": entry.links_sha256},
+        )
+        take_step(work, entry, Step.FINISH)
+    return n_links
+
+
+def fail_job(installation: Installation, caller: Caller, job: Job, message: str, slug: str) -> None:
+    """Note why the matching failed; the round goes back to ``frozen`` and can be run again.
+
+    Args:
+        message: for the operators; safe to show.
+        slug: for the log.
+
+    Raises:
+        LeaseLostError: the round is not this worker's any more.
+    """
+    with installation.work(caller) as work:
+        _fail(work, _held(work.session, job), message, slug)
+
+
+def _fail(work: Work, entry: Round, message: str, slug: str) -> None:
+    entry.failure = message
+    entry.lease_owner = entry.lease_expires_at = None
+    entry.stage, entry.done, entry.total = None, 0, 0
+    take_step(work, entry, Step.FAIL)
+    work.record(
+        Action.JOB_FAIL,
+        project=entry.project_id,
+        round_id=entry.id,
+        outcome=Outcome.FAILED,
+        reason=slug,
+        details={"attempt": entry.attempts},
+    )
+
+
+def _claim(installation: Installation, work: Work, entry: Round) -> Job:
+    resumed = entry.lease_owner is not None
+    entry.attempts += 1
+    entry.lease_owner = secrets.token_hex(16)
+    entry.lease_expires_at = work.now + timedelta(seconds=installation.config.lease_s)
+    entry.stage, entry.done, entry.total = "starting", 0, 0
+    work.record(
+        Action.JOB_RESUME if resumed else Action.JOB_START,
+        project=entry.project_id,
+        round_id=entry.id,
+        details={"attempt": entry.attempts, "n_uploads": len(entry.uploads)},
+    )
+    return Job(
+        round_id=entry.id,
+        project=entry.project_id,
+        terms=terms_of(entry),
+        files={
+            upload.office_id: (
+                upload.sha256,
+                installation.encodings.path(entry.id, upload.sha256),
+            )
+            for upload in entry.uploads
+        },
+        owner=entry.lease_owner,
+    )
+
+
+class _TakenError(Exception):
+    """Another worker was quicker."""
+
+
+def _is_any_claimable(installation: Installation) -> bool:
+    # Asked without the write lock: an idle worker must not hold up the server every second.
+    with installation.database.reading() as session:
+        return session.scalar(_claimable(installation).limit(1)) is not None
+
+
+def _claimable(installation: Installation) -> Any:
+    return (
+        select(Round.id)
+        .where(
+            Round.state == State.MATCHING,
+            or_(Round.lease_owner.is_(None), Round.lease_expires_at <= installation.clock()),
+        )
+        .order_by(Round.created_at, Round.id)
+    )
+
+
+def _next_round(installation: Installation, session: Session) -> Round:
+    round_id = session.scalar(_claimable(installation).limit(1))
+    if round_id is None:
+        raise _TakenError
+    return session.get_one(Round, round_id)
+
+
+def _held(session: Session, job: Job) -> Round:
+    entry = session.get_one(Round, job.round_id)
+    if entry.lease_owner != job.owner or entry.state != State.MATCHING:
+        raise LeaseLostError("the round is not this worker's any more")
+    return entry
+
+
+def _link_rows(
+    job: Job, datasets: Mapping[str, EncodedDataset], link_set: LinkSet
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of links that the terms show to both sides, in the order of the link set."""
+    names = link_set.dataset_names
+    shown = np.array(
+        [[a != b and job.terms.may_see_each_other(a, b) for b in names] for a in names], dtype=bool
+    )
+    kept = np.flatnonzero(shown[link_set.dataset_a, link_set.dataset_b])
+    for start in range(0, len(kept), _CHUNK_LINKS):
+        chunk = kept[start : start + _CHUNK_LINKS]
+        random = secrets.token_bytes(2 * LINK_BYTES * len(chunk)).hex()
+        width = 2 * LINK_BYTES
+        rows = []
+        for number, index in enumerate(chunk.tolist()):
+            office_a, office_b = (
+                names[int(link_set.dataset_a[index])],
+                names[int(link_set.dataset_b[index])],
+            )
+            at = 2 * width * number
+            rows.append(
+                {
+                    "round_id": job.round_id,
+                    "office_a": office_a,
+                    "record_a": datasets[office_a].pseudonym(int(link_set.row_a[index])),
+                    "link_a": random[at : at + width],
+                    "office_b": office_b,
+                    "record_b": datasets[office_b].pseudonym(int(link_set.row_b[index])),
+                    "link_b": random[at + width : at + 2 * width],
+                    "score": float(link_set.score[index]),
+                    "group_no": int(link_set.group[index]),
+                }
+            )
+        yield rows
+
+
+def _canonical_link(row: Mapping[str, Any]) -> bytes:
+    """A link without its random ids: equal for equal links, however often they are computed."""
+    return (
+        f"{row['office_a']},{row['record_a']},{row['office_b']},{row['record_b']},"
+        f"{row['score']:.6f}\n"
+    ).encode()

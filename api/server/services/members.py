@@ -1,0 +1,233 @@
+"""Members: enrolment, approval after a comparison by voice, revocation."""
+
+import hmac
+import json
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from api.audit.events import ROLES, Action, is_loggable_id
+from api.server.models import Member
+from api.server.refusals import Refusal
+from api.server.round_states import Actor
+from api.server.services.installation import Installation
+from api.server.services.work import Caller, Work
+from keys.identity import PublicIdentity
+
+Outline = dict[str, Any]
+
+
+def enrol(
+    installation: Installation, caller: Caller, identity: PublicIdentity
+) -> tuple[Outline, bool]:
+    """Take an office's public identity; an operator has to approve it.
+
+    Returns:
+        The member, and whether it is new.
+
+    Raises:
+        Refusal: ``forbidden`` for operators, auditors and revoked members, ``conflict`` where the
+            id or the key is another's, ``too-many``.
+    """
+    check_loggable(identity.holder, "holder")
+    if identity.kind != "office":
+        raise Refusal(
+            "forbidden",
+            "Only offices enrol here. Operators and auditors are added on the server itself, "
+            "with `tongqiao server add-member`.",
+        )
+    with installation.work(caller) as work:
+        member = work.session.get(Member, identity.holder)
+        if member is not None and _is_same(member, identity):
+            if member.state == "revoked":
+                raise Refusal("forbidden", "This office was revoked. Ask the linkage operator why.")
+            work.record(Action.MEMBER_ENROL, details=_key_details(member))
+            return outline(member), False
+        _check_free(work.session, identity)
+        waiting = work.session.scalar(
+            select(func.count()).select_from(Member).where(Member.state == "pending")
+        )
+        if (waiting or 0) >= installation.config.max_pending_members:
+            raise Refusal(
+                "too-many",
+                "Too many offices wait for approval already. Ask the linkage operator to look "
+                "at them, then enrol again.",
+            )
+        member = _new_member(work, identity, "pending")
+        work.record(Action.MEMBER_ENROL, details=_key_details(member))
+        return outline(member), True
+
+
+def add_member(installation: Installation, caller: Caller, identity: PublicIdentity) -> Outline:
+    """Add a member of any kind as approved, on the server itself.
+
+    Raises:
+        Refusal: ``conflict`` where the id or the key is another's, or the member was revoked.
+    """
+    check_loggable(identity.holder, "holder")
+    with installation.work(caller) as work:
+        member = work.session.get(Member, identity.holder)
+        if member is None:
+            _check_free(work.session, identity)
+            member = _new_member(work, identity, "approved")
+        elif not _is_same(member, identity) or member.state == "revoked":
+            raise Refusal("conflict", _taken(identity.holder))
+        member.state = "approved"
+        member.approved_at, member.approved_by = work.now, caller.signs_as
+        work.record(Action.MEMBER_ADD, details=_key_details(member))
+        return outline(member)
+
+
+def approve(
+    installation: Installation, caller: Caller, member_id: str, fingerprint: str
+) -> Outline:
+    """Approve an office whose fingerprint the operator compared by voice.
+
+    Raises:
+        Refusal: ``not-found``, ``invalid`` for another fingerprint, ``conflict`` after revocation.
+    """
+    with installation.work(caller) as work:
+        member = _existing(work.session, member_id)
+        if not hmac.compare_digest(member.fingerprint.encode(), fingerprint.encode()):
+            raise Refusal(
+                "invalid",
+                "This is not the fingerprint of what was enrolled under this id. Compare again "
+                "with the office by telephone; if it still differs, someone else may have "
+                "enrolled under its name: do not approve.",
+                errors={"fingerprint": ["differs"]},
+            )
+        if member.state == "revoked":
+            raise Refusal(
+                "conflict", "The member was revoked. It must enrol again, under another id."
+            )
+        if member.state == "pending":
+            member.state = "approved"
+            member.approved_at, member.approved_by = work.now, caller.person
+        work.record(Action.MEMBER_APPROVE, details=_key_details(member))
+        return outline(member)
+
+
+def revoke(installation: Installation, caller: Caller, member_id: str, reason: str) -> Outline:
+    """Refuse all further requests of a member.  What it did stays.
+
+    Operators revoke offices; operators and auditors are revoked on the server itself, lest one
+    operator shut out the others or the auditor.
+
+    Raises:
+        Refusal: ``not-found`` or ``forbidden``.
+    """
+    with installation.work(caller) as work:
+        member = _existing(work.session, member_id)
+        if member.kind != "office" and caller.actor is Actor.OPERATOR:
+            raise Refusal(
+                "forbidden",
+                "Operators and auditors are revoked on the server itself, with "
+                "`tongqiao server revoke-member`.",
+            )
+        if member.state != "revoked":
+            member.state = "revoked"
+            member.revoked_at, member.revoked_by = work.now, caller.signs_as
+            member.revocation_reason = reason
+        work.record(Action.MEMBER_REVOKE, details=_key_details(member))
+        return outline(member)
+
+
+def list_members(installation: Installation, caller: Caller) -> list[Outline]:
+    """Members that the caller may know of, by id."""
+    with installation.work(caller) as work:
+        query = select(Member).order_by(Member.id)
+        if caller.actor is Actor.OFFICE:
+            query = query.where(Member.state == "approved")
+        members = work.session.scalars(query).all()
+        work.record(Action.MEMBER_LIST, details={"n_members": len(members)})
+        return [outline(member) for member in members]
+
+
+def read_member(installation: Installation, caller: Caller, member_id: str) -> Outline:
+    """One member with its public identity.  Raises: Refusal: ``not-found``."""
+    with installation.work(caller) as work:
+        member = _existing(work.session, member_id)
+        if caller.actor is Actor.OFFICE and member.state != "approved":
+            raise Refusal("not-found", _unknown(member_id))
+        work.record(Action.MEMBER_READ, details={"member": member.id})
+        return {**outline(member), "identity": json.loads(member.identity)}
+
+
+def check_loggable(text: str, what: str) -> None:
+    """An id that may stand in the log.  Raises: Refusal: ``invalid``, where it could be a number.
+
+    The names of what the program does by itself are no member's either.
+    """
+    if not is_loggable_id(text) or text in ROLES:
+        raise Refusal(
+            "invalid",
+            f"The {what} may not be used as an id: it looks like a phone or identity number, or "
+            "the program uses it itself. Choose another.",
+            errors={what: ["may not be used"]},
+        )
+
+
+def outline(member: Member) -> Outline:
+    """What is shown of a member."""
+    return {
+        "id": member.id,
+        "kind": member.kind,
+        "name": member.name,
+        "state": member.state,
+        "fingerprint": member.fingerprint,
+    }
+
+
+def _new_member(work: Work, identity: PublicIdentity, state: str) -> Member:
+    member = Member(
+        id=identity.holder,
+        kind=identity.kind,
+        name=identity.name,
+        state=state,
+        key_id=identity.key_id,
+        signing_key=identity.signing_key,
+        identity=identity.to_json().decode(),
+        fingerprint=identity.fingerprint,
+        enrolled_at=work.now,
+    )
+    work.session.add(member)
+    work.session.flush()
+    return member
+
+
+def _is_same(member: Member, identity: PublicIdentity) -> bool:
+    return member.identity == identity.to_json().decode()
+
+
+def _check_free(session: Session, identity: PublicIdentity) -> None:
+    if session.get(Member, identity.holder) is not None:
+        raise Refusal("conflict", _taken(identity.holder))
+    same_key = select(Member.id).where(Member.key_id == identity.key_id)
+    if session.scalar(same_key) is not None:
+        raise Refusal(
+            "conflict",
+            "This key is enrolled under another id. Make new keys with `tongqiao keys new`.",
+        )
+
+
+def _existing(session: Session, member_id: str) -> Member:
+    member = session.get(Member, member_id)
+    if member is None:
+        raise Refusal("not-found", _unknown(member_id))
+    return member
+
+
+def _taken(holder: str) -> str:
+    return (
+        f"The id '{holder}' belongs to another key, or was revoked. If this is your office, tell "
+        "the linkage operator at once: someone else may have enrolled under its name."
+    )
+
+
+def _unknown(member_id: str) -> str:
+    return f"There is no member '{member_id}'. See `tongqiao member list`."
+
+
+def _key_details(member: Member) -> dict[str, str | int | None]:
+    return {"member": member.id, "kind": member.kind, "key": member.key_id, "state": member.state}

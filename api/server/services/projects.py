@@ -1,0 +1,230 @@
+"""Projects, and the sealed linkage secrets of their offices."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from api.audit.events import Action
+from api.server.models import Member, Project, ProjectOffice, SealedSecret
+from api.server.refusals import Refusal
+from api.server.round_states import Actor
+from api.server.services.installation import Installation, format_time
+from api.server.services.members import check_loggable
+from api.server.services.work import Caller, Work
+
+
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """A project as an operator asks for it; ``members`` are offices and their roles."""
+
+    id: str
+    name: str
+    purpose: str
+    coordinating_office: str
+    members: Sequence[tuple[str, str]]
+
+
+def create_project(
+    installation: Installation, caller: Caller, wanted: NewProject
+) -> tuple[dict[str, Any], bool]:
+    """Create a project; repeating it with the same content changes nothing.
+
+    Returns:
+        The project, and whether it is new.
+
+    Raises:
+        Refusal: ``conflict`` or ``invalid``.
+    """
+    check_loggable(wanted.id, "id")
+    with installation.work(caller) as work:
+        known = work.session.get(Project, wanted.id)
+        if known is not None and _content(known) != _wanted_content(wanted):
+            raise Refusal(
+                "conflict",
+                f"There is a project '{wanted.id}' already, with other content. Choose another id.",
+                project=wanted.id,
+            )
+        if known is None:
+            offices = [wanted.coordinating_office, *(office for office, _ in wanted.members)]
+            check_approved_offices(work.session, offices)
+            known = Project(
+                id=wanted.id,
+                name=wanted.name,
+                purpose=wanted.purpose,
+                coordinating_office=wanted.coordinating_office,
+                created_at=work.now,
+                created_by=caller.person,
+            )
+            known.offices = [
+                ProjectOffice(office_id=office, role=role)
+                for office, role in sorted(wanted.members)
+            ]
+            work.session.add(known)
+            created = True
+        else:
+            created = False
+        work.record(
+            Action.PROJECT_CREATE,
+            project=known.id,
+            details={"n_offices": len(known.offices), "created": int(created)},
+        )
+        return _outline(known), created
+
+
+def list_projects(installation: Installation, caller: Caller) -> list[dict[str, Any]]:
+    """Projects that the caller may know of, by id."""
+    with installation.work(caller) as work:
+        query = select(Project).order_by(Project.id)
+        if caller.actor is Actor.OFFICE:
+            own = select(ProjectOffice.project_id).where(ProjectOffice.office_id == caller.member)
+            query = query.where(
+                or_(Project.coordinating_office == caller.member, Project.id.in_(own))
+            )
+        projects = work.session.scalars(query).all()
+        work.record(Action.PROJECT_LIST, details={"n_projects": len(projects)})
+        return [_outline(project) for project in projects]
+
+
+def read_project(installation: Installation, caller: Caller, project_id: str) -> dict[str, Any]:
+    """One project.  Raises: Refusal: ``not-found``."""
+    with installation.work(caller) as work:
+        project = visible_project(work, project_id)
+        work.record(Action.PROJECT_READ, project=project.id)
+        return _outline(project)
+
+
+def send_secret(
+    installation: Installation,
+    caller: Caller,
+    project_id: str,
+    epoch: int,
+    office: str,
+    blob: bytes,
+) -> tuple[dict[str, Any], bool]:
+    """Keep a sealed secret for an office to fetch; a later one replaces it.
+
+    Sealing again after an office lost its keys gives another blob with the same secret inside, so
+    replacing is the coordinating office's right; the log holds both hashes.
+
+    Returns:
+        What was stored, and whether nothing was there before.
+
+    Raises:
+        Refusal: ``not-found``, ``forbidden`` or ``invalid``.
+    """
+    with installation.work(caller) as work:
+        project = visible_project(work, project_id)
+        if caller.member != project.coordinating_office:
+            raise Refusal("forbidden", "Only the project's coordinating office sends secrets.")
+        if not project.has_office(office):
+            raise Refusal(
+                "not-found", f"The office '{office}' is not in this project.", project=project.id
+            )
+        if not blob:
+            raise Refusal("invalid", "The sealed secret is empty. Seal it again and send it.")
+        known = work.session.get(SealedSecret, (project.id, epoch, office))
+        replaced = None if known is None else known.sha256
+        stored = known or SealedSecret(project_id=project.id, epoch=epoch, office_id=office)
+        stored.blob = blob
+        stored.sha256 = hashlib.sha256(blob).hexdigest()
+        stored.stored_at = work.now
+        work.session.add(stored)
+        work.record(
+            Action.SECRET_PUT,
+            project=project.id,
+            details={
+                "office": office,
+                "epoch": epoch,
+                "sha256": stored.sha256,
+                "replaced": replaced,
+            },
+        )
+        return _secret_outline(stored), known is None
+
+
+def fetch_secret(
+    installation: Installation, caller: Caller, project_id: str, epoch: int, office: str
+) -> bytes:
+    """The sealed secret of the calling office.  Raises: Refusal: ``not-found``, ``forbidden``."""
+    with installation.work(caller) as work:
+        project = visible_project(work, project_id)
+        if caller.member != office:
+            raise Refusal("forbidden", "An office fetches its own sealed secret only.")
+        stored = work.session.get(SealedSecret, (project.id, epoch, office))
+        if stored is None:
+            raise Refusal(
+                "not-found",
+                f"No secret of epoch {epoch} was sent to this office yet. "
+                "Ask the coordinating office to send it.",
+            )
+        work.record(
+            Action.SECRET_GET,
+            project=project.id,
+            details={"office": office, "epoch": epoch, "sha256": stored.sha256},
+        )
+        return stored.blob
+
+
+def visible_project(work: Work, project_id: str) -> Project:
+    """A project that the caller may know of.  Raises: Refusal: ``not-found``."""
+    project = work.session.get(Project, project_id)
+    caller = work.caller
+    if project is None or (caller.actor is Actor.OFFICE and not project.has_office(caller.person)):
+        raise Refusal(
+            "not-found",
+            f"There is no project '{project_id}' that you take part in. "
+            "Check the id with `tongqiao project list`, or ask the linkage operator.",
+        )
+    return project
+
+
+def check_approved_offices(session: Session, offices: Sequence[str]) -> None:
+    """All are approved offices.  Raises: Refusal: ``invalid``, naming those that are not."""
+    approved = set(
+        session.scalars(
+            select(Member.id).where(
+                Member.id.in_(offices), Member.kind == "office", Member.state == "approved"
+            )
+        )
+    )
+    missing = sorted(set(offices) - approved)
+    if missing:
+        raise Refusal(
+            "invalid",
+            f"Not approved as an office here: {', '.join(missing)}. "
+            "Each must enrol and be approved first.",
+            errors={"members": missing},
+        )
+
+
+def _content(project: Project) -> tuple[object, ...]:
+    members = sorted((entry.office_id, entry.role) for entry in project.offices)
+    return project.name, project.purpose, project.coordinating_office, members
+
+
+def _wanted_content(wanted: NewProject) -> tuple[object, ...]:
+    return wanted.name, wanted.purpose, wanted.coordinating_office, sorted(wanted.members)
+
+
+def _outline(project: Project) -> dict[str, Any]:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "purpose": project.purpose,
+        "coordinating_office": project.coordinating_office,
+        "members": [{"office": entry.office_id, "role": entry.role} for entry in project.offices],
+        "created_at": format_time(project.created_at),
+    }
+
+
+def _secret_outline(stored: SealedSecret) -> dict[str, Any]:
+    return {
+        "office": stored.office_id,
+        "epoch": stored.epoch,
+        "sha256": stored.sha256,
+        "stored_at": format_time(stored.stored_at),
+    }

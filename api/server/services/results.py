@@ -1,0 +1,97 @@
+"""Directed results: an office's own side of its own links."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from api.audit.events import Action
+from api.server.models import Link
+from api.server.refusals import Refusal
+from api.server.round_states import Actor, Deed, State, check_deed
+from api.server.services.installation import Installation
+from api.server.services.steps import terms_of, visible_round
+from api.server.services.work import Caller
+
+CERTAIN, PROBABLE = 0.99, 0.9
+
+
+def read_results(
+    installation: Installation,
+    caller: Caller,
+    round_id: str,
+    office: str,
+    *,
+    after: str | None,
+    limit: int,
+) -> dict[str, Any]:
+    """A page of an office's links, by its own link id, which is random.
+
+    Args:
+        after: link id that the page before ended with.
+        limit: most links on the page.
+
+    Raises:
+        Refusal: ``not-found``, ``forbidden`` or ``wrong-state``.
+    """
+    with installation.work(caller) as work:
+        entry = visible_round(work, round_id)
+        if caller.member != office:
+            raise Refusal("forbidden", "An office reads its own results only.")
+        if not entry.has_records_of(office):
+            raise Refusal("forbidden", "By the terms of this round, this office has no results.")
+        check_deed(Deed.READ_RESULTS, State(entry.state), Actor.OFFICE)
+        sides = _sides(entry.id, office, after, limit + 1)
+        found = sorted(row for side in sides for row in work.session.execute(side).all())
+        page = found[:limit]
+        work.record(
+            Action.RESULTS_READ,
+            project=entry.project_id,
+            round_id=entry.id,
+            details={"office": office, "n_links": len(page), "links": entry.links_sha256},
+        )
+        terms = terms_of(entry)
+    # Links that the terms hide are not stored; asked once more, since much hangs on it.
+    links = [_link(row) for row in page if terms.may_see_each_other(office, row.counterpart)]
+    return {"links": links, "next": page[-1].link if len(found) > limit else None}
+
+
+def _sides(
+    round_id: str, office: str, after: str | None, limit: int
+) -> Sequence[Select[tuple[str, str, str, float]]]:
+    first = select(
+        Link.link_a.label("link"),
+        Link.record_a.label("record"),
+        Link.office_b.label("counterpart"),
+        Link.score,
+    ).where(Link.round_id == round_id, Link.office_a == office)
+    second = select(
+        Link.link_b.label("link"),
+        Link.record_b.label("record"),
+        Link.office_a.label("counterpart"),
+        Link.score,
+    ).where(Link.round_id == round_id, Link.office_b == office)
+    if after is not None:
+        first, second = first.where(Link.link_a > after), second.where(Link.link_b > after)
+    return (
+        first.order_by(Link.link_a).limit(limit),
+        second.order_by(Link.link_b).limit(limit),
+    )
+
+
+def _link(row: Row[tuple[str, str, str, float]]) -> dict[str, Any]:
+    score = round(row.score, 2)
+    return {
+        "link": row.link,
+        "record": row.record,
+        "counterpart": row.counterpart,
+        "score": score,
+        "band": _band(score),
+    }
+
+
+def _band(score: float) -> str:
+    """Of the rounded score, so that score and band never contradict each other."""
+    if score >= CERTAIN:
+        return "certain"
+    return "probable" if score >= PROBABLE else "possible"

@@ -1,0 +1,357 @@
+"""Rounds: creation, signatures, and the operator's steps."""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from api.audit.events import Action
+from api.server.models import Member, Project, Round, RoundOffice, Signature, StateChange
+from api.server.refusals import Refusal
+from api.server.round_states import Actor, Deed, State, Step, check_deed
+from api.server.schemas.terms import Terms
+from api.server.services.installation import Installation, format_time
+from api.server.services.members import check_loggable
+from api.server.services.projects import check_approved_offices, visible_project
+from api.server.services.retention import delete_files, forget_data
+from api.server.services.steps import take_step, terms_of, visible_round
+from api.server.services.work import Caller, Work
+from keys import labels
+from keys.canonical import canonical_json
+from keys.errors import KeysError, SignatureError
+from keys.signing import verify_document
+from linkage.errors import ProfileError
+from linkage.profile import Profile, parse_profile
+
+OPERATOR_STEPS: Mapping[str, Step] = {
+    "open": Step.OPEN,
+    "freeze": Step.FREEZE,
+    "run": Step.RUN,
+    "release": Step.RELEASE,
+    "cancel": Step.CANCEL,
+}
+"""What an operator may ask for, as ``docs/http-api.md`` calls it."""
+
+
+def create_round(
+    installation: Installation, caller: Caller, terms: Terms, profile_text: str
+) -> tuple[dict[str, Any], bool]:
+    """Create a round in state ``draft``; repeating it with the same terms changes nothing.
+
+    Returns:
+        The round, and whether it is new.
+
+    Raises:
+        Refusal: ``not-found`` for the project, ``invalid``, ``wrong-profile`` or ``conflict``.
+    """
+    check_loggable(terms.round, "round")
+    profile = _bound_profile(terms, profile_text)
+    _check_limits(installation, terms)
+    document, sha256 = _canonical(terms)
+    with installation.work(caller) as work:
+        project = visible_project(work, terms.project)
+        _check_offices(work, project, terms)
+        known = work.session.get(Round, terms.round)
+        if known is not None and (
+            known.terms_sha256 != sha256 or parse_profile(known.profile).sha256 != profile.sha256
+        ):
+            raise Refusal(
+                "conflict",
+                f"There is a round '{terms.round}' already, with other terms. Choose another id: "
+                "terms never change once a round exists.",
+            )
+        created = known is None
+        entry = known or _new_round(work, terms, document, sha256, profile)
+        work.record(
+            Action.ROUND_CREATE,
+            project=entry.project_id,
+            round_id=entry.id,
+            details={
+                "terms": sha256,
+                "profile": profile.sha256,
+                "n_members": len(terms.roles),
+                "created": int(created),
+            },
+        )
+        return _outline(entry, caller), created
+
+
+def list_rounds(installation: Installation, caller: Caller) -> list[dict[str, Any]]:
+    """Rounds that the caller may know of, newest first."""
+    with installation.work(caller) as work:
+        query = select(Round).order_by(Round.created_at.desc(), Round.id)
+        if caller.actor is Actor.OFFICE:
+            own = select(RoundOffice.round_id).where(RoundOffice.office_id == caller.member)
+            query = query.where(or_(Round.coordinating_office == caller.member, Round.id.in_(own)))
+        rounds = work.session.scalars(query).all()
+        work.record(Action.ROUND_LIST, details={"n_rounds": len(rounds)})
+        return [
+            {
+                "id": entry.id,
+                "project": entry.project_id,
+                "state": entry.state,
+                "created_at": format_time(entry.created_at),
+            }
+            for entry in rounds
+        ]
+
+
+def read_round(installation: Installation, caller: Caller, round_id: str) -> dict[str, Any]:
+    """One round.  Raises: Refusal: ``not-found``."""
+    with installation.work(caller) as work:
+        entry = visible_round(work, round_id)
+        work.record(Action.ROUND_READ, project=entry.project_id, round_id=entry.id)
+        return _outline(entry, caller)
+
+
+def read_profile(installation: Installation, caller: Caller, round_id: str) -> str:
+    """The encoding profile of a round, TOML text.  Raises: Refusal: ``not-found``."""
+    with installation.work(caller) as work:
+        entry = visible_round(work, round_id)
+        work.record(
+            Action.PROFILE_READ,
+            project=entry.project_id,
+            round_id=entry.id,
+            details={"profile": terms_of(entry).profile_sha256},
+        )
+        return entry.profile
+
+
+def sign_terms(
+    installation: Installation,
+    caller: Caller,
+    round_id: str,
+    office: str,
+    *,
+    terms_sha256: str,
+    signature: str,
+    key_confirmation: str | None,
+) -> tuple[dict[str, Any], bool]:
+    """Keep an office's signature of the terms; the coordinating office's confirms the key too.
+
+    Returns:
+        What was stored, and whether the office had not signed before.
+
+    Raises:
+        Refusal: ``not-found``, ``forbidden``, ``wrong-state``, ``conflict`` for other terms or
+            another confirmation than uploads were checked against, ``invalid``.
+    """
+    with installation.work(caller) as work:
+        entry = visible_round(work, round_id)
+        if caller.member != office:
+            raise Refusal("forbidden", "An office signs for itself only.")
+        check_deed(Deed.SIGN, State(entry.state), Actor.OFFICE)
+        if terms_sha256 != entry.terms_sha256:
+            raise Refusal(
+                "conflict",
+                "These are not the terms of this round. Download and read them again "
+                "(`tongqiao office terms`), then sign those.",
+            )
+        _check_signature(work, entry, office, signature)
+        _confirm_key(entry, office, key_confirmation)
+        known = work.session.get(Signature, (entry.id, office))
+        stored = known or Signature(round_id=entry.id, office_id=office)
+        stored.terms_sha256, stored.signature = terms_sha256, signature
+        stored.signed_at = work.now
+        work.session.add(stored)
+        work.record(
+            Action.TERMS_SIGN,
+            project=entry.project_id,
+            round_id=entry.id,
+            details={"terms": terms_sha256, "key_confirmation": key_confirmation},
+        )
+        receipt = {
+            "office": office,
+            "terms_sha256": terms_sha256,
+            "signed_at": format_time(stored.signed_at),
+        }
+        return receipt, known is None
+
+
+def change_state(
+    installation: Installation, caller: Caller, round_id: str, step: Step
+) -> dict[str, Any]:
+    """Take a step that an operator asks for.
+
+    Raises:
+        Refusal: ``not-found``, ``wrong-state`` or ``second-person``.
+    """
+    files: list[tuple[str, str]] = []
+    with installation.work(caller) as work:
+        entry = visible_round(work, round_id)
+        take_step(work, entry, step)
+        if step is Step.RUN:
+            entry.ran_by, entry.failure, entry.attempts = caller.person, None, 0
+            entry.stage, entry.done, entry.total = "queued", 0, 0
+        if step is Step.CANCEL:
+            entry.lease_owner = entry.lease_expires_at = None
+            files = forget_data(work, entry)
+        work.session.flush()
+        work.session.expire(entry, ["uploads", "history"])
+        outline = _outline(entry, caller)
+    delete_files(installation, files)
+    return outline
+
+
+def _bound_profile(terms: Terms, text: str) -> Profile:
+    try:
+        profile = parse_profile(text)
+    except ProfileError as error:
+        raise Refusal("invalid", str(error), errors={"profile": [str(error)]}) from error
+    bound = terms.document["profile"]
+    if (profile.sha256, profile.name, profile.cleaning) != (
+        bound["sha256"],
+        bound["name"],
+        terms.cleaning,
+    ):
+        raise Refusal(
+            "wrong-profile",
+            "The profile's hash, name or cleaning version is not the one in the terms. "
+            "Send the profile that the terms name, or correct the terms.",
+            details={"profile": profile.sha256},
+        )
+    return profile
+
+
+def _check_limits(installation: Installation, terms: Terms) -> None:
+    config = installation.config
+    limits = {
+        "max_records": (terms.max_records, config.max_records),
+        "retention_days": (terms.retention_days, config.max_retention_days),
+    }
+    for name, (asked, most) in limits.items():
+        if asked > most:
+            raise Refusal(
+                "invalid",
+                f"{name} in the terms may be at most {most} on this server.",
+                errors={name: [f"at most {most}"]},
+            )
+
+
+def _canonical(terms: Terms) -> tuple[str, str]:
+    try:
+        data = canonical_json(terms.document)
+    except KeysError as error:
+        raise Refusal("invalid", str(error)) from error
+    return data.decode(), hashlib.sha256(data).hexdigest()
+
+
+def _check_offices(work: Work, project: Project, terms: Terms) -> None:
+    if terms.coordinating_office != project.coordinating_office:
+        raise Refusal(
+            "invalid",
+            f"The project's coordinating office is '{project.coordinating_office}'. "
+            "Name it in the terms.",
+            errors={"coordinating_office": ["not the project's"]},
+        )
+    roles = {entry.office_id: entry.role for entry in project.offices}
+    strangers = sorted(office for office, role in terms.roles.items() if roles.get(office) != role)
+    if strangers:
+        raise Refusal(
+            "invalid",
+            f"Not in the project, or in another role: {', '.join(strangers)}. "
+            "Name offices and roles as the project does (`tongqiao project show`).",
+            errors={"members": strangers},
+        )
+    check_approved_offices(work.session, [terms.coordinating_office, *terms.roles])
+
+
+def _new_round(work: Work, terms: Terms, document: str, sha256: str, profile: Profile) -> Round:
+    entry = Round(
+        id=terms.round,
+        project_id=terms.project,
+        state=State.DRAFT,
+        terms=document,
+        terms_sha256=sha256,
+        profile=profile.source,
+        coordinating_office=terms.coordinating_office,
+        created_at=work.now,
+        created_by=work.caller.person,
+        done=0,
+        total=0,
+        attempts=0,
+    )
+    entry.offices = [
+        RoundOffice(office_id=office, role=role) for office, role in sorted(terms.roles.items())
+    ]
+    entry.history = [StateChange(state=State.DRAFT, at=work.now, by=work.caller.signs_as)]
+    work.session.add(entry)
+    work.session.flush()
+    return entry
+
+
+def _check_signature(work: Work, entry: Round, office: str, signature: str) -> None:
+    member = work.session.get_one(Member, office)
+    try:
+        raw = base64.b64decode(signature, validate=True)
+        verify_document(member.signing_key, labels.TERMS, entry.terms.encode(), raw)
+    except (binascii.Error, ValueError, SignatureError) as error:
+        raise Refusal(
+            "invalid",
+            "The signature is not this office's over these terms. Sign again with "
+            "`tongqiao office sign`.",
+            errors={"signature": ["does not fit"]},
+        ) from error
+
+
+def _confirm_key(entry: Round, office: str, key_confirmation: str | None) -> None:
+    if office != entry.coordinating_office:
+        if key_confirmation is not None:
+            raise Refusal(
+                "invalid",
+                "Only the coordinating office confirms the key. Sign without --secret-file.",
+                errors={"key_confirmation": ["not allowed"]},
+            )
+        return
+    if key_confirmation is None:
+        raise Refusal(
+            "invalid",
+            "The coordinating office confirms the key as it signs. Sign with --secret-file.",
+            errors={"key_confirmation": ["required"]},
+        )
+    if entry.key_confirmation not in (None, key_confirmation) and entry.uploads:
+        raise Refusal(
+            "conflict",
+            "Files were uploaded under another secret already. If that one was wrong, those "
+            "offices must withdraw first; else sign with the secret that you sent to them.",
+        )
+    entry.key_confirmation = key_confirmation
+
+
+def _outline(entry: Round, caller: Caller) -> dict[str, Any]:
+    everything = caller.actor is not Actor.OFFICE
+    members = []
+    for office in entry.offices:
+        upload = entry.upload_of(office.office_id)
+        shown = upload is not None and (everything or office.office_id == caller.member)
+        members.append(
+            {
+                "office": office.office_id,
+                "role": office.role,
+                "signed": entry.is_signed_by(office.office_id),
+                "uploaded": upload is not None,
+                "n_records": upload.n_records if upload is not None and shown else None,
+            }
+        )
+    return {
+        "id": entry.id,
+        "project": entry.project_id,
+        "state": str(entry.state),
+        "terms": json.loads(entry.terms),
+        "terms_sha256": entry.terms_sha256,
+        "key_confirmed": entry.key_confirmation is not None,
+        "members": members,
+        "progress": {"stage": entry.stage, "done": entry.done, "total": entry.total},
+        "history": [
+            {"state": change.state, "at": format_time(change.at), "by": change.by}
+            for change in entry.history
+        ],
+        "failure": entry.failure,
+        "retained_until": (
+            None if entry.retained_until is None else format_time(entry.retained_until)
+        ),
+    }

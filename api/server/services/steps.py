@@ -1,0 +1,80 @@
+"""A round's step from state to state, with its history and its entry in the log."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+from api.audit.events import Action
+from api.server.models import Round, StateChange
+from api.server.refusals import Refusal
+from api.server.round_states import Actor, State, Step, next_state
+from api.server.schemas.terms import Terms
+from api.server.services.work import Details, Work
+
+STEP_ACTIONS: Mapping[Step, Action] = {
+    Step.OPEN: Action.ROUND_OPEN,
+    Step.FREEZE: Action.ROUND_FREEZE,
+    Step.RUN: Action.ROUND_RUN,
+    Step.FINISH: Action.ROUND_REVIEW,
+    Step.FAIL: Action.JOB_FAIL,
+    Step.RELEASE: Action.ROUND_RELEASE,
+    Step.CANCEL: Action.ROUND_CANCEL,
+    Step.LAPSE: Action.ROUND_CANCEL,
+    Step.EXPIRE: Action.ROUND_EXPIRE,
+}
+"""How the log calls each step."""
+
+
+def take_step(work: Work, entry: Round, step: Step, *, details: Details | None = None) -> None:
+    """Change a round's state, if the caller may; written in its history and in the log.
+
+    Raises:
+        Refusal: ``forbidden``, ``wrong-state`` or ``second-person``.
+    """
+    caller = work.caller
+    if caller.actor is None:
+        raise Refusal("forbidden", "Rounds are run by operators and the worker.")
+    before = State(entry.state)
+    after = next_state(
+        step,
+        before,
+        caller.actor,
+        person=caller.member,
+        ran_by=entry.ran_by,
+        n_uploads=len(entry.uploads),
+    )
+    entry.state = after
+    if after in (State.OPEN, State.RELEASED):
+        entry.retained_until = work.now + timedelta(days=terms_of(entry).retention_days)
+    work.session.add(StateChange(round_id=entry.id, state=after, at=work.now, by=caller.signs_as))
+    failed = step is Step.FAIL
+    if not failed:
+        work.record(
+            STEP_ACTIONS[step],
+            project=entry.project_id,
+            round_id=entry.id,
+            details={
+                "from_state": str(before),
+                "to_state": str(after),
+                "n_uploads": len(entry.uploads),
+                **(details or {}),
+            },
+        )
+
+
+def visible_round(work: Work, round_id: str) -> Round:
+    """A round that the caller may know of.  Raises: Refusal: ``not-found``."""
+    entry = work.session.get(Round, round_id)
+    caller = work.caller
+    if entry is None or (caller.actor is Actor.OFFICE and not entry.has_office(caller.person)):
+        raise Refusal(
+            "not-found",
+            f"There is no round '{round_id}' that you take part in. Check the id with "
+            "`tongqiao office status` or `tongqiao round status`.",
+        )
+    return entry
+
+
+def terms_of(entry: Round) -> Terms:
+    """The terms of a round; they were checked when it was created."""
+    return Terms(json.loads(entry.terms))

@@ -1,0 +1,119 @@
+"""Who acts, and the transaction in which it is recorded: what is not logged did not happen."""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from api.audit.append import append_entry
+from api.audit.events import Action, AuditEvent, Outcome
+from api.server.models import LOG_TABLES
+from api.server.refusals import Refusal
+from api.server.round_states import Actor
+from api.server.services.database import Database
+
+Details = Mapping[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for something, and how the request is called.
+
+    Attributes:
+        member: id of the member; ``None`` before the signature is verified, and for what the
+            program does by itself.
+        role: one of ``api.audit.events.ROLES``; ``None`` before the signature is verified.
+        request_id: random, in the answer and in the log.
+        origin: IP address that the request came from; ``None`` for this machine's own commands.
+    """
+
+    member: str | None
+    role: str | None
+    request_id: str
+    origin: str | None = None
+
+    @property
+    def actor(self) -> Actor | None:
+        """The role in which a member acts in rounds."""
+        return Actor(self.role) if self.role in tuple(Actor) else None
+
+    @property
+    def person(self) -> str:
+        """The member's id, where only a member comes so far."""
+        if self.member is None:
+            raise Refusal("forbidden", "Sign the request.")
+        return self.member
+
+    @property
+    def signs_as(self) -> str:
+        """What a history shows: the member's id, or the role of what the program did itself."""
+        return self.member or self.role or "nobody"
+
+
+def own_caller(role: str) -> Caller:
+    """The program itself as who acts: ``server``, ``worker`` or ``administrator``."""
+    return Caller(member=None, role=role, request_id=new_request_id())
+
+
+def new_request_id() -> str:
+    """A name for a request: 16 random hex characters."""
+    return secrets.token_hex(8)
+
+
+class UnloggedWorkError(Exception):
+    """A transaction was about to end without an entry in the access log: a fault of the program."""
+
+
+@dataclass(slots=True)
+class Work:
+    """One transaction, and what it adds to the access log."""
+
+    session: Session
+    now: datetime
+    caller: Caller
+    n_entries: int = field(default=0, init=False)
+
+    def record(
+        self,
+        action: Action,
+        *,
+        project: str | None = None,
+        round_id: str | None = None,
+        outcome: Outcome = Outcome.GRANTED,
+        reason: str | None = None,
+        details: Details | None = None,
+    ) -> None:
+        """Append an entry to the access log, in this transaction."""
+        caller = self.caller
+        event = AuditEvent(
+            action=action,
+            outcome=outcome,
+            actor=caller.member,
+            role=caller.role,
+            project=project,
+            round=round_id,
+            details=dict(details or {}),
+            reason=reason,
+            request_id=caller.request_id,
+            origin=caller.origin,
+        )
+        append_entry(self.session, LOG_TABLES, event, self.now)
+        self.n_entries += 1
+
+
+@contextlib.contextmanager
+def begin_work(database: Database, clock: Callable[[], datetime], caller: Caller) -> Iterator[Work]:
+    """A writing transaction that cannot be committed without an entry in the access log.
+
+    Raises:
+        UnloggedWorkError: nothing was recorded; the transaction is rolled back.
+    """
+    with database.writing() as session:
+        # The clock is read under the write lock, so that times in the log never run backwards.
+        work = Work(session, clock(), caller)
+        yield work
+        if work.n_entries == 0:
+            raise UnloggedWorkError("nothing was recorded in the access log")

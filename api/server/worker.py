@@ -1,0 +1,237 @@
+"""The worker: matches rounds that wait, and ends those whose retention is over."""
+
+import contextlib
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy.exc import OperationalError
+
+from api.audit.events import Action
+from api.server.services.database import is_busy
+from api.server.services.installation import Installation
+from api.server.services.jobs import (
+    Job,
+    LeaseLostError,
+    claim_job,
+    extend_lease,
+    fail_job,
+    finish_job,
+    release_lease,
+)
+from api.server.services.retention import expire_rounds, sweep
+from api.server.services.work import own_caller
+from linkage.errors import LinkageError
+from linkage.pipeline import match_datasets
+from linkage.tqe import open_tqe
+from linkage.types import EncodedDataset
+
+_HOUSEKEEPING_S = 60.0
+_ABANDONED_AFTER_S = 24 * 3600.0
+_LOG = logging.getLogger("tongqiao.worker")
+
+
+class StopRequestedError(Exception):
+    """The worker was told to stop in the middle of a round."""
+
+
+class Worker:
+    """Works on the rounds of one server until it is told to stop.
+
+    Any number of workers may run at the same time, on this machine.
+    """
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._caller = own_caller("worker")
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Stop soon; a round in work is given back for another worker to take up."""
+        self._stop.set()
+
+    def run(self, *, once: bool = False) -> None:
+        """Work until :meth:`stop`, or with ``once`` until nothing is left to do."""
+        self._record(Action.WORKER_START)
+        housekeeping_at = 0.0
+        try:
+            while not self._stop.is_set():
+                try:
+                    if time.monotonic() >= housekeeping_at:
+                        self._keep_house()
+                        housekeeping_at = time.monotonic() + _HOUSEKEEPING_S
+                    worked = self.work_once()
+                except OperationalError as error:
+                    # A database that is away comes back; the round's lease sees to the rest.
+                    if once or not is_busy(error):
+                        raise
+                    _LOG.warning("the database is not available; trying again")
+                    worked = False
+                if once and not worked:
+                    break
+                if not worked:
+                    self._stop.wait(self._installation.config.poll_s)
+        finally:
+            self._record(Action.WORKER_STOP)
+
+    def work_once(self) -> bool:
+        """Match one round, if one waits; whether there was one."""
+        job = claim_job(self._installation, self._caller)
+        if job is None:
+            return False
+        _LOG.info("matching starts", extra={"round": job.round_id})
+        try:
+            n_links = self._match(job)
+        except LeaseLostError:
+            _LOG.warning("the round was cancelled or taken over", extra={"round": job.round_id})
+        except StopRequestedError:
+            release_lease(self._installation, job)
+            _LOG.info("matching given back", extra={"round": job.round_id})
+        except Exception as error:
+            self._fail(job, error)
+        else:
+            _LOG.info("matching is done", extra={"round": job.round_id, "n_links": n_links})
+        return True
+
+    def _match(self, job: Job) -> int:
+        with _lease_kept(self._installation, job) as lease:
+
+            def on_progress(stage: str, done: int, total: int) -> None:
+                lease.check()
+                if self._stop.is_set():
+                    raise StopRequestedError
+                lease.progress = (stage, done, total)
+
+            on_progress("reading", 0, len(job.files))
+            datasets = []
+            for number, (office, (sha256, path)) in enumerate(sorted(job.files.items()), 1):
+                datasets.append(self._open(job, office, sha256, path))
+                on_progress("reading", number, len(job.files))
+            link_set = match_datasets(
+                datasets,
+                solve=job.terms.solve,
+                threshold=job.terms.threshold,
+                on_progress=on_progress,
+            )
+            on_progress("writing", 0, len(link_set))
+            return finish_job(self._installation, self._caller, job, datasets, link_set)
+
+    def _open(self, job: Job, office: str, sha256: str, path: Path) -> EncodedDataset:
+        if not self._installation.encodings.is_intact(job.round_id, sha256):
+            raise AlteredFileError(
+                f"The stored file of '{office}' is gone or was altered on the server. "
+                "Look into the access log, then cancel the round and make a new one."
+            )
+        return open_tqe(path, name=office)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        # Frames only: the text of an error that nobody expected may hold anything.
+        frames = [
+            f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        _LOG.error(
+            "matching failed",
+            extra={"round": job.round_id, "error": type(error).__name__, "frames": frames},
+        )
+        if isinstance(error, OperationalError) and is_busy(error):
+            raise error
+        message, slug = _explain(error)
+        with contextlib.suppress(LeaseLostError):
+            fail_job(self._installation, self._caller, job, message, slug)
+
+    def _keep_house(self) -> None:
+        expired = expire_rounds(self._installation, self._caller)
+        swept = sweep(self._installation, incoming_older_than_s=_ABANDONED_AFTER_S)
+        if expired or swept:
+            _LOG.info("retention", extra={"n_rounds": expired, "n_files": swept})
+
+    def _record(self, action: Action) -> None:
+        with self._installation.work(self._caller) as work:
+            work.record(action)
+
+
+class AlteredFileError(LinkageError):
+    """An encoded file on the server is not what the office uploaded."""
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    if isinstance(error, AlteredFileError):
+        return str(error), "altered-file"
+    if isinstance(error, LinkageError):
+        return str(error), "matching-error"
+    if isinstance(error, MemoryError):
+        return (
+            "The machine has too little memory for this round. Give it more, then run it again.",
+            "out-of-memory",
+        )
+    if isinstance(error, OSError):
+        return (
+            f"An encoded file could not be read ({error.strerror or 'unknown reason'}). "
+            "Look at the server's disk, then run the round again.",
+            "read-error",
+        )
+    return (
+        f"The program failed ({type(error).__name__}). Run the round again; if it fails again, "
+        "send the worker's log to who maintains the program.",
+        "internal",
+    )
+
+
+class _Lease:
+    """A lease that a thread keeps extending.
+
+    Attributes:
+        progress: what is written with the next extension.
+    """
+
+    def __init__(self, installation: Installation, job: Job) -> None:
+        self._installation = installation
+        self._job = job
+        self._done = threading.Event()
+        self._lost = False
+        self.progress: tuple[str, int, int] | None = None
+
+    def check(self) -> None:
+        """Raises: LeaseLostError: the round is not this worker's any more."""
+        if self._lost:
+            raise LeaseLostError("the round is not this worker's any more")
+
+    def keep(self) -> None:
+        """Extend until :meth:`end`; writes progress whenever it has changed."""
+        config = self._installation.config
+        written: tuple[str, int, int] | None = None
+        extended = time.monotonic()
+        while not self._done.wait(min(config.progress_s, config.lease_s / 4)):
+            progress = self.progress
+            due = time.monotonic() - extended >= config.lease_s / 3
+            if progress == written and not due:
+                continue
+            try:
+                extend_lease(self._installation, self._job, progress)
+            except LeaseLostError:
+                self._lost = True
+                return
+            except OperationalError:
+                # Tried again in a moment; the lease lasts three times as long as needed.
+                continue
+            written, extended = progress, time.monotonic()
+
+    def end(self) -> None:
+        """Stop extending."""
+        self._done.set()
+
+
+@contextlib.contextmanager
+def _lease_kept(installation: Installation, job: Job) -> Iterator[_Lease]:
+    lease = _Lease(installation, job)
+    keeper = threading.Thread(target=lease.keep, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield lease
+    finally:
+        lease.end()
+        keeper.join()
