@@ -39,6 +39,11 @@ Progress = Callable[[str, int, int], None]
 _MIN_CORRELATION = 0.5
 _HISTOGRAM_BINS = 20
 
+# Inside a group, no single contradiction outweighs everything else, and two records that share no
+# salt contradict each other only mildly: their evidence is the absence of evidence.
+_LEAST_LOG_ODDS = -5.0
+_LEAST_UNSEEN = -1.0
+
 
 @dataclass(frozen=True, slots=True)
 class _Records:
@@ -112,6 +117,11 @@ def _meaning(records: _Records) -> FeatureMeaning:
     return FeatureMeaning(
         household=tuple(column[name] for name in evidence.household if name in column),
         twins=tuple(column[name] for name in evidence.twins if name in column),
+        anchors=tuple(
+            number
+            for name, number in column.items()
+            if not any(name in view.filters for view in records.views)
+        ),
         by_salt=tuple(
             tuple(sorted({column[name] for name in (*layout.implies, *layout.refutes)}))
             for layout in layouts
@@ -209,10 +219,14 @@ def _solve(
 
     def other_pairs(left: I64, right: I64) -> F64:
         none = CandidatePairs(left, right, np.zeros(len(left), dtype=np.uint16))
-        return model.log_odds(compare_pairs(records.views, none)) - shift
+        return np.maximum(model.log_odds(compare_pairs(records.views, none)), _LEAST_UNSEEN)
 
     group_of = link_groups(
-        log_odds - shift, pairs.left, pairs.right, records.n_records, other_pairs
+        np.maximum(log_odds - shift, _LEAST_LOG_ODDS),
+        pairs.left,
+        pairs.right,
+        records.n_records,
+        other_pairs,
     )
     return _links_of_groups(records, pairs, probabilities(log_odds), group_of)
 

@@ -6,10 +6,14 @@ expectation maximisation (Winkler 1988).  Two classes, match and chance, are not
 children: siblings and twins agree on guardian, phone and place, and two classes would take them
 for matches.  So there are
 
-- match classes, begun from pairs that agree on much and contradict each other in at most one
-  feature: one for well, one for badly documented children, since errors cluster on children;
-- other classes, one for each common *pattern of agreement* among pairs that contradict each other
-  (same birth date by chance, same household, twins ...), which the data themselves name.
+- match classes for well and badly documented children, since errors cluster on children;
+- classes of siblings, of twins, and of chance: one for each view, of pairs that its salt alone
+  brought together.
+
+Left to themselves classes drift: where there are no siblings, theirs would take matches.  So each
+is held to what it means.  Siblings, twins and strangers agree in at most 5 % of pairs on a feature
+of the person that they do not share by definition.  Pairs of a match class agree on each feature of
+the person in at least half of the cases, and on an anchor such as the ID number in 95 %.
 
 A missing level is evidence of nothing: it has probability one in every class.
 """
@@ -19,12 +23,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from linkage.matching.compare import CLOSE, DIFFERS, EQUAL, MISSING, N_LEVELS, UNLIKE, Levels
+from linkage.matching.compare import CLOSE, DIFFERS, FAINT, MISSING, N_LEVELS, UNLIKE, Levels
 from linkage.types import F64, I64, Bools
 
-_N_MATCH_CLASSES = 2
 _DOUBT = 1e-2
 _MOST_AGREEMENT = 0.05
+_LEAST_AGREEMENT = 0.5
+_LEAST_ANCHOR_AGREEMENT = 0.95
 _ITERATIONS = 300
 _TOLERANCE = 1e-7
 _PSEUDO_COUNT = 0.5
@@ -41,12 +46,29 @@ class FeatureMeaning:
     Attributes:
         household: shared by people of one home; the others belong to a person.
         twins: of a person, but shared by twins.
+        anchors: known as equal or different only, such as an ID number.
         by_salt: for each view the features that equal salts make equal.
     """
 
     household: tuple[int, ...]
     twins: tuple[int, ...]
+    anchors: tuple[int, ...]
     by_salt: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What keeps classes to their meaning.
+
+    Attributes:
+        n_match_classes: the first so many classes are matches.
+        floor: ``(f,)`` least share of agreement in match classes.
+        capped: ``(c, f)`` where agreement is rare in a class.
+    """
+
+    n_match_classes: int
+    floor: F64
+    capped: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +112,9 @@ def fit_evidence_model(levels: Levels, views: Bitmask, meaning: FeatureMeaning) 
     """
     patterns, pattern_views, counts = _distinct_rows(levels, views)
     weights = counts.astype(np.float64)
-    responsibilities, capped = _first_guess(patterns, pattern_views, meaning)
+    responsibilities, bounds = _first_guess(patterns, pattern_views, meaning)
     previous = -np.inf
-    model = _maximise(patterns, weights, responsibilities, capped)
+    model = _maximise(patterns, weights, responsibilities, bounds)
     for _ in range(_ITERATIONS):
         joint = model.class_log_joint(patterns)
         evidence = _log_sum(joint)
@@ -101,7 +123,7 @@ def fit_evidence_model(levels: Levels, views: Bitmask, meaning: FeatureMeaning) 
             break
         previous = fit
         responsibilities = np.exp(joint - evidence[:, None])
-        model = _maximise(patterns, weights, responsibilities, capped)
+        model = _maximise(patterns, weights, responsibilities, bounds)
     return model
 
 
@@ -133,39 +155,47 @@ def _distinct_rows(levels: Levels, views: Bitmask) -> tuple[Levels, Bitmask, I64
     return levels[first], views[first], counts.astype(np.int64)
 
 
-def _first_guess(patterns: Levels, views: Bitmask, meaning: FeatureMeaning) -> tuple[F64, Bools]:
-    """Responsibilities ``(n_patterns, c)`` to begin with, and which features each class caps."""
+def _first_guess(patterns: Levels, views: Bitmask, meaning: FeatureMeaning) -> tuple[F64, _Bounds]:
+    """Responsibilities ``(n_patterns, c)`` to begin with, and the bounds of each class."""
     n_features = patterns.shape[1]
     agree = patterns >= CLOSE
-    differ = (patterns == DIFFERS) | (patterns == UNLIKE)
     is_household = np.isin(np.arange(n_features), np.array(meaning.household, dtype=np.int64))
     is_twin = np.isin(np.arange(n_features), np.array(meaning.twins, dtype=np.int64))
+    contradicted = ((patterns == DIFFERS) | (patterns == UNLIKE))[:, ~is_household].any(axis=1)
     n_person = agree[:, ~is_household].sum(axis=1)
-    same_home = agree[:, is_household].sum(axis=1) >= 2
-    contradicted = differ[:, ~is_household].any(axis=1)
-    none = np.zeros(n_features, dtype=bool)
-    classes = [
-        ((n_person >= 2) & ~contradicted, none),
-        ((n_person >= 2) & contradicted, none),
-        (same_home & (n_person == 0), ~is_household),
+    n_resembling = (patterns >= FAINT)[:, ~is_household].sum(axis=1)
+    n_household = agree[:, is_household].sum(axis=1)
+    same_home = n_household >= 2
+    matches = [
+        (n_person >= 2) & ~contradicted,
+        (n_person >= 2) & contradicted,
+        (n_person == 1) & (n_household >= 1) & (n_resembling >= 2),
+        (n_person == 1) & same_home & ~contradicted,
     ]
+    begins, capped = list(matches), [np.zeros(n_features, dtype=bool) for _ in matches]
+    begins.append(same_home & (n_person == 0))
+    capped.append(~is_household)
     if is_twin.any():
-        alike = (agree == is_twin)[:, ~is_household].all(axis=1)
-        classes.append((same_home & alike, ~is_household & ~is_twin))
+        begins.append(same_home & (agree == is_twin)[:, ~is_household].all(axis=1))
+        capped.append(~is_household & ~is_twin)
     for view, by_salt in enumerate(meaning.by_salt):
         shared = np.isin(np.arange(n_features), np.array(by_salt, dtype=np.int64))
-        begins = (views == 1 << view) & (n_person <= 1) & ~same_home
-        classes.append((begins, ~is_household & ~shared))
-    guess = np.stack([begins for begins, _ in classes], axis=1).astype(np.float64) + _DOUBT
-    return guess / guess.sum(axis=1, keepdims=True), np.stack([caps for _, caps in classes])
+        begins.append((views == 1 << view) & (n_person <= 1) & ~same_home)
+        capped.append(~is_household & ~shared)
+    guess = np.stack(begins, axis=1).astype(np.float64) + _DOUBT
+    floor = np.where(is_household, 0.0, _LEAST_AGREEMENT)
+    floor[np.array(meaning.anchors, dtype=np.int64)] = _LEAST_ANCHOR_AGREEMENT
+    bounds = _Bounds(len(matches), floor, np.stack(capped))
+    return guess / guess.sum(axis=1, keepdims=True), bounds
 
 
 def _maximise(
-    patterns: Levels, weights: F64, responsibilities: F64, capped: Bools
+    patterns: Levels, weights: F64, responsibilities: F64, bounds: _Bounds
 ) -> EvidenceModel:
     mass = responsibilities * weights[:, None]
     share = mass.sum(axis=0) + _PSEUDO_COUNT
-    n_classes, n_features = capped.shape
+    n_classes, n_features = bounds.capped.shape
+    is_match = np.arange(n_classes) < bounds.n_match_classes
     log_likelihood = np.zeros((n_classes, n_features, N_LEVELS))
     for feature in range(n_features):
         counts = np.zeros((n_classes, N_LEVELS))
@@ -175,29 +205,23 @@ def _maximise(
         overall[MISSING] = 0.0
         smoothed = counts + _PSEUDO_COUNT * N_LEVELS * overall / overall.sum()
         probability = smoothed / smoothed.sum(axis=1, keepdims=True)
-        _cap_agreement(probability, capped[:, feature])
+        agreeing = probability[:, CLOSE:].sum(axis=1)
+        too_much = bounds.capped[:, feature] & (agreeing > _MOST_AGREEMENT)
+        _set_agreement(probability, too_much, agreeing, _MOST_AGREEMENT)
+        too_little = is_match & (agreeing < bounds.floor[feature])
+        _set_agreement(probability, too_little, agreeing, float(bounds.floor[feature]))
         with np.errstate(divide="ignore"):
             log_likelihood[:, feature, :] = np.log(probability)
         log_likelihood[:, feature, MISSING] = 0.0
-    return EvidenceModel(np.log(share / share.sum()), log_likelihood, _N_MATCH_CLASSES)
+    return EvidenceModel(np.log(share / share.sum()), log_likelihood, bounds.n_match_classes)
 
 
-def _cap_agreement(probability: F64, capped: Bools) -> None:
-    agreeing = probability[:, CLOSE:].sum(axis=1)
-    over = capped & (agreeing > _MOST_AGREEMENT)
-    probability[over, CLOSE:] *= (_MOST_AGREEMENT / agreeing[over])[:, None]
-    probability[over, :CLOSE] *= ((1.0 - _MOST_AGREEMENT) / (1.0 - agreeing[over]))[:, None]
+def _set_agreement(probability: F64, which: Bools, agreeing: F64, target: float) -> None:
+    """Scale agreeing levels of some classes to a total of ``target``, the others to the rest."""
+    probability[which, CLOSE:] *= (target / agreeing[which])[:, None]
+    probability[which, :CLOSE] *= ((1.0 - target) / (1.0 - agreeing[which]))[:, None]
 
 
 def _log_sum(values: npt.NDArray[np.float64]) -> F64:
     top = values.max(axis=1)
     return np.asarray(top + np.log(np.exp(values - top[:, None]).sum(axis=1)), dtype=np.float64)
-
-
-__all__ = [
-    "EQUAL",
-    "EvidenceModel",
-    "fit_evidence_model",
-    "probabilities",
-    "threshold_for_best_f1",
-]

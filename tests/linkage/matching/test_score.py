@@ -14,7 +14,9 @@ from linkage.matching.score import (
 from linkage.types import Bools
 
 FEATURES = 6  # identity, name, birth, guardian, phone, place
-MEANING = FeatureMeaning(household=(3, 4, 5), twins=(2,), by_salt=((0,), (2,), (1,), (4,), ()))
+MEANING = FeatureMeaning(
+    household=(3, 4, 5), twins=(2,), anchors=(0,), by_salt=((0,), (2,), (1,), (4,), ())
+)
 
 
 def fit(levels: Levels) -> EvidenceModel:
