@@ -14,7 +14,7 @@ from linkage.errors import EncodingError
 from linkage.profile import GroupSpec, Profile, TokenSpec, ViewSpec
 from linkage.types import I64, U64, Bools, EncodedView, GroupLayout, ViewLayout
 
-_MEMO_VALUES = 65_536
+_MEMO_SALTS = 65_536
 _SALT_KEY_BYTES = 16
 _DIGEST_BYTES = 8
 _WORD_RECORDS = 64
@@ -201,7 +201,7 @@ class ViewEncoder:
         """Record salt key (16 bytes) and salt tag (8 bytes) of a salt."""
         known = self._memo.get(salt)
         if known is None:
-            if len(self._memo) >= _MEMO_VALUES:
+            if len(self._memo) >= _MEMO_SALTS:
                 self._memo.clear()
             message = frame(part.encode() for part in salt)
             known = self._memo[salt] = (
