@@ -5,6 +5,7 @@ Nothing here reads a raw record but ``join``, and that sends nothing.
 
 import base64
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -275,7 +276,16 @@ def terms_command(
         if profile_out is not None:
             write_privately(profile_out, profile.source.encode(), overwrite=overwrite)
     for paragraph in plain_words(terms, office):
-        click.echo(click.wrap_text(paragraph, width=90, subsequent_indent="    "))
+        # Ids hold hyphens, and must stay whole.
+        click.echo(
+            textwrap.fill(
+                paragraph,
+                90,
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+        )
     remark("If you agree, sign the file with 'tongqiao office sign'.")
 
 
