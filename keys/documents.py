@@ -19,8 +19,9 @@ def read_object(data: bytes, max_bytes: int) -> Mapping[str, Any]:
         raise KeyFileError("The file is too large for a key file. Check which file it is.")
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys)
-    except (ValueError, RecursionError) as error:
-        raise not_well_formed() from error
+    except (ValueError, RecursionError):
+        # Not chained: the cause holds the whole text, which may be a private key.
+        raise not_well_formed() from None
     if not isinstance(value, dict):
         raise not_well_formed()
     return value
