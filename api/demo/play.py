@@ -1,8 +1,9 @@
 """The round, scene by scene; each scene is one row of the table of times."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from api.demo.cast import (
@@ -82,34 +83,54 @@ class Play:
             files = write_registers(self.registers, self.root / "registers")
             desks = []
             for file in files:
-                folder = self.root / "offices" / file.office
+                folder = self.root / "offices" / file.office_id
                 folder.mkdir(parents=True)
                 register = file.path.rename(folder / file.path.name)
-                desks.append(OfficeDesk(file.office, folder, register))
+                desks.append(OfficeDesk(file.office_id, folder, register))
             self.desks = tuple(desks)
 
         self.stage.step("invent registers", [write], n_commands=0)
 
     def make_keys(self) -> None:
         """Every office and person makes its own key pairs, on its own machine."""
-        calls = [
-            lambda d=desk: self.stage.run(
-                "keys", "new", "--office", d.office, "--name", NAME_OF_OFFICE[d.office],
-                "--out", d.keys.parent,
+        calls: list[Callable[[], object]] = [
+            partial(
+                self.stage.run,
+                "keys",
+                "new",
+                "--office",
+                desk.office,
+                "--name",
+                NAME_OF_OFFICE[desk.office],
+                "--out",
+                desk.keys.parent,
             )
             for desk in self.desks
-        ]  # fmt: skip
+        ]
         calls.append(
-            lambda: self.stage.run(
-                "keys", "new", "--office", COORDINATOR, "--name", _COORDINATOR_NAME,
-                "--out", self._coordinator_keys().parent,
+            partial(
+                self.stage.run,
+                "keys",
+                "new",
+                "--office",
+                COORDINATOR,
+                "--name",
+                _COORDINATOR_NAME,
+                "--out",
+                self._coordinator_keys().parent,
             )
-        )  # fmt: skip
+        )
         for holder in (*OPERATORS, AUDITOR):
             kind = "--auditor" if holder == AUDITOR else "--operator"
             calls.append(
-                lambda h=holder, k=kind: self.stage.run(
-                    "keys", "new", k, h, "--out", self._person(h).parent
+                partial(
+                    self.stage.run,
+                    "keys",
+                    "new",
+                    kind,
+                    holder,
+                    "--out",
+                    self._person(holder).parent,
                 )
             )
         self.stage.step("make keys", calls)
@@ -125,9 +146,15 @@ class Play:
             self.stage.run("server", "init", self.server_folder, *people)
             port_file = self.root / "server.port"
             server = self.stage.start(
-                "server", "server", "run", self.server_folder, "--port", "0",
-                "--port-file", port_file,
-            )  # fmt: skip
+                "server",
+                "server",
+                "run",
+                self.server_folder,
+                "--port",
+                "0",
+                "--port-file",
+                port_file,
+            )
             port = self.stage.wait_for_file(port_file, server, "server")
             self.server_url = f"http://127.0.0.1:{port}"
             self.stage.start("worker", "worker", "run", self.server_folder)
@@ -146,7 +173,7 @@ class Play:
             )
 
         self.stage.step(
-            "enrol and approve", [lambda k=key: enrol(k) for key in keys], n_commands=2 * len(keys)
+            "enrol and approve", [partial(enrol, key) for key in keys], n_commands=2 * len(keys)
         )
 
     def share_secret(self) -> None:
@@ -157,17 +184,27 @@ class Play:
         self.stage.step(
             "create project and secret",
             [
-                lambda: self._as_operator(0, "project", "create", project),
-                lambda: self.stage.run("secret", "new", "--out", secret),
+                partial(self._as_operator, 0, "project", "create", project),
+                partial(self.stage.run, "secret", "new", "--out", secret),
             ],
         )
 
         def share(desk: OfficeDesk) -> None:
             blob = self.coordinator_folder / f"{desk.office}.sealed"
             self.stage.run(
-                "secret", "seal", "--secret-file", secret, "--keys", keys, "--to", desk.public,
-                "--project", PROJECT, "--out", blob,
-            )  # fmt: skip
+                "secret",
+                "seal",
+                "--secret-file",
+                secret,
+                "--keys",
+                keys,
+                "--to",
+                desk.public,
+                "--project",
+                PROJECT,
+                "--out",
+                blob,
+            )
             self._as_coordinator(
                 "office", "send-secret", "--project", PROJECT, "--to", desk.office, blob
             )
@@ -175,13 +212,22 @@ class Play:
                 desk, "office", "fetch-secret", "--project", PROJECT, "--out", desk.sealed_secret
             )
             self.stage.run(
-                "secret", "open", desk.sealed_secret, "--keys", desk.keys, "--from", _public(keys),
-                "--project", PROJECT, "--out", desk.secret,
-            )  # fmt: skip
+                "secret",
+                "open",
+                desk.sealed_secret,
+                "--keys",
+                desk.keys,
+                "--from",
+                _public(keys),
+                "--project",
+                PROJECT,
+                "--out",
+                desk.secret,
+            )
 
         self.stage.step(
             "seal, relay, open the secret",
-            [lambda d=desk: share(d) for desk in self.desks],
+            [partial(share, desk) for desk in self.desks],
             n_commands=4 * len(self.desks),
             files=(),
         )
@@ -201,15 +247,24 @@ class Play:
             read = self.coordinator_folder / "terms.json"
             self._as_coordinator("office", "terms", "--round", ROUND, "--out", read)
             self._as_coordinator(
-                "office", "sign", "--round", ROUND, "--terms", read,
-                "--secret-file", self._coordinator_secret(),
-            )  # fmt: skip
+                "office",
+                "sign",
+                "--round",
+                ROUND,
+                "--terms",
+                read,
+                "--secret-file",
+                self._coordinator_secret(),
+            )
 
         def sign(desk: OfficeDesk) -> None:
             self._as_office(desk, "office", "terms", "--round", ROUND, "--out", desk.terms)
             self._as_office(desk, "office", "sign", "--round", ROUND, "--terms", desk.terms)
 
-        calls = [sign_as_coordinator, *(lambda d=desk: sign(d) for desk in self.desks)]
+        calls: list[Callable[[], object]] = [
+            sign_as_coordinator,
+            *(partial(sign, desk) for desk in self.desks),
+        ]
         self.stage.step("read and sign the terms", calls, n_commands=2 * len(calls))
 
     def encode(self) -> None:
@@ -217,7 +272,7 @@ class Play:
         self.stage.step(
             "inspect the registers",
             [
-                lambda d=desk: self.stage.run("inspect", d.register, "--out", d.columns)
+                partial(self.stage.run, "inspect", desk.register, "--out", desk.columns)
                 for desk in self.desks
             ],
             files=[desk.register for desk in self.desks],
@@ -225,29 +280,39 @@ class Play:
         self.stage.step(
             "encode",
             [
-                lambda d=desk: self.stage.run(
-                    "encode", d.register, "--columns", d.columns, "--profile", PROFILE,
-                    "--secret-file", d.secret, "--terms", d.terms, "--out", d.encoded,
-                    "--map", d.pseudonym_map,
+                partial(
+                    self.stage.run,
+                    "encode",
+                    desk.register,
+                    "--columns",
+                    desk.columns,
+                    "--profile",
+                    PROFILE,
+                    "--secret-file",
+                    desk.secret,
+                    "--terms",
+                    desk.terms,
+                    "--out",
+                    desk.encoded,
+                    "--map",
+                    desk.pseudonym_map,
                 )
                 for desk in self.desks
             ],
-        )  # fmt: skip
+        )
         self.stage.step(
             "upload",
             [
-                lambda d=desk: self._as_office(
-                    d, "office", "upload", "--round", ROUND, d.encoded
-                )
+                partial(self._as_office, desk, "office", "upload", "--round", ROUND, desk.encoded)
                 for desk in self.desks
             ],
             files=[desk.encoded for desk in self.desks],
-        )  # fmt: skip
+        )
 
     def match(self) -> None:
         """The round is frozen, matched by the worker, reviewed, and released by a second person."""
-        self.stage.step("freeze", [lambda: self._as_operator(0, "round", "freeze", ROUND)])
-        self.stage.step("match", [lambda: self._as_operator(0, "round", "run", ROUND, "--wait")])
+        self.stage.step("freeze", [partial(self._as_operator, 0, "round", "freeze", ROUND)])
+        self.stage.step("match", [partial(self._as_operator, 0, "round", "run", ROUND, "--wait")])
 
         def release() -> None:
             self.review = self._as_operator(1, "round", "review", ROUND)
@@ -260,22 +325,40 @@ class Play:
         self.stage.step(
             "fetch results",
             [
-                lambda d=desk: self._as_office(
-                    d, "office", "results", "--round", ROUND, "--out", d.links
+                partial(
+                    self._as_office,
+                    desk,
+                    "office",
+                    "results",
+                    "--round",
+                    ROUND,
+                    "--out",
+                    desk.links,
                 )
                 for desk in self.desks
             ],
-        )  # fmt: skip
+        )
         self.stage.step(
             "join with own records",
             [
-                lambda d=desk: self.stage.run(
-                    "office", "join", "--links", d.links, "--map", d.pseudonym_map,
-                    "--records", d.register, "--columns", d.columns, "--out", d.joined,
+                partial(
+                    self.stage.run,
+                    "office",
+                    "join",
+                    "--links",
+                    desk.links,
+                    "--map",
+                    desk.pseudonym_map,
+                    "--records",
+                    desk.register,
+                    "--columns",
+                    desk.columns,
+                    "--out",
+                    desk.joined,
                 )
                 for desk in self.desks
             ],
-        )  # fmt: skip
+        )
 
     def audit(self) -> None:
         """The auditor fetches the log and verifies it offline."""
@@ -283,9 +366,15 @@ class Play:
         def verify() -> None:
             log = self.auditor_folder / "log"
             self.stage.run(
-                "audit", "fetch", "--server", self.server_url, "--keys", self._person(AUDITOR),
-                "--dir", log,
-            )  # fmt: skip
+                "audit",
+                "fetch",
+                "--server",
+                self.server_url,
+                "--keys",
+                self._person(AUDITOR),
+                "--dir",
+                log,
+            )
             verdict = json.loads(self.stage.run("audit", "verify", log, "--json"))
             self.log_is_good = bool(verdict["ok"])
             self.log_verdict = str(verdict["verdict"])
