@@ -1,0 +1,56 @@
+from typing import Any
+
+import pytest
+
+from api.client.errors import ApiError
+from api.client.round_view import parse_round, show_rounds
+from linkage.errors import LinkageError
+from tests.api.played_round import OFFICE, ROUND, played_round, played_terms
+
+
+def test_an_answer_about_a_round_is_read() -> None:
+    progress = {"stage": "compare", "done": 3, "total": 9}
+    view = parse_round(played_round(signed=(OFFICE,), progress=progress), ROUND)
+    member = view.member(OFFICE)
+    assert member is not None
+    assert (member.signed, member.uploaded, member.n_records) == (True, False, None)
+    assert (view.stage, view.done, view.total) == ("compare", 3, 9)
+    assert view.member("stranger") is None
+
+
+@pytest.mark.parametrize("key", ["id", "state", "terms", "key_confirmed", "members"])
+def test_an_answer_that_lacks_something(key: str) -> None:
+    answer = played_round()
+    del answer[key]
+    with pytest.raises(ApiError):
+        parse_round(answer, ROUND)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"terms": []},
+        {"members": [7]},
+        {"members": None},
+        {"members": [{"office": OFFICE}]},
+        {"progress": 7},
+        {"progress": {"done": "many"}},
+        {"terms_sha256": "0" * 64},
+        {"terms_sha256": None},
+        {"id": "2026-h1"},
+    ],
+)
+def test_an_answer_that_is_none(changes: dict[str, Any]) -> None:
+    with pytest.raises(ApiError):
+        parse_round({**played_round(), **changes}, ROUND)
+
+
+def test_terms_that_this_program_does_not_understand_are_not_shown_as_if_it_did() -> None:
+    with pytest.raises(LinkageError, match="not known to this program"):
+        parse_round(played_round(terms=played_terms(also_to="the press")), ROUND)
+
+
+@pytest.mark.parametrize("answer", [{}, {"rounds": [7]}, {"rounds": [{}]}, {"rounds": 7}])
+def test_a_list_of_rounds_that_is_none(answer: dict[str, Any]) -> None:
+    with pytest.raises(ApiError):
+        show_rounds(answer)

@@ -1,0 +1,359 @@
+"""What a linkage operator types, what the server says, and what the operator reads."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from api.cli import cli
+from keys.identity import new_identity
+from tests.api.loopback_server import (
+    Answer,
+    LoopbackServer,
+    Request,
+    json_answer,
+    problem,
+    running,
+)
+from tests.api.played_round import (
+    OFFICE,
+    PROFILE,
+    ROUND,
+    Holder,
+    make_holder,
+    played_round,
+    played_terms,
+)
+
+Routes = dict[tuple[str, str], Answer | Callable[[Request], Answer]]
+
+ROUND_PATH = f"/v1/rounds/{ROUND}"
+TRANSITION = ("POST", f"{ROUND_PATH}/transitions")
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Holder:
+    return make_holder(tmp_path_factory.mktemp("keys"), "operator-chen", "operator")
+
+
+@pytest.fixture
+def routes() -> Routes:
+    return {}
+
+
+@pytest.fixture
+def server(operator: Holder, routes: Routes) -> Iterator[LoopbackServer]:
+    def answer(request: Request) -> Answer:
+        known = routes.get((request.method, request.path))
+        if known is None:
+            return problem("not-found", 404, "There is no such thing.")
+        return known if isinstance(known, Answer) else known(request)
+
+    with running(operator.identity.public, answer) as started:
+        yield started
+
+
+@pytest.fixture
+def run(server: LoopbackServer, operator: Holder) -> Callable[..., Result]:
+    def invoke(*words: str | Path, answer: str | None = None) -> Result:
+        options = ["--server", server.url, "--keys", str(operator.keys)]
+        return CliRunner().invoke(cli, [str(word) for word in (*words, *options)], input=answer)
+
+    return invoke
+
+
+def _failed(result: Result, code: int = 1) -> str:
+    assert result.exit_code == code, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "member", "member list", "member approve", "member revoke",
+        "project", "project create", "project list", "project show",
+        "round", "round create", "round open", "round freeze", "round run", "round review",
+        "round release", "round cancel", "round status",
+    ],
+)  # fmt: skip
+def test_every_command_has_help_with_an_example(words: str) -> None:
+    result = CliRunner().invoke(cli, [*words.split(), "--help"])
+    assert result.exit_code == 0
+    assert "Example:" in result.output
+    assert f"tongqiao {words}" in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["member", "approve", OFFICE],
+        ["member", "revoke", OFFICE],
+        ["member", "revoke", OFFICE, "--reason", " "],
+        ["project", "create"],
+        ["round", "create", "no-such-file.toml"],
+        ["round", "open"],
+        ["round", "open", "../x"],
+        ["round", "thaw", ROUND],
+    ],
+)
+def test_wrong_use_ends_with_2(
+    run: Callable[..., Result], server: LoopbackServer, words: list[str]
+) -> None:
+    assert "Usage:" in _failed(run(*words), 2)
+    assert not server.requests
+
+
+def test_members_are_listed(run: Callable[..., Result], routes: Routes) -> None:
+    member = {"id": OFFICE, "kind": "office", "name": "锦江区民政局", "state": "pending",
+              "fingerprint": "12345-67890"}  # fmt: skip
+    routes["GET", "/v1/members"] = json_answer({"members": [member]})
+    result = run("member", "list")
+    assert result.exit_code == 0
+    for text in member.values():
+        assert text in result.stdout
+    assert json.loads(run("member", "list", "--json").stdout) == {"members": [member]}
+    routes["GET", "/v1/members"] = json_answer({"members": "all"})
+    _failed(run("member", "list"))
+
+
+def test_approving_compares_with_what_was_heard(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer
+) -> None:
+    public = new_identity(OFFICE, "office").public
+    routes["GET", f"/v1/members/{OFFICE}"] = json_answer(
+        {"id": OFFICE, "identity": public.to_document()}
+    )
+    routes["POST", f"/v1/members/{OFFICE}/approval"] = json_answer({"state": "approved"})
+    typed = public.fingerprint.replace("-", " ")
+    result = run("member", "approve", OFFICE, "--fingerprint", typed)
+    assert result.exit_code == 0, result.output
+    assert server.last.json() == {"fingerprint": public.fingerprint}
+
+
+def test_keys_that_were_swapped_on_the_server_are_not_approved(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer
+) -> None:
+    heard = new_identity(OFFICE, "office").public.fingerprint
+    swapped = new_identity(OFFICE, "office").public
+    another = new_identity("another", "office").public
+    for answer in (
+        # A server that lies about the fingerprint does not help.
+        {"id": OFFICE, "fingerprint": heard, "identity": swapped.to_document()},
+        {"id": OFFICE, "fingerprint": heard, "identity": another.to_document()},
+        {"id": OFFICE, "fingerprint": heard, "identity": {}},
+        {"id": OFFICE, "fingerprint": heard},
+    ):
+        routes["GET", f"/v1/members/{OFFICE}"] = json_answer(answer)
+        _failed(run("member", "approve", OFFICE, "--fingerprint", heard))
+    assert {request.method for request in server.requests} == {"GET"}
+
+
+def test_half_a_fingerprint_is_none(run: Callable[..., Result], server: LoopbackServer) -> None:
+    _failed(run("member", "approve", OFFICE, "--fingerprint", "12345-67890"))
+    assert not server.requests
+
+
+def test_revoking_says_why(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer
+) -> None:
+    routes["POST", f"/v1/members/{OFFICE}/revocation"] = json_answer({"state": "revoked"})
+    assert run("member", "revoke", OFFICE, "--reason", "key lost ").exit_code == 0
+    assert server.last.json() == {"reason": "key lost"}
+
+
+PROJECT_TOML = """
+id = "sichuan-children"
+name = "流动儿童"
+purpose = "So that no child is missed."
+coordinating_office = "province-coordination"
+[[members]]
+office = "jinjiang-civil"
+role = "residence-civil-affairs"
+[[members]]
+office = "zhongjiang-civil"
+role = "origin-civil-affairs"
+"""
+
+
+def test_a_project_is_created_listed_and_shown(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "project.toml"
+    path.write_text(PROJECT_TOML, encoding="utf-8")
+    routes["POST", "/v1/projects"] = json_answer({}, 201)
+    result = run("project", "create", path)
+    assert result.exit_code == 0, result.output
+    project = server.last.json()
+    assert project["name"] == "流动儿童"
+    assert len(project["members"]) == 2
+    routes["GET", "/v1/projects"] = json_answer({"projects": [project]})
+    assert "流动儿童" in run("project", "list").stdout
+    routes["GET", "/v1/projects/sichuan-children"] = json_answer(project)
+    shown = run("project", "show", "sichuan-children").stdout
+    assert "origin-civil-affairs" in shown
+    assert "coordinating office: province-coordination" in shown
+    assert json.loads(run("project", "show", "sichuan-children", "--json").stdout) == project
+    path.write_text("id = ", encoding="utf-8")
+    assert "not proper TOML" in _failed(run("project", "create", path))
+
+
+def test_a_round_is_created_with_the_hash_of_its_profile(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "terms.toml"
+    path.write_text(
+        f'project = "sichuan-children"\nround = "{ROUND}"\nprofile = "febrl4"\n', encoding="utf-8"
+    )
+    terms = played_terms()
+    routes["POST", "/v1/rounds"] = json_answer({}, 201)
+    routes["GET", "/v1/projects/sichuan-children"] = json_answer(
+        {key: terms[key] for key in ("purpose", "coordinating_office", "members")}
+    )
+    result = run("round", "create", path)
+    assert result.exit_code == 0, result.output
+    assert server.last.json() == {"terms": terms, "profile": PROFILE.source}
+    result = run("round", "create", path, "--profile", "cn-child-v1")
+    assert result.exit_code == 0, result.output
+    assert server.last.json()["terms"]["profile"]["name"] == "cn-child-v1"
+    n_requests = len(server.requests)
+    path.write_text('project = "p"\nround = "r"\nprofile = "none"\n', encoding="utf-8")
+    assert "no such profile" in _failed(run("round", "create", path))
+    assert len(server.requests) == n_requests
+
+
+@pytest.mark.parametrize(
+    ("words", "action", "state"),
+    [
+        (["open", ROUND], "open", "open"),
+        (["freeze", ROUND], "freeze", "frozen"),
+        (["run", ROUND], "run", "matching"),
+        (["release", ROUND], "release", "released"),
+        (["cancel", ROUND, "--yes"], "cancel", "cancelled"),
+    ],
+)
+def test_the_steps_of_a_round(
+    run: Callable[..., Result],
+    routes: Routes,
+    server: LoopbackServer,
+    words: list[str],
+    action: str,
+    state: str,
+) -> None:
+    routes[TRANSITION] = json_answer(played_round(state=state))
+    result = run("round", *words)
+    assert result.exit_code == 0, result.output
+    assert server.last.json() == {"action": action}
+    assert f"Round {ROUND} is now: {state}" in result.stdout
+
+
+def test_cancelling_asks_first(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer
+) -> None:
+    routes[TRANSITION] = json_answer(played_round(state="cancelled"))
+    assert run("round", "cancel", ROUND, answer="n\n").exit_code == 1
+    assert run("round", "cancel", ROUND).exit_code == 1
+    assert not server.requests
+    assert run("round", "cancel", ROUND, answer="y\n").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("slug", "status", "detail"),
+    [
+        ("second-person", 403, "Who ran the round may not release it."),
+        ("wrong-state", 409, "The round is open; to run it, it must be frozen."),
+        ("forbidden", 403, "Only operators may do that."),
+    ],
+)
+def test_a_step_that_is_refused(
+    run: Callable[..., Result], routes: Routes, slug: str, status: int, detail: str
+) -> None:
+    routes[TRANSITION] = problem(slug, status, detail)
+    result = run("round", "release", ROUND)
+    assert _failed(result) == f"Error: {detail} (request 0123abcd)"
+    assert not result.stdout
+
+
+def _states(*states: dict[str, Any]) -> Callable[[Request], Answer]:
+    remaining = iter(states)
+    return lambda request: json_answer(next(remaining))
+
+
+def test_run_waits_until_the_review(
+    run: Callable[..., Result], routes: Routes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.operator.waiting._FIRST_PAUSE_S", 0.0)
+    routes[TRANSITION] = json_answer(played_round(state="matching"))
+    matching = played_round(state="matching", progress={"stage": "solve", "done": 1, "total": 2})
+    routes["GET", ROUND_PATH] = _states(matching, matching, played_round(state="review"))
+    result = run("round", "run", ROUND, "--wait")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == f"Round {ROUND} is matched; state: review"
+    routes["GET", ROUND_PATH] = _states(matching, played_round(state="frozen", failure="No room."))
+    assert "The matching failed: No room." in _failed(run("round", "run", ROUND, "--wait"))
+
+
+def test_status_shows_who_has_to_do_what(run: Callable[..., Result], routes: Routes) -> None:
+    answer = played_round(signed=(OFFICE, "zhongjiang-civil"), uploaded=(OFFICE,))
+    routes["GET", ROUND_PATH] = json_answer(answer)
+    result = run("round", "status", ROUND)
+    assert result.exit_code == 0, result.output
+    lines = {line.split()[1]: line for line in result.stdout.splitlines() if "civil" in line[:20]}
+    assert "encode and upload" in lines["zhongjiang-civil"]
+    assert "nothing" in lines[OFFICE]
+    assert "read and sign the terms" in result.stdout
+    assert json.loads(run("round", "status", ROUND, "--json").stdout) == answer
+    listed = {"id": ROUND, "project": "p", "state": "open", "created_at": "2026-07-01T00:00:00Z"}
+    routes["GET", "/v1/rounds"] = json_answer({"rounds": [listed]})
+    assert ROUND in run("round", "status").stdout
+
+
+REVIEW: dict[str, Any] = {
+    "pairs": [
+        {
+            "office_a": "jinjiang-civil",
+            "office_b": "zhongjiang-civil",
+            "n_records_a": 12000,
+            "n_records_b": 9000,
+            "n_links": 1234,
+            "estimated_precision": 0.9971,
+            "estimated_recall": None,
+        },
+        {
+            "office_a": "jinjiang-civil",
+            "office_b": "chengdu-education",
+            "n_records_a": 12000,
+            "n_records_b": None,
+            "n_links": None,
+            "estimated_precision": None,
+            "estimated_recall": None,
+        },
+    ],
+    "histogram": [{"from": 0.5, "to": 0.9, "n": None}, {"from": 0.9, "to": 1.0, "n": 1230}],
+    "duplicates": [{"office": "jinjiang-civil", "n_groups": 17}],
+    "threshold": 0.7312,
+}
+
+
+def test_review_is_a_table_of_figures(run: Callable[..., Result], routes: Routes) -> None:
+    routes["GET", f"{ROUND_PATH}/review"] = json_answer(REVIEW)
+    result = run("round", "review", ROUND)
+    assert result.exit_code == 0, result.output
+    for text in ("1,234", "0.997", "12,000", "<5", "0.90 - 1.00", "17", "0.731"):
+        assert text in result.stdout
+    assert json.loads(run("round", "review", ROUND, "--json").stdout) == REVIEW
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pairs": None}, {"pairs": [{}]}, {"histogram": [7]}, {"threshold": "high"}],
+)
+def test_a_review_that_is_none(
+    run: Callable[..., Result], routes: Routes, changes: dict[str, Any]
+) -> None:
+    routes["GET", f"{ROUND_PATH}/review"] = json_answer({**REVIEW, **changes})
+    assert "not what this program expects" in _failed(run("round", "review", ROUND))
