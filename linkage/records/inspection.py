@@ -1,0 +1,149 @@
+"""Looking at a file before encoding: a mapping proposed, fields filled, problems counted."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+from linkage.records.mapping import RECORD_ID, ColumnMapping, mapping_to_toml
+from linkage.records.problems import ADVICE
+from linkage.records.proposal import SAMPLE_ROWS, Proposal, propose_mapping
+from linkage.records.reading import DEFAULT_BATCH_ROWS, clean_file, today_in_china
+from linkage.records.tables import Format, detect_format, heading_key, read_table
+from linkage.types import FieldSpec, Problem
+
+_EXAMPLE_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSummary:
+    """How full a field is after cleaning: ``n_filled`` usable values, from column ``heading``."""
+
+    name: str
+    heading: str | None
+    n_filled: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSummary:
+    """A kind of problem of a field: how often, what to do, and the first rows that have it."""
+
+    field: str
+    code: str
+    count: int
+    advice: str
+    first_rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is known of a file; holds no value of a person.
+
+    Attributes:
+        format: encoding and separator that were found.
+        mapping: given or proposed; a proposed one may lack ``record_id``.
+        mapping_toml: the mapping with comments, for a person to check.
+        unplaced: headings that no field uses.
+        n_records: blank rows are not counted.
+        fields: in the order of the profile; values filled in from the ID number count.
+        problems: most frequent first.
+    """
+
+    format: Format
+    mapping: ColumnMapping
+    mapping_toml: str
+    unplaced: tuple[str, ...]
+    n_records: int
+    fields: tuple[FieldSummary, ...]
+    problems: tuple[ProblemSummary, ...]
+
+    @property
+    def has_record_id(self) -> bool:
+        """Whether the mapping is complete enough to encode with."""
+        return RECORD_ID in self.mapping.columns
+
+
+def inspect_file(
+    path: Path,
+    fields: Sequence[FieldSpec],
+    *,
+    mapping: ColumnMapping | None = None,
+    cleaning: str | None = None,
+    sheet: int = 1,
+    today: date | None = None,
+    on_problem: Callable[[Problem], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Inspection:
+    """Read a whole file as ``encode`` would, and say what is in it and what is wrong.
+
+    Without ``mapping`` one is proposed from the headings and the first rows of the ``sheet``.
+    ``on_problem`` gets every problem in the order of rows, ``on_progress`` the number of records
+    read so far.
+
+    Raises:
+        RecordsError: the file cannot be read as a table, or the mapping does not fit it.
+    """
+    path = Path(path)
+    today = today or today_in_china()
+    proposal = _propose(path, fields, today, cleaning, sheet) if mapping is None else None
+    used = mapping or (proposal.mapping if proposal else ColumnMapping({}))
+    filled: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], list[int]] = {}
+    n_records = 0
+    batches = clean_file(
+        path, used, fields, batch_rows=DEFAULT_BATCH_ROWS, today=today, cleaning=cleaning
+    )
+    for batch in batches:
+        n_records += len(batch)
+        for name, values in batch.columns.items():
+            filled[name] += len(values) - values.count(None)
+        for problem in batch.problems:
+            key = (problem.field, problem.code)
+            counts[key] += 1
+            rows = examples.setdefault(key, [])
+            if len(rows) < _EXAMPLE_ROWS:
+                rows.append(problem.row)
+            if on_problem:
+                on_problem(problem)
+        if on_progress:
+            on_progress(n_records)
+    return Inspection(
+        format=detect_format(path, used.encoding),
+        mapping=used,
+        mapping_toml=_toml(used, proposal),
+        unplaced=proposal.unplaced if proposal else _unused(path, used),
+        n_records=n_records,
+        fields=tuple(
+            FieldSummary(field.name, used.columns.get(field.name), filled[field.name])
+            for field in fields
+        ),
+        problems=tuple(
+            ProblemSummary(field, code, count, ADVICE[code], tuple(examples[field, code]))
+            for (field, code), count in counts.most_common()
+        ),
+    )
+
+
+def _propose(
+    path: Path, fields: Sequence[FieldSpec], today: date, cleaning: str | None, sheet: int
+) -> Proposal:
+    table = read_table(path, "auto", sheet)
+    sample = [row for row in islice(table.rows, SAMPLE_ROWS) if any(row)]
+    return propose_mapping(table.headings, sample, fields, today, cleaning=cleaning, sheet=sheet)
+
+
+def _toml(mapping: ColumnMapping, proposal: Proposal | None) -> str:
+    if proposal is None:
+        return mapping_to_toml(mapping)
+    return mapping_to_toml(
+        mapping, absent=proposal.absent, unplaced=proposal.unplaced, notes=proposal.notes
+    )
+
+
+def _unused(path: Path, mapping: ColumnMapping) -> tuple[str, ...]:
+    used: Mapping[str, str] = {heading_key(h): h for h in mapping.columns.values()}
+    table = read_table(path, mapping.encoding, mapping.sheet)
+    return tuple(h for h in table.headings if h and heading_key(h) not in used)

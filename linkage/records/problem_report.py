@@ -1,0 +1,71 @@
+"""The problem report: a workbook with one row for each problem, for a clerk to work through."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from linkage.types import Problem
+
+_HEADINGS = ("Row", "Column", "Field", "Code", "Value (masked)", "What to do")
+_WIDTHS = (8, 22, 20, 30, 28, 90)
+_SHEET_ROWS = 1_048_576
+
+
+class ProblemReport:
+    """Collects problems in a workbook; :meth:`save` writes it.
+
+    Args:
+        headings: canonical field -> heading in the file, shown beside the field.
+    """
+
+    def __init__(self, headings: Mapping[str, str]) -> None:
+        from openpyxl import Workbook
+
+        self._headings = headings
+        self._book = Workbook(write_only=True)
+        self._sheet: Any = None
+        self._rows = 0
+
+    def add(self, problem: Problem) -> None:
+        """Append one row; a full sheet is followed by another."""
+        if self._sheet is None or self._rows >= _SHEET_ROWS:
+            self._start_sheet()
+        self._append(
+            problem.row,
+            self._headings.get(problem.field, ""),
+            problem.field,
+            problem.code,
+            problem.masked,
+            problem.advice,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the workbook; one without problems has headings only.
+
+        Raises:
+            OSError: the file exists, or cannot be written.
+        """
+        if self._sheet is None:
+            self._start_sheet()
+        with path.open("xb") as file:
+            self._book.save(file)
+
+    def _start_sheet(self) -> None:
+        self._sheet = self._book.create_sheet(f"problems {len(self._book.sheetnames) + 1}")
+        for letter, width in zip("ABCDEF", _WIDTHS, strict=True):
+            self._sheet.column_dimensions[letter].width = width
+        self._sheet.freeze_panes = "A2"
+        self._rows = 0
+        self._append(*_HEADINGS)
+
+    def _append(self, *values: int | str) -> None:
+        from openpyxl.cell import WriteOnlyCell
+
+        cells = []
+        for value in values:
+            cell = WriteOnlyCell(self._sheet, value)
+            if isinstance(value, str):
+                cell.data_type = "s"  # a heading or value that begins with = is no formula
+            cells.append(cell)
+        self._sheet.append(cells)
+        self._rows += 1

@@ -1,0 +1,215 @@
+"""Reading a file of records: mapped, cleaned, validated, in batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from itertools import islice
+from pathlib import Path
+
+from linkage.errors import RecordsError
+from linkage.records.cells import Cell, cell_text
+from linkage.records.cleaning import ColumnCleaner, cleaning_version
+from linkage.records.consistency import ChildRules, Column
+from linkage.records.mapping import RECORD_ID, ColumnMapping
+from linkage.records.problems import ROW_FIELD, make_problem
+from linkage.records.record_ids import RecordIds
+from linkage.records.tables import Row, Table, heading_key, read_table
+from linkage.types import FieldSpec, Problem, RecordBatch
+
+__all__ = ["RawBatch", "read_raw_records", "read_records", "read_table", "today_in_china"]
+
+DEFAULT_BATCH_ROWS = 10_000
+
+
+def today_in_china() -> date:
+    """Today's date at UTC+8, so that a computer's own time zone changes no result."""
+    return datetime.now(timezone(timedelta(hours=8))).date()
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """Consecutive records as they stand in the file; no blank rows, all rows padded.
+
+    Attributes:
+        rows: row number of each record, from 1.
+        record_ids: the ids that :class:`linkage.types.RecordBatch` has for them.
+        cells: for each record one cell a heading.
+        problems: of ids and rows, not of cells.
+    """
+
+    rows: list[int]
+    record_ids: list[str]
+    cells: list[Row]
+    problems: list[Problem]
+
+
+def read_raw_records(
+    path: Path, mapping: ColumnMapping, *, batch_rows: int = DEFAULT_BATCH_ROWS
+) -> tuple[tuple[str, ...], Iterator[RawBatch]]:
+    """Headings, and the file's own rows beside the record ids that encoding uses for them.
+
+    Raises:
+        RecordsError: as :func:`read_records`.
+    """
+    table = read_table(Path(path), mapping.encoding, mapping.sheet)
+    places = place_columns(mapping, table.headings)
+    return table.headings, _raw_batches(table, places.get(RECORD_ID), batch_rows)
+
+
+def read_records(
+    path: Path,
+    mapping: ColumnMapping,
+    fields: Sequence[FieldSpec],
+    *,
+    batch_rows: int = DEFAULT_BATCH_ROWS,
+    today: date | None = None,
+    cleaning: str | None = None,
+) -> Iterator[RecordBatch]:
+    """Records of a file, cleaned, in batches of at most ``batch_rows``; every record comes.
+
+    Fields that the mapping lacks are ``None`` throughout. A cell that cannot be used is ``None``
+    and a :class:`linkage.types.Problem`. ``today`` (default: the date in China) decides what lies
+    in the future and who is a child. ``cleaning`` is the profile's cleaning version; without it the
+    one that suits the fields.
+
+    Raises:
+        RecordsError: at the call, if the file has no readable table, lacks a mapped heading or the
+            cleaning version is unknown; while iterating, if the file turns out to be damaged.
+    """
+    if RECORD_ID not in mapping.columns:
+        raise RecordsError("The mapping names no record_id. Add it under [columns].")
+    return clean_file(
+        Path(path), mapping, fields, batch_rows=batch_rows, today=today, cleaning=cleaning
+    )
+
+
+def clean_file(
+    path: Path,
+    mapping: ColumnMapping,
+    fields: Sequence[FieldSpec],
+    *,
+    batch_rows: int,
+    today: date | None,
+    cleaning: str | None,
+) -> Iterator[RecordBatch]:
+    """As :func:`read_records`, but a mapping without ``record_id`` is good enough to look."""
+    if batch_rows < 1:
+        raise ValueError("batch_rows must be at least 1")
+    today = today or today_in_china()
+    version = cleaning_version(cleaning, fields)
+    table = read_table(path, mapping.encoding, mapping.sheet)
+    places = place_columns(mapping, table.headings)
+    cleaners = {
+        field.name: ColumnCleaner(field.kind, version, today, mapping.values.get(field.name, {}))
+        for field in fields
+        if field.name in places
+    }
+    rules = ChildRules(fields, today) if version.child_rules else None
+    return _clean_batches(
+        _raw_batches(table, places.get(RECORD_ID), batch_rows), fields, places, cleaners, rules
+    )
+
+
+def place_columns(mapping: ColumnMapping, headings: Sequence[str]) -> dict[str, int]:
+    """Canonical field -> index of its column.
+
+    Raises:
+        RecordsError: a mapped heading is missing or stands twice; names it, and all there are.
+    """
+    indexes: dict[str, list[int]] = {}
+    for index, heading in enumerate(headings):
+        indexes.setdefault(heading_key(heading), []).append(index)
+    places = {}
+    for name, heading in mapping.columns.items():
+        found = indexes.get(heading_key(heading), [])
+        if not found:
+            listed = ", ".join(heading for heading in headings if heading)
+            raise RecordsError(
+                f"The file has no heading '{heading}', which the mapping names for {name}. "
+                f"Its headings are: {listed}."
+            )
+        if len(found) > 1:
+            raise RecordsError(
+                f"The heading '{heading}' stands {len(found)} times in the file. "
+                "Give each column its own heading."
+            )
+        places[name] = found[0]
+    return places
+
+
+def _raw_batches(table: Table, id_index: int | None, batch_rows: int) -> Iterator[RawBatch]:
+    width, ids, row = len(table.headings), RecordIds(), 0
+    while True:
+        taken = list(islice(table.rows, batch_rows))
+        if not taken:
+            return
+        batch = RawBatch([], [], [], [])
+        for cells in taken:
+            row += 1
+            if len(cells) != width:
+                if _is_blank(cells):
+                    continue
+                cells = _fit(cells, width, row, batch.problems)
+            elif not (cells[id_index or 0] or not _is_blank(cells)):
+                continue
+            batch.rows.append(row)
+            batch.cells.append(cells)
+        if not batch.rows:
+            continue
+        if id_index is None:
+            batch.record_ids.extend(f"row-{number}" for number in batch.rows)
+        else:
+            assigned, problems = ids.assign([cells[id_index] for cells in batch.cells], batch.rows)
+            batch.record_ids.extend(assigned)
+            batch.problems.extend(problems)
+        yield batch
+
+
+def _is_blank(cells: Row) -> bool:
+    return not any(cell_text(cell) for cell in cells)
+
+
+def _fit(cells: Row, width: int, row: int, problems: list[Problem]) -> Row:
+    """Pad or cut a row; report it unless all that differs is empty cells at the end."""
+    if len(cells) > width:
+        if not _is_blank(cells[width:]):
+            problems.append(make_problem(row, ROW_FIELD, "row-has-wrong-number-of-cells", None))
+        return cells[:width]
+    problems.append(make_problem(row, ROW_FIELD, "row-has-wrong-number-of-cells", None))
+    padding: list[Cell] = [None] * (width - len(cells))
+    return [*cells, *padding]
+
+
+def _clean_batches(
+    batches: Iterator[RawBatch],
+    fields: Sequence[FieldSpec],
+    places: dict[str, int],
+    cleaners: dict[str, ColumnCleaner],
+    rules: ChildRules | None,
+) -> Iterator[RecordBatch]:
+    for batch in batches:
+        problems = batch.problems
+        columns: dict[str, Column] = {}
+        for field in fields:
+            if field.name not in places:
+                columns[field.name] = [None] * len(batch.rows)
+                continue
+            index = places[field.name]
+            cells = [row[index] for row in batch.cells]
+            cleaned = cleaners[field.name].clean(cells)
+            columns[field.name] = [value for value, _ in cleaned]
+            problems += [
+                make_problem(batch.rows[i], field.name, code, cells[i])
+                for i, (_, codes) in enumerate(cleaned)
+                if codes
+                for code in codes
+            ]
+        if rules:
+            problems += rules.apply(columns, batch.rows)
+        problems.sort(key=lambda problem: problem.row)
+        yield RecordBatch(
+            first_row=batch.rows[0],
+            record_ids=tuple(batch.record_ids),
+            columns={name: tuple(values) for name, values in columns.items()},
+            problems=tuple(problems),
+        )

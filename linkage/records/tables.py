@@ -1,0 +1,133 @@
+"""A file as a table: headings and raw rows, whatever format it is in."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+from linkage.errors import RecordsError
+from linkage.records.cells import Cell, cell_text
+from linkage.records.text_files import (
+    TEXT_ENCODINGS,
+    detect_delimiter,
+    detect_text_encoding,
+    read_text_rows,
+)
+from linkage.records.workbooks import XLSX_MAGIC, is_workbook, read_workbook_rows
+
+WORKBOOK_ENCODINGS = ("xlsx", "xls")
+ENCODINGS = ("auto", *TEXT_ENCODINGS, *WORKBOOK_ENCODINGS)
+"""What ``encoding`` under ``[source]`` may be."""
+
+Row = Sequence[Cell]
+
+_MAX_TITLE_ROWS = 20
+# A heading that is one of these is a person's value: the file has no headings.
+_PERSONAL = re.compile(
+    r"[0-9]{17}[0-9Xx]|(?:\+?86)?1[3-9][0-9]{9}|(?:19|20)[0-9]{6}|(?:19|20)[0-9]{2}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?"
+)
+
+
+class Table(NamedTuple):
+    """Headings, and an iterator over the rows below them, read as it is used.
+
+    A row is not padded: one with more or fewer cells than headings comes as it is. Blank rows
+    come too, so that row ``i`` (from 1) is the ``i``-th row below the headings.
+    """
+
+    headings: tuple[str, ...]
+    rows: Iterator[Row]
+
+
+class Format(NamedTuple):
+    """How a file is written: one of :data:`ENCODINGS` but ``auto``, and the text's separator."""
+
+    encoding: str
+    delimiter: str | None
+
+
+def detect_format(path: Path, encoding: str = "auto") -> Format:
+    """Find out how a file is written; ``encoding`` other than ``auto`` is taken as true.
+
+    Raises:
+        RecordsError: the file cannot be opened, is empty, or is neither table text nor workbook.
+    """
+    if encoding not in ENCODINGS:
+        raise RecordsError(
+            f"The mapping names an unknown encoding. Known are: {', '.join(ENCODINGS)}."
+        )
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+        if not head:
+            raise RecordsError("The file is empty. Export it again.")
+        if encoding in WORKBOOK_ENCODINGS or (encoding == "auto" and is_workbook(head)):
+            if not is_workbook(head):
+                raise RecordsError(
+                    "The mapping says that the file is a workbook, but it is none. "
+                    'Set encoding = "auto".'
+                )
+            return Format("xlsx" if head.startswith(XLSX_MAGIC) else "xls", None)
+        if is_workbook(head):
+            raise RecordsError(
+                'The file is a workbook, not text. Set encoding = "xlsx" or "auto" in the mapping.'
+            )
+        if encoding == "auto":
+            encoding = detect_text_encoding(path)
+        return Format(encoding, detect_delimiter(path, encoding))
+    except OSError as error:
+        raise RecordsError(f"The file cannot be read: {error.strerror}.") from error
+
+
+def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
+    """Headings and rows of a text file (comma, semicolon or tab) or of a workbook's sheet.
+
+    Headings are the first row with at least two filled cells (a title above is skipped), or the
+    first filled row where no row has two. Text cells are ``str``; a workbook's may be numbers and
+    dates, and ``None`` where empty. Rows are read as they are asked for.
+
+    Raises:
+        RecordsError: as :func:`detect_format`; the file has no headings; or, while rows are
+            read, the file turns out to be damaged.
+    """
+    path = Path(path)
+    form = detect_format(path, encoding)
+    rows = _guarded(_raw_rows(path, form, sheet))
+    first: list[Row] = list(islice(rows, _MAX_TITLE_ROWS))
+    filled = [sum(bool(cell_text(cell)) for cell in row) for row in first]
+    best = max(filled, default=0)
+    if not best:
+        raise RecordsError("The file holds no table: its first rows are empty. Export it again.")
+    at = next(i for i, n in enumerate(filled) if n >= min(2, best))
+    headings = tuple(" ".join(cell_text(cell).split()) for cell in first[at])
+    while headings and not headings[-1]:
+        headings = headings[:-1]
+    _refuse_records(headings)
+    return Table(headings, chain(first[at + 1 :], rows))
+
+
+def _raw_rows(path: Path, form: Format, sheet: int) -> Iterator[Row]:
+    if form.delimiter is None:
+        return read_workbook_rows(path, sheet)
+    return read_text_rows(path, form.encoding, form.delimiter)
+
+
+def _guarded(rows: Iterator[Row]) -> Iterator[Row]:
+    try:
+        yield from rows
+    except OSError as error:
+        raise RecordsError(f"The file cannot be read: {error.strerror}.") from error
+
+
+def _refuse_records(headings: Sequence[str]) -> None:
+    """Headings are shown in errors and written to mappings; a person's record must not be."""
+    if any(_PERSONAL.fullmatch(heading) for heading in headings):
+        raise RecordsError(
+            "The first row holds values, not headings. Put a row of headings on top of the table."
+        )
+
+
+def heading_key(heading: str) -> str:
+    """What two headings must have in common to be the same: all but blanks and case."""
+    return "".join(cell_text(heading).split()).casefold()
