@@ -54,15 +54,20 @@ class RoundView:
         """State of one member office; ``None`` where it is none."""
         return next((member for member in self.members if member.office == office), None)
 
-    def to_do(self, member: MemberState) -> str:
-        """What the office has to do next, in a few words."""
+    def to_do(self, office: str) -> str:
+        """What an office has to do next, in a few words."""
+        member = self.member(office)
+        if office == self.terms.coordinating_office and not self.key_confirmed:
+            return "sign the terms with --secret-file" if self.state == "open" else "nothing"
+        if member is None:
+            return "nothing"
         if self.state == "released":
             return "fetch the results"
         if self.state != "open":
             return "nothing"
         if not member.signed:
             return "read and sign the terms"
-        if not self.key_confirmed and member.office != self.terms.coordinating_office:
+        if not self.key_confirmed:
             return f"wait until {self.terms.coordinating_office} has signed"
         return "nothing" if member.uploaded else "encode and upload"
 
@@ -134,8 +139,11 @@ def show_round(view: RoundView) -> None:
     if meaning is not None:
         say(f"That is: {meaning}.")
     if view.state in ("draft", "open"):
-        confirmed = "confirmed" if view.key_confirmed else "not confirmed yet"
-        say(f"Key of the round: {confirmed} (by {view.terms.coordinating_office}).")
+        coordinator = view.terms.coordinating_office
+        if view.key_confirmed:
+            say(f"The key of the round is confirmed by {coordinator}.")
+        else:
+            say(f"The key of the round is not confirmed yet: {coordinator} still has to sign.")
     if view.state == "matching" and view.stage is not None:
         say(f"Progress: {view.stage}, {view.done} of {view.total}.")
     if view.failure is not None:
@@ -149,7 +157,7 @@ def show_round(view: RoundView) -> None:
                 "yes" if member.signed else "no",
                 "yes" if member.uploaded else "no",
                 member.n_records,
-                view.to_do(member),
+                view.to_do(member.office),
             ]
             for member in view.members
         ],

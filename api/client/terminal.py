@@ -205,7 +205,10 @@ def show_table(
     numeric: Sequence[str] = (),
 ) -> None:
     """A table on stdout; ``None`` is shown as a dash, columns in ``numeric`` align right."""
-    table = Table(title=None if title is None else Text(printable(title)), title_justify="left")
+    if title is not None:
+        click.echo()
+        say(title)
+    table = Table()
     for heading in headings:
         right = heading in numeric
         table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")

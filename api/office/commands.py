@@ -125,9 +125,7 @@ def status_command(
         show_json(answer)
         return
     show_round(view)
-    member = view.member(office)
-    if member is not None:
-        say(f"Your office still has to do: {view.to_do(member)}.")
+    say(f"Your office still has to do: {view.to_do(office)}.")
 
 
 @office_group.command(name="identity")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import click
+
 from api.client.errors import ApiError
 from api.client.terminal import say, show_table
 
@@ -26,10 +28,10 @@ def show_review(review: Mapping[str, Any]) -> None:
             "bad-answer", 200, "The server's review is not what this program expects. Update it."
         ) from error
     show_table(
-        ["office", "office", "records", "records", "links", "precision", "recall"],
+        ["office A", "office B", "records A", "records B", "links", "precision", "recall"],
         pairs,
         title="Links between each two offices (precision and recall are estimates)",
-        numeric=["records", "links", "precision", "recall"],
+        numeric=["records A", "records B", "links", "precision", "recall"],
     )
     show_table(["score", "links", ""], histogram, title="How sure the links are", numeric=["links"])
     if duplicates:
@@ -39,6 +41,7 @@ def show_review(review: Mapping[str, Any]) -> None:
             title="Records of one office that seem to be one child",
             numeric=["groups"],
         )
+    click.echo()
     say(f"A pair is a link from score {threshold:.3f} on. {_SUPPRESSED}: too few to be shown.")
 
 

@@ -5,7 +5,7 @@ import pytest
 from api.client.errors import ApiError
 from api.client.round_view import parse_round, show_rounds
 from linkage.errors import LinkageError
-from tests.api.played_round import OFFICE, ROUND, played_round, played_terms
+from tests.api.played_round import COORDINATOR, OFFICE, ROUND, played_round, played_terms
 
 
 def test_an_answer_about_a_round_is_read() -> None:
@@ -54,3 +54,23 @@ def test_terms_that_this_program_does_not_understand_are_not_shown_as_if_it_did(
 def test_a_list_of_rounds_that_is_none(answer: dict[str, Any]) -> None:
     with pytest.raises(ApiError):
         show_rounds(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "to_do"),
+    [
+        (played_round(state="draft", key_confirmed=False), "nothing"),
+        (played_round(key_confirmed=False), "sign the terms with --secret-file"),
+        (played_round(key_confirmed=True), "nothing"),
+    ],
+)
+def test_what_the_coordinating_office_has_to_do(answer: dict[str, Any], to_do: str) -> None:
+    assert parse_round(answer, ROUND).to_do(COORDINATOR) == to_do
+
+
+def test_a_coordinating_office_that_is_a_member_uploads_too() -> None:
+    terms = played_terms(coordinating_office=OFFICE)
+    before = parse_round(played_round(terms=terms, key_confirmed=False), ROUND)
+    after = parse_round(played_round(terms=terms, signed=(OFFICE,)), ROUND)
+    assert before.to_do(OFFICE) == "sign the terms with --secret-file"
+    assert after.to_do(OFFICE) == "encode and upload"
