@@ -1,0 +1,161 @@
+"""The whole of matching on invented registers, encoded for real."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from linkage.encoding import encode_records
+from linkage.errors import MatchingError
+from linkage.pipeline import match_datasets
+from linkage.profile import load_profile
+from linkage.quality.synthetic import Registers, generate
+from linkage.records import ColumnMapping, read_records
+from linkage.types import EncodedDataset, LinkSet
+
+Truth = dict[tuple[str, str], int]
+
+
+@cache
+def invented() -> Registers:
+    return generate(250, 11)
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> tuple[EncodedDataset, ...]:
+    from linkage.quality.synthetic import write_registers
+
+    folder = tmp_path_factory.mktemp("registers")
+    registers = invented()
+    profile = load_profile("cn-child-v1")
+    encoded = []
+    for file, register in zip(write_registers(registers, folder), registers.registers, strict=True):
+        assert file.office_id == register.office.id
+        mapping = ColumnMapping(encoding="auto", sheet=1, columns=dict(register.mapping), values={})
+        result = encode_records(
+            read_records(file.path, mapping, profile.fields),
+            profile,
+            bytes(32),
+            name=file.office_id,
+            context="offline",
+            key_confirmation="0" * 32,
+            encoder_version="test",
+        )
+        TRUE_ROWS[file.office_id] = result.record_ids
+        encoded.append(result.dataset)
+    return tuple(encoded)
+
+
+TRUE_ROWS: dict[str, tuple[str, ...]] = {}
+
+
+def named_links(links: LinkSet, datasets: Sequence[EncodedDataset]) -> set[tuple[str, ...]]:
+    named = {dataset.name: dataset for dataset in datasets}
+    columns = (links.dataset_a, links.row_a, links.dataset_b, links.row_b)
+    found: set[tuple[str, ...]] = set()
+    for a, row_a, b, row_b in zip(*(column.tolist() for column in columns), strict=True):
+        name_a, name_b = links.dataset_names[a], links.dataset_names[b]
+        found.add((name_a, named[name_a].pseudonym(row_a), name_b, named[name_b].pseudonym(row_b)))
+    return found
+
+
+def f1(links: LinkSet) -> float:
+    entity = {(d, r): e for (d, r), e in truth().items()}
+    n_true = 0
+    by_entity: dict[int, dict[str, int]] = {}
+    for (dataset, _), e in entity.items():
+        counts = by_entity.setdefault(e, {})
+        counts[dataset] = counts.get(dataset, 0) + 1
+    for counts in by_entity.values():
+        sizes = list(counts.values())
+        n_true += (sum(sizes) ** 2 - sum(size**2 for size in sizes)) // 2
+    right = 0
+    columns = (links.dataset_a, links.row_a, links.dataset_b, links.row_b)
+    for a, row_a, b, row_b in zip(*(column.tolist() for column in columns), strict=True):
+        name_a, name_b = links.dataset_names[a], links.dataset_names[b]
+        right += (
+            entity[name_a, TRUE_ROWS[name_a][row_a]] == entity[name_b, TRUE_ROWS[name_b][row_b]]
+        )
+    return 2 * right / (len(links) + n_true)
+
+
+def truth() -> Truth:
+    return {
+        (register.office.id, record.record_id): record.entity
+        for register in invented().registers
+        for record in register.records
+    }
+
+
+def test_groups_find_the_children(datasets: tuple[EncodedDataset, ...]) -> None:
+    links = match_datasets(datasets)
+    assert f1(links) > 0.95
+    assert links.figures["candidate_pairs"] > len(links)
+    assert sum(bar["n"] for bar in links.figures["histogram"]) == links.figures["candidate_pairs"]
+    assert sum(pair["n_links"] for pair in links.figures["pairs"]) == len(links)
+
+
+def test_the_order_of_datasets_has_no_influence(datasets: tuple[EncodedDataset, ...]) -> None:
+    one, other = match_datasets(datasets), match_datasets(datasets[::-1])
+    assert named_links(one, datasets) == named_links(other, datasets)
+    assert np.array_equal(one.score, other.score)
+
+
+def test_one_to_one_links_a_record_once_for_each_dataset(
+    datasets: tuple[EncodedDataset, ...],
+) -> None:
+    links = match_datasets(datasets, solve="one-to-one")
+    left = list(zip(links.dataset_a, links.row_a, links.dataset_b, strict=True))
+    right = list(zip(links.dataset_b, links.row_b, links.dataset_a, strict=True))
+    assert len(set(left)) == len(left)
+    assert len(set(right)) == len(right)
+    assert f1(links) > 0.9
+
+
+def test_a_higher_threshold_takes_pairs_away_and_adds_none(
+    datasets: tuple[EncodedDataset, ...],
+) -> None:
+    loose = named_links(match_datasets(datasets, solve="pairs", threshold=0.2), datasets)
+    strict = named_links(match_datasets(datasets, solve="pairs", threshold=0.99), datasets)
+    assert strict < loose
+    scores = match_datasets(datasets, solve="pairs", threshold=0.99).score
+    assert scores.min() >= 0.99
+
+
+def test_duplicates_of_a_register_are_reported_to_it(
+    datasets: tuple[EncodedDataset, ...],
+) -> None:
+    links = match_datasets(datasets)
+    entity = truth()
+    found = [
+        {entity[name, TRUE_ROWS[name][row]] for row in rows}
+        for name, groups in links.duplicates.items()
+        for rows in groups
+    ]
+    assert found
+    assert sum(len(children) == 1 for children in found) / len(found) > 0.8
+
+
+def test_another_secret_gives_no_links_but_an_error(
+    datasets: tuple[EncodedDataset, ...],
+) -> None:
+    other = replace(datasets[1], manifest=replace(datasets[1].manifest, key_confirmation="f" * 32))
+    with pytest.raises(MatchingError, match="another linkage secret"):
+        match_datasets([datasets[0], other])
+
+
+def test_one_dataset_or_two_of_one_name_are_refused(
+    datasets: tuple[EncodedDataset, ...],
+) -> None:
+    with pytest.raises(MatchingError, match="two datasets"):
+        match_datasets(datasets[:1])
+    with pytest.raises(MatchingError, match="same name"):
+        match_datasets([datasets[0], datasets[0]])
+
+
+def test_progress_names_the_stages_in_order(datasets: tuple[EncodedDataset, ...]) -> None:
+    stages: list[str] = []
+    match_datasets(datasets, on_progress=lambda stage, done, total: stages.append(stage))
+    assert list(dict.fromkeys(stages)) == ["candidates", "compare", "score", "solve"]
