@@ -1,0 +1,291 @@
+"""``tongqiao audit``: fetch, verify and list the access log."""
+
+import base64
+import binascii
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.audit.errors import AuditError, FetchError, NoteError
+from api.audit.events import Action, Outcome, format_time
+from api.audit.note import VerifierKey
+from api.client.terminal import (
+    ID,
+    failing,
+    open_client,
+    progress_bar,
+    remark,
+    say,
+    server_options,
+    show_json,
+    show_table,
+)
+
+if TYPE_CHECKING:
+    from api.audit.events import Entry
+    from api.audit.verify import Verification
+    from api.client.http import ServerClient
+
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_FETCHED = click.Path(exists=True, file_okay=False, path_type=Path)
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """Read and verify the access log.
+
+    An auditor fetches the log into a folder now and then, and verifies it there, without asking
+    the server.
+    """
+
+
+@audit_group.command("fetch")
+@server_options
+@click.option("--dir", "directory", required=True, type=_DIRECTORY, help="Folder to keep it in.")
+def fetch_command(server: str, keys: Path, ca_file: Path | None, directory: Path) -> None:
+    """Fetch what is new in the log, and verify it.
+
+    The first fetch notes the log's key in DIR/log.vkey: compare it with the operator by another
+    way, once. Later ones fetch only what is new, and only if it continues what is there.
+
+    \b
+    Example:
+      tongqiao audit fetch --server https://linkage.example.cn \\
+        --keys anna.private.json --dir log
+    """
+    from api.audit.fetch import fetch_log
+
+    with _failing("keep the log"), progress_bar("Entries", unit="steps") as advance:
+        source = ServerLog(open_client(server, keys, ca_file))
+        fetched = fetch_log(source, directory, advance)
+    verification = fetched.verification
+    if fetched.pinned and verification.log_key is not None:
+        remark("The log's key is noted for the first time. Compare it with the operator:")
+        remark(f"  {verification.log_key.to_text()}")
+    say(f"{fetched.n_new} new entries.")
+    _report(verification)
+
+
+@audit_group.command("verify")
+@click.argument("directory", metavar="DIR", type=_FETCHED)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def verify_command(directory: Path, as_json: bool) -> None:
+    """Verify a fetched log, offline.
+
+    Recomputes the root from all entries, and checks it against every checkpoint ever seen, their
+    signatures, the entries' numbers and times. Exit code 1 if anything is wrong.
+
+    \b
+    Example:
+      tongqiao audit verify log
+    """
+    from api.audit.verify import verify_directory
+
+    with _failing("read the log"):
+        verification = verify_directory(directory)
+    if as_json:
+        show_json(verification.to_json())
+        if not verification.is_intact:
+            raise click.exceptions.Exit(1)
+        return
+    _report(verification)
+
+
+@audit_group.command("list")
+@server_options(required=False)
+@click.option("--dir", "directory", type=_FETCHED, help="A fetched log, instead of the server's.")
+@click.option("--since", type=_TIME, help="From this time on (UTC), 2026-09-01 or with T08:30.")
+@click.option("--until", type=_TIME, help="Before this time (UTC).")
+@click.option("--actor", type=ID, help="Office, operator or auditor.")
+@click.option("--action", metavar="ACTION", help="As upload:put, or upload for all with uploads.")
+@click.option("--outcome", type=click.Choice([str(outcome) for outcome in Outcome]))
+@click.option("--project", type=ID)
+@click.option("--round", "round_id", type=ID)
+@click.option("--last", type=click.IntRange(min=1), help="Only the last so many of them.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl"]),
+    default="table",
+    show_default=True,
+    help="jsonl gives the entries exactly as they were hashed.",
+)
+def list_command(
+    server: str | None,
+    keys: Path | None,
+    ca_file: Path | None,
+    directory: Path | None,
+    since: datetime | None,
+    until: datetime | None,
+    actor: str | None,
+    action: str | None,
+    outcome: str | None,
+    project: str | None,
+    round_id: str | None,
+    last: int | None,
+    form: str,
+) -> None:
+    """List entries of the log.
+
+    \b
+    Examples:
+      tongqiao audit list --dir log --outcome refused
+      tongqiao audit list --dir log --round 2026-h2 --action results --format csv
+    """
+    from api.audit.listing import Filter, directory_entries, server_entries
+
+    wanted = Filter(
+        since=_time_text(since),
+        until=_time_text(until),
+        actor=actor,
+        action=_checked_action(action),
+        outcome=outcome,
+        project=project,
+        round=round_id,
+    )
+    with _failing("read the log"):
+        # A folder named is meant, even where the environment names a server.
+        if directory is not None:
+            found = directory_entries(directory)
+        elif server is not None and keys is not None:
+            found = server_entries(ServerLog(open_client(server, keys, ca_file)))
+        else:
+            raise click.UsageError("Give --dir, or both --server and --keys.")
+        chosen: Iterable[tuple[Entry, str]] = (pair for pair in found if wanted.accepts(pair[0]))
+        if last is not None:
+            chosen = deque(chosen, maxlen=last)
+        _show(chosen, form)
+
+
+class ServerLog:
+    """The log of a linkage server, as :class:`api.audit.fetch.LogSource` wants it."""
+
+    def __init__(self, client: "ServerClient") -> None:
+        self._client = client
+
+    def log_key(self) -> VerifierKey:
+        """Ask ``GET /v1/server``.
+
+        Raises:
+            ApiError: the server does not answer.
+            FetchError: the answer names no key.
+        """
+        answer = self._client.get_json("/v1/server")
+        origin, key = answer.get("log_origin"), answer.get("log_key")
+        if not isinstance(origin, str) or not isinstance(key, str):
+            raise FetchError(_STRANGE)
+        try:
+            return VerifierKey(origin, base64.b64decode(key, validate=True))
+        except (NoteError, binascii.Error, ValueError) as error:
+            raise FetchError(_STRANGE) from error
+
+    def checkpoint(self) -> bytes:
+        """Ask ``GET /v1/log/checkpoint``.  Raises: ApiError."""
+        return self._client.get_bytes("/v1/log/checkpoint")
+
+    def entries(self, start: int, limit: int) -> list[str]:
+        """Ask ``GET /v1/log/entries``.
+
+        Raises:
+            ApiError: the server refuses.
+            FetchError: the answer holds no entries.
+        """
+        answer: dict[str, Any] = self._client.get_json("/v1/log/entries", start=start, limit=limit)
+        entries = answer.get("entries")
+        if not isinstance(entries, list) or not all(isinstance(text, str) for text in entries):
+            raise FetchError(_STRANGE)
+        return entries
+
+
+_STRANGE = (
+    "The server answers about its log in a form that is not known. Check the address after "
+    "--server, and whether this program and the server are of the same version."
+)
+
+
+@contextlib.contextmanager
+def _failing(doing: str) -> Iterator[None]:
+    with failing(doing):
+        try:
+            yield
+        except AuditError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _report(verification: "Verification") -> None:
+    """Say what was found, and end with exit code 1 if it is anything.
+
+    Raises:
+        click.ClickException: something was found.
+    """
+    if not verification.is_intact:
+        show_table(
+            ("finding", "what it means"),
+            [(str(found.kind), found.message) for found in verification.findings],
+        )
+        n = len(verification.findings)
+        raise click.ClickException(
+            f"NOT INTACT: {n} finding{'' if n == 1 else 's'} in {verification.size} entries. Keep "
+            "the folder as it is, and compare it with the operator and the other auditors."
+        )
+    span = (
+        ""
+        if verification.first_time is None
+        else f" from {verification.first_time} to {verification.last_time}"
+    )
+    say(f"INTACT: {verification.size} entries{span}, {verification.n_checkpoints} checkpoints.")
+    say(f"Root {verification.root.hex()}")
+    if verification.log_key is not None:
+        say(f"Key  {verification.log_key.to_text()}")
+
+
+def _show(chosen: "Iterable[tuple[Entry, str]]", form: str) -> None:
+    from api.audit.listing import describe_details, to_csv
+
+    # What was parsed is plain ASCII, and goes out as it is.
+    if form == "jsonl":
+        for _, text in chosen:
+            click.echo(text)
+        return
+    if form == "csv":
+        for line in to_csv(entry for entry, _ in chosen):
+            click.echo(line)
+        return
+    show_table(
+        ("entry", "time (UTC)", "action", "outcome", "who", "round", "details", "from"),
+        [
+            (
+                entry.index,
+                entry.time.replace("T", " ").removesuffix("Z"),
+                entry.action,
+                entry.outcome if entry.reason is None else f"{entry.outcome}: {entry.reason}",
+                entry.actor or entry.role,
+                entry.round or entry.project,
+                describe_details(entry.details),
+                entry.origin,
+            )
+            for entry, _ in chosen
+        ],
+        numeric=("entry",),
+    )
+
+
+def _time_text(moment: datetime | None) -> str | None:
+    return None if moment is None else format_time(moment.replace(tzinfo=UTC))
+
+
+def _checked_action(text: str | None) -> str | None:
+    subjects = {str(action).partition(":")[0] for action in Action}
+    if text is None or text in subjects or text in set(Action):
+        return text
+    raise click.BadParameter(
+        f"There is no such action. Choose one of {', '.join(sorted(subjects))}, or one in full as "
+        f"{Action.UPLOAD_PUT}.",
+        param_hint="'--action'",
+    )

@@ -1,0 +1,146 @@
+"""Choosing entries and writing them as text."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from api.audit.directory import ENTRIES, iterate_lines
+from api.audit.errors import DirectoryError, EntryError, FetchError
+from api.audit.events import DetailValue, Entry, parse_entry
+from api.audit.fetch import PAGE_ENTRIES, LogSource
+
+COLUMNS: Final = (
+    "index", "time", "action", "outcome", "actor", "role", "project", "round", "reason",
+    "request", "origin", "details",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries are wanted; ``None`` leaves out a condition.
+
+    Args:
+        since: first time wanted, as in entries.
+        until: first time not wanted any more.
+        action: an action, or a subject alone.
+    """
+
+    since: str | None = None
+    until: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    outcome: str | None = None
+    project: str | None = None
+    round: str | None = None
+
+    def accepts(self, entry: Entry) -> bool:
+        """Whether the entry fits every condition."""
+        if self.since is not None and entry.time < self.since:
+            return False
+        if self.until is not None and entry.time >= self.until:
+            return False
+        if self.action is not None and self.action not in (
+            entry.action,
+            entry.action.partition(":")[0],
+        ):
+            return False
+        return all(
+            wanted is None or wanted == found
+            for wanted, found in (
+                (self.actor, entry.actor),
+                (self.outcome, entry.outcome),
+                (self.project, entry.project),
+                (self.round, entry.round),
+            )
+        )
+
+
+def directory_entries(directory: Path) -> Iterator[tuple[Entry, str]]:
+    """Entries of a fetched folder, each with its text; not verified.
+
+    Raises:
+        DirectoryError: there are none, or a line is no entry.
+        OSError: the folder cannot be read.
+    """
+    path = directory / ENTRIES
+    if not path.is_file():
+        raise DirectoryError(
+            "This folder holds no fetched log. Name the folder that you gave to "
+            "'tongqiao audit fetch'."
+        )
+    for number, line in enumerate(iterate_lines(path), start=1):
+        body = line.removesuffix(b"\n")
+        try:
+            yield parse_entry(body), body.decode("ascii")
+        except EntryError as error:
+            raise DirectoryError(
+                f"Line {number} of the fetched log is no entry. Run 'tongqiao audit verify'."
+            ) from error
+
+
+def server_entries(source: LogSource) -> Iterator[tuple[Entry, str]]:
+    """All entries that a server sends, each with its text; not verified.
+
+    Raises:
+        FetchError: what it sends is no entry, or not the next one.
+    """
+    at = 0
+    while page := source.entries(at, PAGE_ENTRIES):
+        for text in page:
+            try:
+                entry = parse_entry(text.encode(errors="replace"))
+            except EntryError:
+                entry = None
+            if entry is None or entry.index != at:
+                raise FetchError(
+                    f"What the server sends as entry {at} is none. Run 'tongqiao audit fetch' to "
+                    "keep what there is as evidence."
+                )
+            yield entry, text
+            at += 1
+
+
+def to_csv(entries: Iterable[Entry]) -> Iterator[str]:
+    """A heading and one line an entry, without line ends; details as JSON in the last column."""
+    yield _csv_line(COLUMNS)
+    for entry in entries:
+        yield _csv_line(tuple("" if cell is None else str(cell) for cell in cells(entry)))
+
+
+def cells(entry: Entry) -> tuple[str | int | None, ...]:
+    """An entry as one cell for each of ``COLUMNS``."""
+    return (
+        entry.index,
+        entry.time,
+        entry.action,
+        entry.outcome,
+        entry.actor,
+        entry.role,
+        entry.project,
+        entry.round,
+        entry.reason,
+        entry.request_id,
+        entry.origin,
+        json.dumps(dict(entry.details), sort_keys=True),
+    )
+
+
+def describe_details(details: Mapping[str, DetailValue]) -> str:
+    """Details on one line for people; hashes are shortened."""
+    return ", ".join(f"{name}={_short(value)}" for name, value in sorted(details.items()))
+
+
+def _short(value: DetailValue) -> str:
+    text = "-" if value is None else str(value)
+    return text if len(text) <= 24 else f"{text[:12]}…"
+
+
+def _csv_line(row: tuple[str, ...]) -> str:
+    # Nothing in an entry begins with a sign that a spreadsheet takes for a formula.
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(row)
+    return buffer.getvalue()
