@@ -25,7 +25,7 @@ from datetime import date
 import numpy as np
 
 from linkage.records.dates import adult_cutoff
-from linkage.records.problems import ADVICE, make_problem
+from linkage.records.problems import make_problem
 from linkage.records.resident_id import birth_date_of, sex_of
 from linkage.records.seen import FirstSeen
 from linkage.types import FieldSpec, Problem
@@ -148,8 +148,8 @@ class ChildRules:
                 self._fields.id_number or "",
                 "id-used-twice",
                 ids[at[k]],
-                f"{ADVICE['id-used-twice']}: row {first_rows[k]} has the same ID number with "
-                "another name or birth date.",
+                f"Check whose number it is; row {first_rows[k]} has it with another name or birth "
+                "date.",
             )
             for k in np.flatnonzero(first_rows)
             if payloads[k] != hash((names[at[k]], births[at[k]]))

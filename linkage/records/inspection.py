@@ -60,6 +60,11 @@ class Inspection:
     problems: tuple[ProblemSummary, ...]
 
     @property
+    def n_filled(self) -> int:
+        """Number of usable values in all fields."""
+        return sum(field.n_filled for field in self.fields)
+
+    @property
     def has_record_id(self) -> bool:
         """Whether the mapping is complete enough to encode with."""
         return RECORD_ID in self.mapping.columns

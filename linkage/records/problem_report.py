@@ -1,5 +1,6 @@
 """The problem report: a workbook with one row for each problem, for a clerk to work through."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from linkage.types import Problem
 _HEADINGS = ("Row", "Column", "Field", "Code", "Value (masked)", "What to do")
 _WIDTHS = (8, 22, 20, 30, 28, 90)
 _SHEET_ROWS = 1_048_576
+# What XML 1.0 cannot hold (production 2).
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class ProblemReport:
@@ -43,11 +46,11 @@ class ProblemReport:
         """Write the workbook; one without problems has headings only.
 
         Raises:
-            OSError: the file exists, or cannot be written.
+            OSError: the file cannot be written.
         """
         if self._sheet is None:
             self._start_sheet()
-        with path.open("xb") as file:
+        with path.open("wb") as file:
             self._book.save(file)
 
     def _start_sheet(self) -> None:
@@ -63,7 +66,8 @@ class ProblemReport:
 
         cells = []
         for value in values:
-            cell = WriteOnlyCell(self._sheet, value)
+            shown = _NOT_IN_XML.sub("", value) if isinstance(value, str) else value
+            cell = WriteOnlyCell(self._sheet, shown)
             if isinstance(value, str):
                 cell.data_type = "s"  # a heading or value that begins with = is no formula
             cells.append(cell)

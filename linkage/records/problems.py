@@ -79,7 +79,9 @@ ADVICE: Mapping[str, str] = {
     "id-of-an-adult": (
         "Enter the child's own number; this one belongs to an adult, perhaps the guardian."
     ),
-    "id-used-twice": "Check whose number it is",
+    "id-used-twice": (
+        "Check whose number it is; an earlier row has it with another name or birth date."
+    ),
     "phone-not-understood": "Enter a phone number; this cell holds something else.",
     "phone-wrong-length": "Check the number of digits: a mobile has 11.",
     "phone-without-area-code": "Add the area code, such as 028, before the number.",

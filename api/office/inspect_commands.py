@@ -1,0 +1,175 @@
+"""``tongqiao inspect``: what an input file holds, before anything of it is encoded."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api.client.terminal import INPUT_FILE, OUTPUT_FILE, failing, progress_console, remark
+
+if TYPE_CHECKING:
+    from linkage.records import Inspection
+    from linkage.types import Problem
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+@click.command(name="inspect")
+@click.argument("file", type=INPUT_FILE)
+@click.option(
+    "--profile",
+    metavar="NAME_OR_FILE",
+    default="cn-child-v1",
+    show_default=True,
+    help="Encoding profile: its fields are looked for.",
+)
+@click.option(
+    "--columns",
+    metavar="MAP.toml",
+    type=INPUT_FILE,
+    help="Check this mapping instead of proposing one.",
+)
+@click.option("--sheet", type=click.IntRange(min=1), help="Sheet of a workbook.  [default: 1]")
+@click.option(
+    "--out", metavar="MAP.toml", type=OUTPUT_FILE, help="Write the mapping here, not to stdout."
+)
+@click.option(
+    "--report",
+    metavar="PROBLEMS.xlsx",
+    type=OUTPUT_FILE,
+    help="Write a workbook with one row a problem, values masked.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace --out and --report if they exist.")
+def inspect_command(
+    file: Path,
+    profile: str,
+    columns: Path | None,
+    sheet: int | None,
+    out: Path | None,
+    report: Path | None,
+    overwrite: bool,
+) -> None:
+    """Look at an input file: propose its column mapping, count its problems.
+
+    FILE is .csv or .xlsx.  The mapping (which column holds what) goes to stdout or --out: check it,
+    correct it, and give it to 'tongqiao encode'.  The summary goes to stderr and shows no values.
+    Nothing leaves this computer.
+
+    Example:
+
+    \b
+        tongqiao inspect register.xlsx --out map.toml --report problems.xlsx
+        tongqiao inspect register.xlsx --columns map.toml
+    """
+    from linkage.profile import load_profile
+    from linkage.records import inspect_file, load_mapping
+
+    if columns and (sheet or out):
+        raise click.UsageError(
+            "--columns names a mapping that exists; leave out --sheet and --out."
+        )
+    with failing("read or write the files"):
+        for path in filter(None, (out, report)):
+            if path.exists() and not overwrite:
+                raise FileExistsError
+        chosen = load_profile(profile)
+        mapping = load_mapping(columns) if columns else None
+        problems: list[Problem] = []
+        with _showing_progress() as advance:
+            inspection = inspect_file(
+                file,
+                chosen.fields,
+                mapping=mapping,
+                cleaning=chosen.cleaning,
+                sheet=sheet or 1,
+                on_problem=problems.append if report else None,
+                on_progress=advance,
+            )
+        if report:
+            _write_report(report, inspection, problems, overwrite)
+        if out:
+            _write_mapping(out, inspection.mapping_toml, overwrite)
+    _show_summary(inspection)
+    if out:
+        remark("The mapping is written. Check it, then give it to 'tongqiao encode --columns'.")
+    elif not columns:
+        click.echo(inspection.mapping_toml, nl=False)
+
+
+@contextlib.contextmanager
+def _showing_progress() -> Iterator[Callable[[int], None]]:
+    with progress_console().status("Reading the file") as status:
+        yield lambda n_records: status.update(f"Reading the file: {n_records:,} records")
+
+
+def _write_mapping(path: Path, text: str, overwrite: bool) -> None:
+    from api.client.private_files import replacing_privately
+
+    with replacing_privately(path, overwrite=overwrite) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def _write_report(
+    path: Path, inspection: "Inspection", problems: "list[Problem]", overwrite: bool
+) -> None:
+    from api.client.private_files import replacing_privately
+    from linkage.records import ProblemReport
+
+    report = ProblemReport(inspection.mapping.columns)
+    for problem in problems:
+        report.add(problem)
+    with replacing_privately(path, overwrite=overwrite) as draft:
+        report.save(draft)
+
+
+def _show_summary(inspection: "Inspection") -> None:
+    form, n_records = inspection.format, inspection.n_records
+    separated = f", separated by {_SEPARATORS[form.delimiter]}" if form.delimiter else ""
+    remark(f"{n_records:,} records in a file written as {form.encoding}{separated}.")
+    _show_fields(inspection)
+    if inspection.problems:
+        _show_problems(inspection)
+    elif inspection.n_filled:
+        remark("No problems found.")
+    else:
+        remark("No column was recognised. Is it the right file, and the right profile?")
+    if not inspection.has_record_id:
+        remark(
+            "No column was found that identifies each record. Choose one, and add it to the "
+            "mapping as record_id."
+        )
+
+
+def _show_fields(inspection: "Inspection") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="Fields", title_justify="left")
+    for heading in ("Field", "Column in the file"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("Usable values", "%"):
+        table.add_column(heading, justify="right")
+    for field in inspection.fields:
+        share = 100 * field.n_filled / max(1, inspection.n_records)
+        table.add_row(field.name, Text(field.heading or "-"), f"{field.n_filled:,}", f"{share:.1f}")
+    progress_console().print(table)
+    if inspection.unplaced:
+        remark("Columns that are not used: " + ", ".join(inspection.unplaced))
+
+
+def _show_problems(inspection: "Inspection") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="Problems", title_justify="left")
+    table.add_column("Times", justify="right")
+    table.add_column("What, where, and what to do")
+    for problem in inspection.problems:
+        rows = ", ".join(map(str, problem.first_rows))
+        more = " ..." if problem.count > len(problem.first_rows) else ""
+        text = Text(f"{problem.code} ({problem.field}), rows {rows}{more}", style="bold")
+        table.add_row(f"{problem.count:,}", text.append(f"\n{problem.advice}", style="not bold"))
+    progress_console().print(table)
+    remark("Row 1 is the first row below the headings. --report lists every row.")
