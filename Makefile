@@ -31,7 +31,7 @@ demo: setup
 	$(BIN)/tongqiao demo $(DEMO)
 
 test: setup-dev
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 lint: setup-dev
 	$(BIN)/ruff check .
