@@ -1,0 +1,258 @@
+"""``tongqiao encode``: a file of records becomes a ``.tqe`` file and its map."""
+
+import contextlib
+import csv
+import importlib.metadata
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api.client.terminal import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    failing,
+    progress_console,
+    remark,
+    say,
+    show_table,
+)
+
+if TYPE_CHECKING:
+    from api.client.terms import Terms
+    from linkage.encoding import EncodedFile
+    from linkage.profile import Profile
+    from linkage.types import Manifest, RecordBatch
+
+_OFFLINE = "offline"
+MAP_HEADINGS = ("pseudonym", "record_id")
+
+
+@click.command(name="encode")
+@click.argument("records_file", metavar="FILE", type=INPUT_FILE)
+@click.option(
+    "--columns",
+    "columns_file",
+    metavar="MAP.toml",
+    required=True,
+    type=INPUT_FILE,
+    help="Which column of FILE is which field; 'tongqiao inspect' proposes it.",
+)
+@click.option(
+    "--profile",
+    "profile_name",
+    metavar="NAME_OR_FILE",
+    required=True,
+    help="Encoding profile: one that comes with the program, or a .toml file.",
+)
+@click.option(
+    "--secret-file",
+    metavar="S",
+    required=True,
+    type=INPUT_FILE,
+    help="The project's linkage secret.",
+)
+@click.option(
+    "--terms",
+    "terms_file",
+    metavar="TERMS.json",
+    type=INPUT_FILE,
+    help="Terms of the round to encode for; without them the file is for offline matching only.",
+)
+@click.option(
+    "--out", metavar="X.tqe", required=True, type=OUTPUT_FILE, help="Encodings, to be uploaded."
+)
+@click.option(
+    "--map",
+    "map_file",
+    metavar="X.map.csv",
+    required=True,
+    type=OUTPUT_FILE,
+    help="Which pseudonym is which of your records. It stays with you.",
+)
+@click.option("--force", is_flag=True, help="Write over X.tqe and X.map.csv if they exist.")
+def encode_command(
+    records_file: Path,
+    columns_file: Path,
+    profile_name: str,
+    secret_file: Path,
+    terms_file: Path | None,
+    out: Path,
+    map_file: Path,
+    force: bool,
+) -> None:
+    """Encode a file of records.
+
+    FILE is CSV or a workbook. Every record is encoded, from those of its values that can be used;
+    'tongqiao inspect' shows what is wrong with the others. X.tqe holds no name, number or date.
+    X.map.csv says which record is behind which pseudonym: never send it to anybody.
+
+    Example:
+
+    \b
+        tongqiao encode children.xlsx --columns map.toml --profile cn-child-v1 \\
+            --secret-file secret.key --terms terms.json --out children.tqe --map children.map.csv
+    """
+    _refuse_paths_twice([records_file, columns_file, secret_file, terms_file], [out, map_file])
+    if not force and any(path.exists() or path.is_symlink() for path in (out, map_file)):
+        raise click.ClickException(
+            "X.tqe or X.map.csv exists already. Choose other names, or give --force to write over "
+            "both. A map that is gone cannot be made again."
+        )
+    with failing("read what to encode"):
+        from keys.linkage_secret import load_linkage_secret
+        from linkage.profile import load_profile
+
+        profile = load_profile(profile_name)
+        terms = _load_terms(terms_file, profile)
+        secret = load_linkage_secret(secret_file)
+    context = _OFFLINE if terms is None else terms.context
+    with failing("encode the records"):
+        from linkage.encoding import encode_records
+
+        with _counted(_batches(records_file, columns_file, profile)) as batches:
+            encoded = encode_records(
+                batches,
+                profile,
+                secret.round_key(context),
+                name=out.stem,
+                context=context,
+                key_confirmation=secret.key_confirmation(context),
+                encoder_version=importlib.metadata.version("tongqiao"),
+            )
+    _check_count(encoded.dataset.n_records, terms)
+    with failing("write the encodings and their map"):
+        sha256 = _write(encoded, out, map_file, force=force)
+    _show_summary(encoded.dataset.manifest, sha256)
+
+
+def _refuse_paths_twice(inputs: Sequence[Path | None], outputs: Sequence[Path]) -> None:
+    """With --force, an output named like an input would destroy it."""
+    taken = {path.resolve() for path in inputs if path is not None}
+    for path in outputs:
+        if path.resolve() in taken:
+            raise click.UsageError("Each file needs a name of its own: one was given twice.")
+        taken.add(path.resolve())
+
+
+def _load_terms(path: Path | None, profile: "Profile") -> "Terms | None":
+    if path is None:
+        return None
+    from api.client.terms import MAX_TERMS_BYTES, TermsError, parse_terms
+
+    with path.open("rb") as file:
+        terms = parse_terms(file.read(MAX_TERMS_BYTES + 1))
+    if terms.profile_sha256 != profile.sha256:
+        raise TermsError(
+            "The profile is not the one that the terms bind (its hash differs). Download it with "
+            "'tongqiao office terms --profile-out P.toml', and give that file as --profile."
+        )
+    if terms.cleaning != profile.cleaning:
+        raise TermsError(
+            "The profile asks for other cleaning rules than the terms bind. Tell the operator: "
+            "the terms contradict themselves."
+        )
+    return terms
+
+
+def _batches(records_file: Path, columns_file: Path, profile: "Profile") -> Iterator["RecordBatch"]:
+    from linkage.records.mapping import load_mapping
+    from linkage.records.reading import read_records
+
+    mapping = load_mapping(columns_file)
+    absent = [spec.name for spec in profile.fields if spec.name not in mapping.columns]
+    if absent:
+        remark(f"Not in the mapping, so missing in every record: {', '.join(absent)}.")
+    return read_records(records_file, mapping, profile.fields, cleaning=profile.cleaning)
+
+
+@contextlib.contextmanager
+def _counted(batches: Iterable["RecordBatch"]) -> Iterator[Iterator["RecordBatch"]]:
+    """Pass batches on and show on stderr how many records have gone through."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} records", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=progress_console()) as progress:
+        task = progress.add_task("Encoding", total=None)
+
+        def passing() -> Iterator["RecordBatch"]:
+            done = 0
+            for batch in batches:
+                yield batch
+                done += len(batch)
+                progress.update(task, completed=done)
+            progress.update(task, completed=done, total=done)
+
+        yield passing()
+
+
+def _check_count(n_records: int, terms: "Terms | None") -> None:
+    if n_records == 0:
+        raise click.ClickException("The file holds no records. Nothing was written.")
+    if terms is not None and n_records > terms.max_records:
+        raise click.ClickException(
+            f"The file holds {n_records:,} records, and the terms allow {terms.max_records:,}. "
+            "Nothing was written. Encode only the records that belong to this round."
+        )
+
+
+def _write(encoded: "EncodedFile", out: Path, map_file: Path, *, force: bool) -> str:
+    """Write both files, or neither; returns the SHA-256 of the ``.tqe`` file."""
+    from api.client.private_files import replacing_privately
+    from linkage.tqe import write_tqe
+
+    with contextlib.ExitStack() as undo:
+        # The map is put in place last: an older one, with --force, is kept until all else is done.
+        with replacing_privately(map_file, overwrite=force) as map_draft:
+            _write_map(map_draft, encoded)
+            with replacing_privately(out, overwrite=force) as tqe_draft:
+                sha256 = write_tqe(tqe_draft, encoded.dataset)
+            # Encodings without their map are of no use.
+            undo.callback(out.unlink, missing_ok=True)
+        undo.pop_all()
+    return sha256
+
+
+def _write_map(path: Path, encoded: "EncodedFile") -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(MAP_HEADINGS)
+        for row, record_id in enumerate(encoded.record_ids):
+            writer.writerow((encoded.dataset.pseudonym(row), record_id))
+
+
+def _show_summary(manifest: "Manifest", sha256: str) -> None:
+    n_records = manifest.n_records
+    say(f"{n_records:,} records encoded for {manifest.context} by {manifest.profile_name}.")
+    say(f"SHA-256 of the file: {sha256}")
+    fill = manifest.statistics["fill"]
+    missing = manifest.statistics["missing"]
+    show_table(
+        ("view", "records without it", "share", "filters: mean fill before diffusion"),
+        [
+            (
+                view.name,
+                f"{missing[view.name]:,}",
+                f"{missing[view.name] / n_records:.1%}",
+                ", ".join(f"{g.name} {fill[f'{view.name}/{g.name}']:.2f}" for g in view.groups),
+            )
+            for view in manifest.views
+        ],
+        numeric=("records without it", "share"),
+    )
+    problems = manifest.statistics["problems"]
+    if not problems:
+        say("No problems were found in the records.")
+        return
+    show_table(
+        ("problem", "cells"),
+        [(code, f"{n:,}") for code, n in sorted(problems.items(), key=lambda item: -item[1])],
+        numeric=("cells",),
+    )
+    remark("'tongqiao inspect' says row by row what these problems are and what to do.")
