@@ -495,13 +495,18 @@ def join_command(
     if out.suffix.lower() != ".xlsx":
         raise click.BadParameter("The name must end in .xlsx.", param_hint="--out")
     with failing("write the joined list"), replacing_privately(out, overwrite=overwrite) as draft:
-        counts = write_joined_list(
-            draft,
-            load_own_records(records, columns),
-            load_links(links_file),
-            load_pseudonym_map(map_file),
-            None if previous is None else load_previous_list(previous),
-        )
+        links, record_ids = load_links(links_file), load_pseudonym_map(map_file)
+        before = None if previous is None else load_previous_list(previous)
+        own = load_own_records(records, columns)
+        with progress_bar("joining", unit="steps") as advance:
+            counts = write_joined_list(
+                draft,
+                own,
+                links,
+                record_ids,
+                before,
+                on_progress=lambda done: advance(done, max(done, len(record_ids))),
+            )
     say(f"{counts.n_records:,} own records: {counts.n_linked:,} found at another office,")
     say(f"    {counts.n_not_found:,} not found, {counts.n_not_sent:,} not sent.")
     say(f"{counts.n_links:,} links.")

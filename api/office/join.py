@@ -1,7 +1,7 @@
 """Joins an office's links to its own rows, on its own machine, into one .xlsx for its clerks."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from api.office.workbook import ListSheet, RawCell, raw_text, streamed_workbook
 from linkage.errors import RecordsError
 
 _SAMPLE_ROWS = 200
+_PROGRESS_ROWS = 1000
 
 _TextRow = tuple[str, list[str]]
 """Record id, and the cells of its row as text."""
@@ -51,6 +52,8 @@ def write_joined_list(
     links: Sequence[Link],
     record_ids: Mapping[str, str],
     previous: PreviousList | None = None,
+    *,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> JoinCounts:
     """Write the joined list: own rows with their links, own rows without, ended links, summary.
 
@@ -60,6 +63,7 @@ def write_joined_list(
     Args:
         path: an existing file that its owner alone may read.
         record_ids: own pseudonym -> own record id, for every record that was encoded.
+        on_progress: called now and then with the number of own records so far.
 
     Raises:
         RecordsError: links, map and records do not belong together.
@@ -72,7 +76,7 @@ def write_joined_list(
             "map that 'encode' wrote together with the file that was uploaded to this round."
         )
     with streamed_workbook(path) as workbook:
-        return _Joining(workbook, own, links, record_ids, previous).run()
+        return _Joining(workbook, own, links, record_ids, previous).run(on_progress)
 
 
 class _Joining:
@@ -96,7 +100,7 @@ class _Joining:
         )
         self._counts = JoinCounts()
 
-    def run(self) -> JoinCounts:
+    def run(self, on_progress: Callable[[int], None]) -> JoinCounts:
         """Write all sheets, in the order that a reader wants them."""
         sample, rows = _sampled(self._texts())
         headings = list(self._own.headings)
@@ -112,7 +116,7 @@ class _Joining:
             [*headings, layout.HEADING_STATE],
             [[*row, layout.STATE_NOT_FOUND] for _, row in sample],
         )
-        held = self._write_rows(rows, listed, missing)
+        held = self._write_rows(rows, listed, missing, on_progress)
         absent = len(self._links_of.keys() - held)
         if absent:
             raise RecordsError(
@@ -133,13 +137,19 @@ class _Joining:
             yield record_id, texts + [""] * (n_columns - len(texts))
 
     def _write_rows(
-        self, rows: Iterable[_TextRow], listed: ListSheet, missing: ListSheet
+        self,
+        rows: Iterable[_TextRow],
+        listed: ListSheet,
+        missing: ListSheet,
+        on_progress: Callable[[int], None],
     ) -> set[str]:
         counts = self._counts
         held: set[str] = set()
         for record_id, texts in rows:
             held.add(record_id)
             counts.n_records += 1
+            if counts.n_records % _PROGRESS_ROWS == 0:
+                on_progress(counts.n_records)
             links = self._links_of.get(record_id, ())
             if links:
                 counts.n_linked += 1
@@ -152,6 +162,7 @@ class _Joining:
                 missing.append([*texts, layout.STATE_NOT_SENT])
             for link in links:
                 listed.append([*texts, *self._link_cells(link, record_id)])
+        on_progress(counts.n_records)
         return held
 
     def _link_cells(self, link: Link, record_id: str) -> list[str | float]:

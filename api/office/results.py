@@ -13,7 +13,7 @@ from api.client.private_files import replacing_privately
 from api.client.terms import Terms
 from api.office.links import LINK_COLUMNS, Band, Link
 
-_PAGE_LINKS = 1000
+_PAGE_LINKS = 5000
 _LINK = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RECORD = re.compile(r"[0-9a-f]{32}")
 
