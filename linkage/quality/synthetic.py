@@ -13,10 +13,12 @@ import numpy as np
 
 from linkage.errors import EvaluationError
 from linkage.quality.synthetic_draws import Draws
+from linkage.quality.synthetic_families import draw_children
 from linkage.quality.synthetic_files import TRUTH_FILE, RegisterFile, write_registers
 from linkage.quality.synthetic_offices import OFFICES, Office, holding_offices
-from linkage.quality.synthetic_people import AS_OF, Child, draw_children
-from linkage.quality.synthetic_records import Cell, SyntheticRecord, Writer
+from linkage.quality.synthetic_people import AS_OF, Child
+from linkage.quality.synthetic_records import SyntheticRecord, Writer
+from linkage.quality.synthetic_styles import Cell
 
 __all__ = [
     "AS_OF",
@@ -36,10 +38,15 @@ __all__ = [
     "write_registers",
 ]
 
-_STYLE_ONLY = frozenset(
-    {"name:dots", "name:traditional", "name:spaces", "id_number:lower-case", "id_number:written"}
-)
 _NO_ID = frozenset({"id_number:missing", "id_number:school-number"})
+_NOT_WRONG = _NO_ID | {
+    "name:dots",
+    "name:traditional",
+    "name:spaces",
+    "birth_date:missing",
+    "id_number:lower-case",
+    "id_number:written",
+}
 _JUDGED = ("name:", "birth_date:", "id_number:")
 
 
@@ -85,10 +92,7 @@ class Register:
 
 def is_wrong(record: SyntheticRecord) -> bool:
     """Whether name, birth date or ID number is false; styles and blanks do not count."""
-    return any(
-        fault.startswith(_JUDGED) and fault not in _STYLE_ONLY and fault not in _NO_ID
-        for fault in record.faults
-    )
+    return any(fault.startswith(_JUDGED) and fault not in _NOT_WRONG for fault in record.faults)
 
 
 def lacks_id_number(record: SyntheticRecord) -> bool:

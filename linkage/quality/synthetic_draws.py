@@ -1,5 +1,6 @@
 """Random draws for the synthetic registers: one numpy generator, read in blocks for speed."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -9,7 +10,18 @@ import numpy as np
 
 T = TypeVar("T")
 
+RISK_SHAPE = 1.0
+"""Shape of the gamma distribution of risks; the smaller, the more the errors cluster."""
+
 _BLOCK = 4096
+
+
+def risk_level(rate: float) -> float:
+    """Level ``r`` at which the mean of ``1 - exp(-r * risk)`` over all risks is ``rate``.
+
+    The mean is one minus the gamma distribution's Laplace transform, ``1 - (1 + r/k) ** -k``.
+    """
+    return float(RISK_SHAPE * ((1 - rate) ** (-1 / RISK_SHAPE) - 1))
 
 
 class Weighted(Generic[T]):
@@ -72,9 +84,13 @@ class Draws:
         """One item of ``table`` by its weights."""
         return table.at(self.share())
 
-    def gamma(self, shape: float) -> float:
-        """A draw from the gamma distribution with mean one."""
-        return float(self._generator.gamma(shape)) / shape
+    def risk(self) -> float:
+        """How badly documented a child is: gamma distributed, mean 1."""
+        return float(self._generator.gamma(RISK_SHAPE)) / RISK_SHAPE
+
+    def happens(self, level: float, risk: float) -> bool:
+        """Whether a fault of this level happens to a child of this risk."""
+        return level > 0 and self.chance(-math.expm1(-level * risk))
 
     def digits(self, length: int) -> str:
         """``length`` decimal digits, each equally likely."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkage.quality.synthetic_offices import Office
-from linkage.quality.synthetic_records import Cell
+from linkage.quality.synthetic_styles import Cell
 
 if TYPE_CHECKING:
     from linkage.quality.synthetic import Register, Registers

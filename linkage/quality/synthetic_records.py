@@ -1,26 +1,24 @@
 """How an office writes a child down: faults first, then the office's own style of cells."""
 
-import math
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 
 from linkage.quality import synthetic_places as places
 from linkage.quality import synthetic_slips as slips
-from linkage.quality.synthetic_draws import Draws, Weighted
+from linkage.quality import synthetic_styles as styles
+from linkage.quality.synthetic_draws import Draws, Weighted, risk_level
 from linkage.quality.synthetic_offices import Office
 from linkage.quality.synthetic_people import (
     AS_OF,
-    RISK_SHAPE,
     Child,
     Guardian,
     Relation,
     check_character,
 )
+from linkage.quality.synthetic_styles import Cell
 
-Cell = str | int | date | datetime | None
-
-_EXCEL_EPOCH = date(1899, 12, 30)
 _HIGHEST_RATE = 0.9
+_BABY_NAME_AGE = 7
 _PLACEHOLDERS = ("无", "/", "-", "0", "不详", "待补")
 _NAME_SLIPS = Weighted(
     (
@@ -66,7 +64,7 @@ class Writer:
     def __init__(self, office: Office, draws: Draws, error_scale: float) -> None:
         self._office, self._draws = office, draws
         self._levels = {
-            fault: _level(min(_HIGHEST_RATE, rate * error_scale))
+            fault: risk_level(min(_HIGHEST_RATE, rate * error_scale))
             for fault, rate in office.rates.items()
         }
         self._risk = 1.0
@@ -74,9 +72,8 @@ class Writer:
         self._columns = tuple(office.headings.values())
 
     def errs(self, fault: str) -> bool:
-        """Whether this child's record has the fault; certain ones draw nothing."""
-        level = self._levels[fault]
-        return level > 0 and self._draws.chance(-math.expm1(-level * self._risk))
+        """Whether this child's record has the fault."""
+        return self._draws.happens(self._levels[fault], self._risk)
 
     def is_duplicated(self, child: Child) -> bool:
         """Whether the register holds the child twice."""
@@ -103,7 +100,7 @@ class Writer:
             "+ethnicity": _ETHNICITY_WORDS[child.ethnicity],
             "+relation": _RELATION_WORDS[relation],
             "+guardian_id": guardian.id_number if self._draws.chance(0.8) else None,
-            "+entered": self._time_of_entry(entered),
+            "+entered": styles.entry_cell(self._draws, self._office, entered),
             "+remark": self._draws.pick(_REMARKS) or None,
             "+situation": "留守" if child.situation == "left" else "随迁",
             "+school": f"成都市第{self._draws.between(1, 40)}小学",
@@ -126,7 +123,7 @@ class Writer:
         draws = self._draws
         name = self._known_name(child)
         if self.errs("name-slip"):
-            name = self._slipped_name(child, name)
+            name = self._slipped_name(name)
         if "·" in name and self.errs("name-dots"):
             name = self._written(name, slips.dotted(draws, name), "dots")
         if self.errs("name-traditional"):
@@ -137,7 +134,7 @@ class Writer:
 
     def _known_name(self, child: Child) -> str:
         draws = self._draws
-        if self.errs("name-baby"):
+        if child.age() < _BABY_NAME_AGE and self.errs("name-baby"):
             self._mark("name:baby")
             guardians = child.guardians
             return slips.baby_name(
@@ -155,13 +152,13 @@ class Writer:
                 if spelt is not None:
                     self._mark("name:transliteration")
                     return spelt
+        if child.paper.name is not None and self.errs("paper-name"):
+            self._mark("name:paper")
+            return child.paper.name
         return child.name
 
-    def _slipped_name(self, child: Child, name: str) -> str:
+    def _slipped_name(self, name: str) -> str:
         draws = self._draws
-        if name == child.name and child.habitual_name is not None and draws.chance(0.6):
-            self._mark("name:sound")
-            return child.habitual_name
         for _ in range(6):
             slip = draws.weighted(_NAME_SLIPS)
             slipped = slip(draws, name)
@@ -190,40 +187,25 @@ class Writer:
         return male if is_male else female
 
     def _birth_date(self, child: Child) -> Cell:
+        if self.errs("birth-missing"):
+            self._mark("birth_date:missing")
+            return None
         parts = (child.birth.year, child.birth.month, child.birth.day)
-        if child.lunar_birth is not None and self.errs("birth-lunar"):
-            self._mark("birth_date:lunar")
-            parts = child.lunar_birth
+        paper = child.paper
+        if paper.birth is not None and self.errs("paper-birth"):
+            self._mark(f"birth_date:{paper.birth_kind}")
+            parts = paper.birth
         elif self.errs("birth-slip"):
             kind, parts = slips.wrong_date(self._draws, child.birth)
             self._mark(f"birth_date:{kind}")
-        return self._date_cell(parts)
-
-    def _date_cell(self, parts: tuple[int, int, int]) -> Cell:
-        year, month, day = parts
-        style, share = self._office.date_style, self._draws.share()
-        if style == "compact":
-            return f"{year}{month:02d}{day:02d}"
-        if style == "dashes":
-            if share < 0.7:
-                return f"{year}-{month:02d}-{day:02d}"
-            if share < 0.9:
-                return f"{year}/{month}/{day}"
-            return f"{year}.{month:02d}.{day:02d}" if share < 0.97 else f"{year}年{month}月{day}日"
-        try:
-            cell = date(year, month, day)
-        except ValueError:
-            return f"{year}-{month:02d}-{day:02d}"
-        if style == "cell":
-            return cell if share < 0.95 else f"{year}年{month}月{day}日"
-        if share < 0.85:
-            return cell
-        return (cell - _EXCEL_EPOCH).days if share < 0.9 else f"{year}-{month:02d}-{day:02d}"
+        return styles.date_cell(self._draws, self._office, parts)
 
     # The ID number
 
     def _id_number(self, child: Child, guardian: Guardian) -> str | None:
-        if child.id_number is None or self.errs("id-missing"):
+        # A record made before the child had a name was made before it had a number.
+        is_early = "name:baby" in self._faults and self._draws.chance(0.7)
+        if child.id_number is None or is_early or self.errs("id-missing"):
             self._mark("id_number:missing")
             return self._no_id(child)
         if self.errs("id-school"):
@@ -231,8 +213,10 @@ class Writer:
             return self._school_number(child)
         number = self._given_id(child, child.id_number, guardian)
         if self.errs("id-destroyed"):
-            self._mark("id_number:destroyed")
-            return slips.destroyed_by_excel(self._draws, number)
+            destroyed = slips.destroyed_by_excel(self._draws, number)
+            if destroyed is not None:
+                self._mark("id_number:destroyed")
+                return destroyed
         return self._written_id(number)
 
     def _no_id(self, child: Child) -> str | None:
@@ -250,6 +234,10 @@ class Writer:
 
     def _given_id(self, child: Child, number: str, guardian: Guardian) -> str:
         draws = self._draws
+        paper = child.paper
+        if paper.id_number is not None and self.errs("paper-id"):
+            self._mark(f"id_number:{paper.id_kind}")
+            return paper.id_number
         if child.sibling_ids and self.errs("id-sibling"):
             self._mark("id_number:sibling")
             return draws.pick(child.sibling_ids)
@@ -258,13 +246,17 @@ class Writer:
             return guardian.id_number
         if self.errs("id-slip"):
             self._mark("id_number:slip")
-            if draws.chance(0.12):
-                return slips.lost_digit(draws, number)
-            slipped = slips.digit_slip(draws, number)
-            if draws.chance(0.1):  # made valid again by a form that computes the check character
-                slipped = slipped[:17] + check_character(slipped[:17])
-            return slipped
+            return self._slipped_id(number)
         return number
+
+    def _slipped_id(self, number: str) -> str:
+        draws, share = self._draws, self._draws.share()
+        if share < 0.12:
+            return slips.lost_digit(draws, number)
+        if share < 0.22:  # a form computed the check character of the mistyped digits
+            first_17 = slips.digit_slip(draws, number[:17])
+            return first_17 + check_character(first_17)
+        return slips.digit_slip(draws, number)
 
     def _written_id(self, number: str) -> str:
         draws = self._draws
@@ -274,12 +266,7 @@ class Writer:
         if not self.errs("id-written"):
             return number
         self._mark("id_number:written")
-        share = draws.share()
-        if share < 0.3:
-            return slips.full_width(number)
-        if share < 0.6:
-            return f"{number[:6]} {number[6:14]} {number[14:]}"
-        return "'" + number if share < 0.8 else number + " "
+        return styles.odd_id_number(draws, number)
 
     # Guardian and telephone
 
@@ -311,7 +298,8 @@ class Writer:
         guardian = child.guardians[relation]
         if self.errs("phone-other"):
             self._mark("guardian_phone:other")
-            guardian = child.guardians[draws.pick(tuple(child.guardians))]
+            others = [other for other in child.guardians if other != relation]
+            guardian = child.guardians[draws.pick(others)]
         phone = guardian.phone
         if self.errs("phone-former"):
             self._mark("guardian_phone:former")
@@ -321,22 +309,10 @@ class Writer:
             phone = slips.digit_slip(draws, phone, 3)
         if self.errs("phone-written"):
             self._mark("guardian_phone:written")
-            return self._written_phone(phone, guardian)
+            return styles.odd_phone(draws, phone, guardian)
         if self._office.file_format == "xlsx" and draws.chance(0.4):
             return int(phone)
         return phone
-
-    def _written_phone(self, phone: str, guardian: Guardian) -> str:
-        share = self._draws.share()
-        if share < 0.3:
-            return f"{phone[:3]}-{phone[3:7]}-{phone[7:]}"
-        if share < 0.55:
-            return f"{phone[:3]} {phone[3:7]} {phone[7:]}"
-        if share < 0.75:
-            return f"+86{phone}"
-        if share < 0.85:
-            return slips.full_width(phone)
-        return f"{phone}/{guardian.former_phone}"
 
     # Divisions
 
@@ -345,10 +321,11 @@ class Writer:
             self._mark("hukou_division:missing")
             return None
         code = child.hukou
-        withdrawn = places.withdrawn_code(code)
-        if withdrawn is not None and self.errs("hukou-outdated"):
+        former = child.former_hukou
+        outdated = former if former != code else places.withdrawn_code(code)
+        if outdated is not None and self.errs("hukou-outdated"):
             self._mark("hukou_division:outdated")
-            code = withdrawn
+            code = outdated
         return self._division(code, "hukou_division")
 
     def _residence(self, child: Child) -> str | None:
@@ -366,21 +343,4 @@ class Writer:
         if self.errs("division-words"):
             self._mark(f"{field}:words")
             return "四川省" + draws.pick(("成都市", "德阳市", ""))
-        style = self._office.division_style
-        if style == "six" or draws.chance(0.05):
-            return code
-        if style == "zeros":
-            return code + "000000"
-        return f"{code}{draws.between(1, 20):03d}{draws.between(1, 30):03d}"
-
-    def _time_of_entry(self, day: date) -> Cell:
-        if self._office.file_format != "xlsx":
-            return f"{day:%Y-%m-%d}"
-        moment = time(self._draws.between(8, 17), self._draws.below(60))
-        return datetime.combine(day, moment)
-
-
-def _level(rate: float) -> float:
-    """Level ``r`` with mean of ``1 - exp(-r * risk)`` equal to ``rate`` for gamma risk."""
-    shape = RISK_SHAPE
-    return float(shape * ((1 - rate) ** (-1 / shape) - 1))
+        return styles.division_cell(draws, self._office, code)

@@ -15,10 +15,11 @@ from functools import cache
 from linkage.quality.synthetic_draws import Draws
 from linkage.quality.synthetic_names import Sex, data_text
 
-DATE_PARTS = tuple[int, int, int]
+DateParts = tuple[int, int, int]
+"""Year, month and day, which may not exist together."""
+
 _DOTS = ("•", "・", ".", "‧", "．", " ", "", "", "")
 _UNREADABLE = frozenset("喆堃翀赟祎珺垚珂燚玥妍")
-_FULL_WIDTH = str.maketrans("0123456789X", "０１２３４５６７８９Ｘ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ def dropped_character(draws: Draws, name: str) -> str | None:
     if len(name) < 3:
         return None
     place = draws.between(1, len(name) - 1)
+    if name[place] == "·":
+        return None
     return name[:place] + name[place + 1 :]
 
 
@@ -151,7 +154,7 @@ def baby_name(draws: Draws, mother: str, father: str, sex: Sex) -> str:
     return f"{parent}{draws.pick(('之', '之', '之', '大', '小'))}{child}"
 
 
-def lunar_date(day: date) -> DATE_PARTS:
+def lunar_date(day: date) -> DateParts:
     """Year, month and day of the Chinese calendar (GB/T 33661-2017); 2007-02 to 2026-02."""
     tables = _tables()
     at = bisect_right(tables.lunar_starts, day) - 1
@@ -159,7 +162,7 @@ def lunar_date(day: date) -> DATE_PARTS:
     return year, month, (day - tables.lunar_starts[at]).days + 1
 
 
-def wrong_date(draws: Draws, day: date) -> tuple[str, DATE_PARTS]:
+def wrong_date(draws: Draws, day: date) -> tuple[str, DateParts]:
     """A kind of slip and the year, month and day that it leaves (which may not exist)."""
     year, month, number = day.year, day.month, day.day
     share = draws.share()
@@ -188,17 +191,13 @@ def wrong_date(draws: Draws, day: date) -> tuple[str, DATE_PARTS]:
 
 
 def digit_slip(draws: Draws, digits: str, first: int = 0) -> str:
-    """One digit at or after ``first`` mistyped, or two neighbours swapped."""
+    """One digit from place ``first`` on mistyped, or swapped with the next; an X at the end stays."""
     last = len(digits) - 2 if digits[-1] == "X" else len(digits) - 1
-    for _ in range(20):
-        place = draws.between(first, last)
-        if draws.chance(0.3) and place < last and digits[place] != digits[place + 1]:
-            pair = digits[place + 1] + digits[place]
-            return digits[:place] + pair + digits[place + 2 :]
-        if digits[place].isdigit():
-            typed = (int(digits[place]) + draws.between(1, 9)) % 10
-            return digits[:place] + str(typed) + digits[place + 1 :]
-    return digits[:-1]
+    place = draws.between(first, last)
+    if place < last and digits[place] != digits[place + 1] and draws.chance(0.3):
+        return digits[:place] + digits[place + 1] + digits[place] + digits[place + 2 :]
+    typed = (int(digits[place]) + draws.between(1, 9)) % 10
+    return digits[:place] + str(typed) + digits[place + 1 :]
 
 
 def lost_digit(draws: Draws, digits: str) -> str:
@@ -207,19 +206,11 @@ def lost_digit(draws: Draws, digits: str) -> str:
     return digits[:place] + digits[place + 1 :]
 
 
-def destroyed_by_excel(draws: Draws, id_number: str) -> str:
-    """An ID number after a spreadsheet took it for a number: three digits are lost."""
-    significant = id_number[:15]
+def destroyed_by_excel(draws: Draws, id_number: str) -> str | None:
+    """An ID number of digits after a spreadsheet took it for a number: three digits are lost."""
+    if not id_number.isdecimal() or len(id_number) < 16:
+        return None
     if draws.chance(0.5):
-        return significant + "000"
-    mantissa = (
-        f"{float(significant) / 1e14:.5f}"
-        if draws.chance(0.7)
-        else (significant[0] + "." + significant[1:14])
-    )
-    return f"{mantissa}E+17"
-
-
-def full_width(digits: str) -> str:
-    """Digits as full-width characters."""
-    return digits.translate(_FULL_WIDTH)
+        return id_number[:15].ljust(len(id_number), "0")
+    n_decimals = 5 if draws.chance(0.7) else 13
+    return f"{int(id_number):.{n_decimals}e}".replace("e", "E")
