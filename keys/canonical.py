@@ -16,7 +16,7 @@ def canonical_json(value: object) -> bytes:
     """
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise KeysError(
             "A value has no canonical JSON form. Use text, lists, objects and numbers that are "
             "finite and not beyond 2**53 - 1."

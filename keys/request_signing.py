@@ -144,7 +144,7 @@ def verify_request(
     sha256 = _parse_content_digest(signed["content-digest"])
     if not _SIGNATURE.fullmatch(signed["signature"].strip(" \t")):
         raise _bad("The request must carry exactly one Ed25519 signature, labelled 'tq'.")
-    verifier = _Verifier(resolve_key, now)
+    verifier = _Verifier(signed["signature-input"].strip(" \t"), resolve_key, now)
     try:
         verifier.verify(_Message(method, url, signed), max_age=None)
     except HTTPMessageSignaturesException as error:
@@ -189,7 +189,10 @@ class _OneKey(HTTPSignatureKeyResolver):
 class _Verifier(HTTPMessageVerifier):
     """Checks form, time and key before the library looks at the signature."""
 
-    def __init__(self, resolve_key: Callable[[str], bytes | None], now: float) -> None:
+    def __init__(
+        self, signature_input: str, resolve_key: Callable[[str], bytes | None], now: float
+    ) -> None:
+        self._signature_input = signature_input
         self._key = _OneKey()
         super().__init__(signature_algorithm=ED25519, key_resolver=self._key)
         self._resolve_key = resolve_key
@@ -198,6 +201,9 @@ class _Verifier(HTTPMessageVerifier):
 
     # The library calls this first, before it resolves a key.
     def validate_created_and_expires(self, sig_input: Any, max_age: Any = None) -> None:
+        # Other spellings (a parameter twice, more spaces) could be read otherwise elsewhere.
+        if f"{SIGNATURE_LABEL}={sig_input}" != self._signature_input:
+            raise _bad("Signature-Input must be labelled 'tq' and serialised as RFC 8941 says.")
         self.parameters = dict(sig_input.params)
         components = [(item.value, dict(item.params)) for item in sig_input]
         if components != [(name, {}) for name in COVERED_COMPONENTS]:
