@@ -174,10 +174,14 @@ def _checked(field: "dataclasses.Field[Any]", value: Any) -> Any:
             raise ConfigError(f"{field.name} in server.toml must be a {field.metadata['unit']}.")
         return tuple(entry.lower() for entry in value)
     low, high = field.metadata["low"], field.metadata["high"]
-    kinds: tuple[type, ...] = (int,) if isinstance(field.default, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+    whole = isinstance(field.default, int)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int if whole else int | float)
+        or not low <= value <= high
+    ):
         raise ConfigError(
             f"{field.name} in server.toml must be a number from {low} to {high} "
             f"({field.metadata['unit']})."
         )
-    return type(field.default)(value)
+    return value if whole else float(value)

@@ -1,7 +1,10 @@
 """What the server refuses, and how each refusal is called: the table of ``docs/http-api.md``."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from api.audit.events import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ PROBLEMS: Mapping[str, Problem] = {
 """Slug -> problem.  A slug never changes its meaning: programs decide by it."""
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The server refuses what was asked.
 
     Attributes:
@@ -47,6 +50,7 @@ class Refusal(Exception):
         project, round_id: what it concerned, for the log, where the address does not say it.
         details: ids, hashes and counts for the log.
         errors: field -> messages, for ``invalid``.
+        action: how the log calls what was asked for, where the address does not say it.
     """
 
     def __init__(
@@ -66,8 +70,19 @@ class Refusal(Exception):
         self.round_id = round_id
         self.details = dict(details or {})
         self.errors = errors
+        self.action: Action | None = None
 
     @property
     def problem(self) -> Problem:
         """Status and title."""
         return PROBLEMS[self.slug]
+
+
+@contextlib.contextmanager
+def naming(action: Action) -> Iterator[None]:
+    """Tell the log what a refusal inside the block refused."""
+    try:
+        yield
+    except RefusalError as refusal:
+        refusal.action = action
+        raise

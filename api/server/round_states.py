@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 
 MIN_UPLOADS = 2
 """Fewer encoded files cannot be matched with each other."""
@@ -88,6 +88,12 @@ STEPS: Mapping[Step, Rule] = {
 }
 
 
+OPERATOR_STEPS: Mapping[str, Step] = {
+    str(step): step for step, rule in STEPS.items() if rule.by is Actor.OPERATOR
+}
+"""What an operator may ask for, by name."""
+
+
 class Deed(StrEnum):
     """What is done in a round without changing its state."""
 
@@ -127,25 +133,25 @@ def next_state(
         n_uploads: encoded files that the round holds.
 
     Raises:
-        Refusal: ``forbidden``, ``wrong-state`` or ``second-person``.
+        RefusalError: ``forbidden``, ``wrong-state`` or ``second-person``.
     """
     rule = STEPS[step]
     if actor is not rule.by:
-        raise Refusal("forbidden", f"Only the {rule.by} may {step} a round.")
+        raise RefusalError("forbidden", f"Only the {rule.by} may {step} a round.")
     if state not in rule.sources:
-        raise Refusal(
+        raise RefusalError(
             "wrong-state",
             f"The round is {state}; to {step} it, it must be {_one_of(rule.sources)}."
             + _advice(state),
         )
     if n_uploads < rule.uploads:
-        raise Refusal(
+        raise RefusalError(
             "wrong-state",
             f"To {step} the round, at least {rule.uploads} offices must have uploaded; "
             f"{n_uploads} have. Ask the others to upload first.",
         )
     if rule.second_person and (person is None or person == ran_by):
-        raise Refusal(
+        raise RefusalError(
             "second-person",
             f"Who ran the round may not {step} it. Ask another operator to read the review "
             f"and to {step} it.",
@@ -157,13 +163,13 @@ def check_deed(deed: Deed, state: State, actor: Actor) -> None:
     """Whether this actor may do this while the round is in this state.
 
     Raises:
-        Refusal: ``forbidden`` or ``wrong-state``.
+        RefusalError: ``forbidden`` or ``wrong-state``.
     """
     by, states = DEEDS[deed]
     if actor is not by:
-        raise Refusal("forbidden", f"Only the {by} may {deed}.")
+        raise RefusalError("forbidden", f"Only the {by} may {deed}.")
     if state not in states:
-        raise Refusal(
+        raise RefusalError(
             "wrong-state",
             f"The round is {state}; to {deed}, it must be {_one_of(states)}." + _advice(state),
         )

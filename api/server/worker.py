@@ -164,21 +164,19 @@ def _explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, LinkageError):
         return str(error), "matching-error"
     if isinstance(error, MemoryError):
-        return (
-            "The machine has too little memory for this round. Give it more, then run it again.",
-            "out-of-memory",
-        )
+        message = "The machine has too little memory for this round. Give it more, then run again."
+        return message, "out-of-memory"
     if isinstance(error, OSError):
-        return (
+        message = (
             f"An encoded file could not be read ({error.strerror or 'unknown reason'}). "
-            "Look at the server's disk, then run the round again.",
-            "read-error",
+            "Look at the server's disk, then run the round again."
         )
-    return (
+        return message, "read-error"
+    message = (
         f"The program failed ({type(error).__name__}). Run the round again; if it fails again, "
-        "send the worker's log to who maintains the program.",
-        "internal",
+        "send the worker's log to who maintains the program."
     )
+    return message, "internal"
 
 
 class _Lease:

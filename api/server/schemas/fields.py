@@ -69,7 +69,7 @@ def count_field(low: int, high: int, **options: Any) -> fields.Integer:
 class _StrictInteger(fields.Integer):
     """An integer in JSON, where ``"5"``, ``5.0`` and ``true`` are none."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | None:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return super()._deserialize(value, attr, data, **kwargs)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.audit.events import Action, Outcome
 from api.server.models import Member, Nonce
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 from api.server.services.installation import Installation
 from api.server.services.work import Caller, Details
 from keys.errors import RequestSignatureError
@@ -52,7 +52,7 @@ def authenticate(installation: Installation, request: SignedRequest) -> Authenti
     """Find out which approved member signed a request, and note its nonce.
 
     Raises:
-        Refusal: ``unsigned``, ``bad-signature``, ``expired-signature`` or ``replayed``.
+        RefusalError: ``unsigned``, ``bad-signature``, ``expired-signature`` or ``replayed``.
     """
 
     def resolve_key(key_id: str) -> bytes | None:
@@ -64,13 +64,13 @@ def authenticate(installation: Installation, request: SignedRequest) -> Authenti
     with installation.database.writing() as session:
         member = _member_with_key(session, verified.key_id)
         if member is None or member.state == "revoked":
-            raise Refusal(
+            raise RefusalError(
                 "bad-signature",
                 "This key is not accepted any more. Ask the linkage operator why.",
                 details={"key": verified.key_id},
             )
         if member.state == "pending":
-            raise Refusal(
+            raise RefusalError(
                 "bad-signature",
                 "This office waits for approval. Read its fingerprint "
                 "(`tongqiao keys show FILE`) to the linkage operator by telephone.",
@@ -90,7 +90,7 @@ def authenticate_by_key(
         The hash that the body must have, 32 bytes.
 
     Raises:
-        Refusal: as :func:`authenticate`.
+        RefusalError: as :func:`authenticate`.
     """
     verified = _verify(
         installation, request, lambda claimed: signing_key if claimed == key_id else None
@@ -137,7 +137,7 @@ def _verify(
             installation.clock().timestamp(),
         )
     except RequestSignatureError as error:
-        raise Refusal(error.slug, error.detail) from error
+        raise RefusalError(error.slug, error.detail) from error
 
 
 def _member_with_key(session: Session, key_id: str) -> Member | None:
@@ -154,7 +154,7 @@ def _note_nonce(installation: Installation, session: Session, verified: Verified
         .returning(Nonce.nonce)
     ).first()
     if added is None:
-        raise Refusal(
+        raise RefusalError(
             "replayed",
             "The same signed request came before; it was not carried out again. "
             "Repeat the command, which signs a new one.",

@@ -72,7 +72,7 @@ def create_installation(directory: Path, name: str) -> Installation:
         save_log_key(new_log_key(f"tongqiao/{secrets.token_hex(8)}"), directory / "log.key")
         head = "# Settings of this server. All of them: `tongqiao server config DIR`.\n"
         (directory / CONFIG_FILE).write_text(head + text, encoding="utf-8")
-        installation = _assemble(directory, utc_now)
+        installation = _assemble(load_config(directory), utc_now)
         installation.encodings.create()
         revision = migrate(installation.database)[1]
         with installation.work(own_caller("administrator")) as work:
@@ -85,15 +85,15 @@ def create_installation(directory: Path, name: str) -> Installation:
     return installation
 
 
-def open_installation(directory: Path, clock: Clock = utc_now) -> Installation:
+def open_installation(config: ServerConfig, clock: Clock = utc_now) -> Installation:
     """Open a server's folder whose database fits this program.
 
     Raises:
-        ConfigError: it is no server's folder, or the database is of another version.
+        ConfigError: the database is of another version.
         keys.errors.KeysError, api.audit.errors.AuditError: the log's key cannot be used.
         OSError: something cannot be read.
     """
-    installation = _assemble(directory, clock)
+    installation = _assemble(config, clock)
     check_schema(installation.database)
     installation.encodings.create()
     return installation
@@ -105,7 +105,7 @@ def migrate_installation(directory: Path) -> tuple[str | None, str | None]:
     Raises:
         ConfigError: it is no server's folder.
     """
-    installation = _assemble(directory, utc_now)
+    installation = _assemble(load_config(directory), utc_now)
     before, now = migrate(installation.database)
     if before != now:
         with installation.work(own_caller("administrator")) as work:
@@ -114,8 +114,7 @@ def migrate_installation(directory: Path) -> tuple[str | None, str | None]:
     return before, now
 
 
-def _assemble(directory: Path, clock: Clock) -> Installation:
-    config = load_config(directory)
+def _assemble(config: ServerConfig, clock: Clock) -> Installation:
     return Installation(
         config=config,
         database=Database(

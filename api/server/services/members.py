@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.audit.events import ROLES, Action, is_loggable_id
 from api.server.models import Member
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.services.installation import Installation
 from api.server.services.work import Caller, Work
@@ -27,12 +27,12 @@ def enrol(
         The member, and whether it is new.
 
     Raises:
-        Refusal: ``forbidden`` for operators, auditors and revoked members, ``conflict`` where the
-            id or the key is another's, ``too-many``.
+        RefusalError: ``forbidden`` for operators, auditors and revoked members, ``conflict`` where
+            the id or the key is another's, ``too-many``.
     """
     check_loggable(identity.holder, "holder")
     if identity.kind != "office":
-        raise Refusal(
+        raise RefusalError(
             "forbidden",
             "Only offices enrol here. Operators and auditors are added on the server itself, "
             "with `tongqiao server add-member`.",
@@ -41,7 +41,9 @@ def enrol(
         member = work.session.get(Member, identity.holder)
         if member is not None and _is_same(member, identity):
             if member.state == "revoked":
-                raise Refusal("forbidden", "This office was revoked. Ask the linkage operator why.")
+                raise RefusalError(
+                    "forbidden", "This office was revoked. Ask the linkage operator why."
+                )
             work.record(Action.MEMBER_ENROL, details=_key_details(member))
             return outline(member), False
         _check_free(work.session, identity)
@@ -49,7 +51,7 @@ def enrol(
             select(func.count()).select_from(Member).where(Member.state == "pending")
         )
         if (waiting or 0) >= installation.config.max_pending_members:
-            raise Refusal(
+            raise RefusalError(
                 "too-many",
                 "Too many offices wait for approval already. Ask the linkage operator to look "
                 "at them, then enrol again.",
@@ -63,7 +65,7 @@ def add_member(installation: Installation, caller: Caller, identity: PublicIdent
     """Add a member of any kind as approved, on the server itself.
 
     Raises:
-        Refusal: ``conflict`` where the id or the key is another's, or the member was revoked.
+        RefusalError: ``conflict`` where the id or the key is another's, or the member was revoked.
     """
     check_loggable(identity.holder, "holder")
     with installation.work(caller) as work:
@@ -72,7 +74,7 @@ def add_member(installation: Installation, caller: Caller, identity: PublicIdent
             _check_free(work.session, identity)
             member = _new_member(work, identity, "approved")
         elif not _is_same(member, identity) or member.state == "revoked":
-            raise Refusal("conflict", _taken(identity.holder))
+            raise RefusalError("conflict", _taken(identity.holder))
         member.state = "approved"
         member.approved_at, member.approved_by = work.now, caller.signs_as
         work.record(Action.MEMBER_ADD, details=_key_details(member))
@@ -85,12 +87,13 @@ def approve(
     """Approve an office whose fingerprint the operator compared by voice.
 
     Raises:
-        Refusal: ``not-found``, ``invalid`` for another fingerprint, ``conflict`` after revocation.
+        RefusalError: ``not-found``, ``invalid`` for another fingerprint, ``conflict`` after
+            revocation.
     """
     with installation.work(caller) as work:
         member = _existing(work.session, member_id)
         if not hmac.compare_digest(member.fingerprint.encode(), fingerprint.encode()):
-            raise Refusal(
+            raise RefusalError(
                 "invalid",
                 "This is not the fingerprint of what was enrolled under this id. Compare again "
                 "with the office by telephone; if it still differs, someone else may have "
@@ -98,7 +101,7 @@ def approve(
                 errors={"fingerprint": ["differs"]},
             )
         if member.state == "revoked":
-            raise Refusal(
+            raise RefusalError(
                 "conflict", "The member was revoked. It must enrol again, under another id."
             )
         if member.state == "pending":
@@ -115,12 +118,12 @@ def revoke(installation: Installation, caller: Caller, member_id: str, reason: s
     operator shut out the others or the auditor.
 
     Raises:
-        Refusal: ``not-found`` or ``forbidden``.
+        RefusalError: ``not-found`` or ``forbidden``.
     """
     with installation.work(caller) as work:
         member = _existing(work.session, member_id)
         if member.kind != "office" and caller.actor is Actor.OPERATOR:
-            raise Refusal(
+            raise RefusalError(
                 "forbidden",
                 "Operators and auditors are revoked on the server itself, with "
                 "`tongqiao server revoke-member`.",
@@ -145,22 +148,23 @@ def list_members(installation: Installation, caller: Caller) -> list[Outline]:
 
 
 def read_member(installation: Installation, caller: Caller, member_id: str) -> Outline:
-    """One member with its public identity.  Raises: Refusal: ``not-found``."""
+    """One member with its public identity.  Raises: RefusalError: ``not-found``."""
     with installation.work(caller) as work:
         member = _existing(work.session, member_id)
         if caller.actor is Actor.OFFICE and member.state != "approved":
-            raise Refusal("not-found", _unknown(member_id))
+            raise RefusalError("not-found", _unknown(member_id))
         work.record(Action.MEMBER_READ, details={"member": member.id})
         return {**outline(member), "identity": json.loads(member.identity)}
 
 
 def check_loggable(text: str, what: str) -> None:
-    """An id that may stand in the log.  Raises: Refusal: ``invalid``, where it could be a number.
+    """Refuse an id that could be a person's number, or that the program uses for itself.
 
-    The names of what the program does by itself are no member's either.
+    Raises:
+        RefusalError: ``invalid``.
     """
     if not is_loggable_id(text) or text in ROLES:
-        raise Refusal(
+        raise RefusalError(
             "invalid",
             f"The {what} may not be used as an id: it looks like a phone or identity number, or "
             "the program uses it itself. Choose another.",
@@ -202,10 +206,10 @@ def _is_same(member: Member, identity: PublicIdentity) -> bool:
 
 def _check_free(session: Session, identity: PublicIdentity) -> None:
     if session.get(Member, identity.holder) is not None:
-        raise Refusal("conflict", _taken(identity.holder))
+        raise RefusalError("conflict", _taken(identity.holder))
     same_key = select(Member.id).where(Member.key_id == identity.key_id)
     if session.scalar(same_key) is not None:
-        raise Refusal(
+        raise RefusalError(
             "conflict",
             "This key is enrolled under another id. Make new keys with `tongqiao keys new`.",
         )
@@ -214,7 +218,7 @@ def _check_free(session: Session, identity: PublicIdentity) -> None:
 def _existing(session: Session, member_id: str) -> Member:
     member = session.get(Member, member_id)
     if member is None:
-        raise Refusal("not-found", _unknown(member_id))
+        raise RefusalError("not-found", _unknown(member_id))
     return member
 
 

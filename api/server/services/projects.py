@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.audit.events import Action
 from api.server.models import Member, Project, ProjectOffice, SealedSecret
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.services.installation import Installation, format_time
 from api.server.services.members import check_loggable
@@ -37,13 +37,13 @@ def create_project(
         The project, and whether it is new.
 
     Raises:
-        Refusal: ``conflict`` or ``invalid``.
+        RefusalError: ``conflict`` or ``invalid``.
     """
     check_loggable(wanted.id, "id")
     with installation.work(caller) as work:
         known = work.session.get(Project, wanted.id)
         if known is not None and _content(known) != _wanted_content(wanted):
-            raise Refusal(
+            raise RefusalError(
                 "conflict",
                 f"There is a project '{wanted.id}' already, with other content. Choose another id.",
                 project=wanted.id,
@@ -90,7 +90,7 @@ def list_projects(installation: Installation, caller: Caller) -> list[dict[str, 
 
 
 def read_project(installation: Installation, caller: Caller, project_id: str) -> dict[str, Any]:
-    """One project.  Raises: Refusal: ``not-found``."""
+    """One project.  Raises: RefusalError: ``not-found``."""
     with installation.work(caller) as work:
         project = visible_project(work, project_id)
         work.record(Action.PROJECT_READ, project=project.id)
@@ -114,18 +114,18 @@ def send_secret(
         What was stored, and whether nothing was there before.
 
     Raises:
-        Refusal: ``not-found``, ``forbidden`` or ``invalid``.
+        RefusalError: ``not-found``, ``forbidden`` or ``invalid``.
     """
     with installation.work(caller) as work:
         project = visible_project(work, project_id)
         if caller.member != project.coordinating_office:
-            raise Refusal("forbidden", "Only the project's coordinating office sends secrets.")
+            raise RefusalError("forbidden", "Only the project's coordinating office sends secrets.")
         if not project.has_office(office):
-            raise Refusal(
+            raise RefusalError(
                 "not-found", f"The office '{office}' is not in this project.", project=project.id
             )
         if not blob:
-            raise Refusal("invalid", "The sealed secret is empty. Seal it again and send it.")
+            raise RefusalError("invalid", "The sealed secret is empty. Seal it again and send it.")
         known = work.session.get(SealedSecret, (project.id, epoch, office))
         replaced = None if known is None else known.sha256
         stored = known or SealedSecret(project_id=project.id, epoch=epoch, office_id=office)
@@ -149,14 +149,18 @@ def send_secret(
 def fetch_secret(
     installation: Installation, caller: Caller, project_id: str, epoch: int, office: str
 ) -> bytes:
-    """The sealed secret of the calling office.  Raises: Refusal: ``not-found``, ``forbidden``."""
+    """The sealed secret of the calling office.
+
+    Raises:
+        RefusalError: ``not-found`` or ``forbidden``.
+    """
     with installation.work(caller) as work:
         project = visible_project(work, project_id)
         if caller.member != office:
-            raise Refusal("forbidden", "An office fetches its own sealed secret only.")
+            raise RefusalError("forbidden", "An office fetches its own sealed secret only.")
         stored = work.session.get(SealedSecret, (project.id, epoch, office))
         if stored is None:
-            raise Refusal(
+            raise RefusalError(
                 "not-found",
                 f"No secret of epoch {epoch} was sent to this office yet. "
                 "Ask the coordinating office to send it.",
@@ -170,11 +174,11 @@ def fetch_secret(
 
 
 def visible_project(work: Work, project_id: str) -> Project:
-    """A project that the caller may know of.  Raises: Refusal: ``not-found``."""
+    """A project that the caller may know of.  Raises: RefusalError: ``not-found``."""
     project = work.session.get(Project, project_id)
     caller = work.caller
     if project is None or (caller.actor is Actor.OFFICE and not project.has_office(caller.person)):
-        raise Refusal(
+        raise RefusalError(
             "not-found",
             f"There is no project '{project_id}' that you take part in. "
             "Check the id with `tongqiao project list`, or ask the linkage operator.",
@@ -183,7 +187,7 @@ def visible_project(work: Work, project_id: str) -> Project:
 
 
 def check_approved_offices(session: Session, offices: Sequence[str]) -> None:
-    """All are approved offices.  Raises: Refusal: ``invalid``, naming those that are not."""
+    """All are approved offices.  Raises: RefusalError: ``invalid``, naming those that are not."""
     approved = set(
         session.scalars(
             select(Member.id).where(
@@ -193,7 +197,7 @@ def check_approved_offices(session: Session, offices: Sequence[str]) -> None:
     )
     missing = sorted(set(offices) - approved)
     if missing:
-        raise Refusal(
+        raise RefusalError(
             "invalid",
             f"Not approved as an office here: {', '.join(missing)}. "
             "Each must enrol and be approved first.",

@@ -1,5 +1,6 @@
 """Directed results: an office's own side of its own links."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from sqlalchemy import Row, Select, select
 
 from api.audit.events import Action
 from api.server.models import Link
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation
 from api.server.services.steps import terms_of, visible_round
@@ -32,14 +33,16 @@ def read_results(
         limit: most links on the page.
 
     Raises:
-        Refusal: ``not-found``, ``forbidden`` or ``wrong-state``.
+        RefusalError: ``not-found``, ``forbidden`` or ``wrong-state``.
     """
     with installation.work(caller) as work:
         entry = visible_round(work, round_id)
         if caller.member != office:
-            raise Refusal("forbidden", "An office reads its own results only.")
+            raise RefusalError("forbidden", "An office reads its own results only.")
         if not entry.has_records_of(office):
-            raise Refusal("forbidden", "By the terms of this round, this office has no results.")
+            raise RefusalError(
+                "forbidden", "By the terms of this round, this office has no results."
+            )
         check_deed(Deed.READ_RESULTS, State(entry.state), Actor.OFFICE)
         sides = _sides(entry.id, office, after, limit + 1)
         found = sorted(row for side in sides for row in work.session.execute(side).all())
@@ -58,7 +61,7 @@ def read_results(
 
 def _sides(
     round_id: str, office: str, after: str | None, limit: int
-) -> Sequence[Select[tuple[str, str, str, float]]]:
+) -> Sequence[Select[str, str, str, float]]:
     first = select(
         Link.link_a.label("link"),
         Link.record_a.label("record"),
@@ -79,7 +82,7 @@ def _sides(
     )
 
 
-def _link(row: Row[tuple[str, str, str, float]]) -> dict[str, Any]:
+def _link(row: Row[str, str, str, float]) -> dict[str, Any]:
     score = round(row.score, 2)
     return {
         "link": row.link,
@@ -95,3 +98,15 @@ def _band(score: float) -> str:
     if score >= CERTAIN:
         return "certain"
     return "probable" if score >= PROBABLE else "possible"
+
+
+def read_review(installation: Installation, caller: Caller, round_id: str) -> dict[str, Any]:
+    """Aggregates of a matched round.  Raises: RefusalError: ``not-found``, ``wrong-state``."""
+    with installation.work(caller) as work:
+        entry = visible_round(work, round_id)
+        check_deed(Deed.READ_REVIEW, State(entry.state), Actor.OPERATOR)
+        if entry.review is None:
+            raise RefusalError("not-found", "This round has no review.")
+        work.record(Action.REVIEW_READ, project=entry.project_id, round_id=entry.id)
+        review: dict[str, Any] = json.loads(entry.review)
+        return review

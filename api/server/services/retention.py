@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select
 
 from api.audit.events import Action
 from api.server.models import Link, Round, Upload
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 from api.server.round_states import STEPS, Step
 from api.server.services.installation import Installation
 from api.server.services.steps import take_step
@@ -114,7 +114,7 @@ def expire_rounds(installation: Installation, caller: Caller) -> int:
                 entry = work.session.get_one(Round, round_id)
                 take_step(work, entry, step)
                 files = forget_data(work, entry)
-        except Refusal:
+        except RefusalError:
             # An operator was quicker: the round is in another state now.
             continue
         delete_files(installation, files)

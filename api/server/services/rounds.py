@@ -4,21 +4,20 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import or_, select
 
 from api.audit.events import Action
 from api.server.models import Member, Project, Round, RoundOffice, Signature, StateChange
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError, naming
 from api.server.round_states import Actor, Deed, State, Step, check_deed
 from api.server.schemas.terms import Terms
 from api.server.services.installation import Installation, format_time
 from api.server.services.members import check_loggable
 from api.server.services.projects import check_approved_offices, visible_project
-from api.server.services.retention import delete_files, forget_data
-from api.server.services.steps import take_step, terms_of, visible_round
+from api.server.services.retention import StoredFile, delete_files, forget_data
+from api.server.services.steps import STEP_ACTIONS, take_step, terms_of, visible_round
 from api.server.services.work import Caller, Work
 from keys import labels
 from keys.canonical import canonical_json
@@ -26,15 +25,6 @@ from keys.errors import KeysError, SignatureError
 from keys.signing import verify_document
 from linkage.errors import ProfileError
 from linkage.profile import Profile, parse_profile
-
-OPERATOR_STEPS: Mapping[str, Step] = {
-    "open": Step.OPEN,
-    "freeze": Step.FREEZE,
-    "run": Step.RUN,
-    "release": Step.RELEASE,
-    "cancel": Step.CANCEL,
-}
-"""What an operator may ask for, as ``docs/http-api.md`` calls it."""
 
 
 def create_round(
@@ -46,7 +36,7 @@ def create_round(
         The round, and whether it is new.
 
     Raises:
-        Refusal: ``not-found`` for the project, ``invalid``, ``wrong-profile`` or ``conflict``.
+        RefusalError: ``not-found`` for the project, ``invalid``, ``wrong-profile`` or ``conflict``.
     """
     check_loggable(terms.round, "round")
     profile = _bound_profile(terms, profile_text)
@@ -59,7 +49,7 @@ def create_round(
         if known is not None and (
             known.terms_sha256 != sha256 or parse_profile(known.profile).sha256 != profile.sha256
         ):
-            raise Refusal(
+            raise RefusalError(
                 "conflict",
                 f"There is a round '{terms.round}' already, with other terms. Choose another id: "
                 "terms never change once a round exists.",
@@ -101,7 +91,7 @@ def list_rounds(installation: Installation, caller: Caller) -> list[dict[str, An
 
 
 def read_round(installation: Installation, caller: Caller, round_id: str) -> dict[str, Any]:
-    """One round.  Raises: Refusal: ``not-found``."""
+    """One round.  Raises: RefusalError: ``not-found``."""
     with installation.work(caller) as work:
         entry = visible_round(work, round_id)
         work.record(Action.ROUND_READ, project=entry.project_id, round_id=entry.id)
@@ -109,7 +99,7 @@ def read_round(installation: Installation, caller: Caller, round_id: str) -> dic
 
 
 def read_profile(installation: Installation, caller: Caller, round_id: str) -> str:
-    """The encoding profile of a round, TOML text.  Raises: Refusal: ``not-found``."""
+    """The encoding profile of a round, TOML text.  Raises: RefusalError: ``not-found``."""
     with installation.work(caller) as work:
         entry = visible_round(work, round_id)
         work.record(
@@ -137,16 +127,16 @@ def sign_terms(
         What was stored, and whether the office had not signed before.
 
     Raises:
-        Refusal: ``not-found``, ``forbidden``, ``wrong-state``, ``conflict`` for other terms or
+        RefusalError: ``not-found``, ``forbidden``, ``wrong-state``, ``conflict`` for other terms or
             another confirmation than uploads were checked against, ``invalid``.
     """
     with installation.work(caller) as work:
         entry = visible_round(work, round_id)
         if caller.member != office:
-            raise Refusal("forbidden", "An office signs for itself only.")
+            raise RefusalError("forbidden", "An office signs for itself only.")
         check_deed(Deed.SIGN, State(entry.state), Actor.OFFICE)
         if terms_sha256 != entry.terms_sha256:
-            raise Refusal(
+            raise RefusalError(
                 "conflict",
                 "These are not the terms of this round. Download and read them again "
                 "(`tongqiao office terms`), then sign those.",
@@ -178,10 +168,10 @@ def change_state(
     """Take a step that an operator asks for.
 
     Raises:
-        Refusal: ``not-found``, ``wrong-state`` or ``second-person``.
+        RefusalError: ``not-found``, ``wrong-state`` or ``second-person``.
     """
-    files: list[tuple[str, str]] = []
-    with installation.work(caller) as work:
+    files: list[StoredFile] = []
+    with naming(STEP_ACTIONS[step]), installation.work(caller) as work:
         entry = visible_round(work, round_id)
         take_step(work, entry, step)
         if step is Step.RUN:
@@ -201,14 +191,14 @@ def _bound_profile(terms: Terms, text: str) -> Profile:
     try:
         profile = parse_profile(text)
     except ProfileError as error:
-        raise Refusal("invalid", str(error), errors={"profile": [str(error)]}) from error
+        raise RefusalError("invalid", str(error), errors={"profile": [str(error)]}) from error
     bound = terms.document["profile"]
     if (profile.sha256, profile.name, profile.cleaning) != (
         bound["sha256"],
         bound["name"],
         terms.cleaning,
     ):
-        raise Refusal(
+        raise RefusalError(
             "wrong-profile",
             "The profile's hash, name or cleaning version is not the one in the terms. "
             "Send the profile that the terms name, or correct the terms.",
@@ -225,7 +215,7 @@ def _check_limits(installation: Installation, terms: Terms) -> None:
     }
     for name, (asked, most) in limits.items():
         if asked > most:
-            raise Refusal(
+            raise RefusalError(
                 "invalid",
                 f"{name} in the terms may be at most {most} on this server.",
                 errors={name: [f"at most {most}"]},
@@ -236,13 +226,13 @@ def _canonical(terms: Terms) -> tuple[str, str]:
     try:
         data = canonical_json(terms.document)
     except KeysError as error:
-        raise Refusal("invalid", str(error)) from error
+        raise RefusalError("invalid", str(error)) from error
     return data.decode(), hashlib.sha256(data).hexdigest()
 
 
 def _check_offices(work: Work, project: Project, terms: Terms) -> None:
     if terms.coordinating_office != project.coordinating_office:
-        raise Refusal(
+        raise RefusalError(
             "invalid",
             f"The project's coordinating office is '{project.coordinating_office}'. "
             "Name it in the terms.",
@@ -251,7 +241,7 @@ def _check_offices(work: Work, project: Project, terms: Terms) -> None:
     roles = {entry.office_id: entry.role for entry in project.offices}
     strangers = sorted(office for office, role in terms.roles.items() if roles.get(office) != role)
     if strangers:
-        raise Refusal(
+        raise RefusalError(
             "invalid",
             f"Not in the project, or in another role: {', '.join(strangers)}. "
             "Name offices and roles as the project does (`tongqiao project show`).",
@@ -290,7 +280,7 @@ def _check_signature(work: Work, entry: Round, office: str, signature: str) -> N
         raw = base64.b64decode(signature, validate=True)
         verify_document(member.signing_key, labels.TERMS, entry.terms.encode(), raw)
     except (binascii.Error, ValueError, SignatureError) as error:
-        raise Refusal(
+        raise RefusalError(
             "invalid",
             "The signature is not this office's over these terms. Sign again with "
             "`tongqiao office sign`.",
@@ -301,20 +291,20 @@ def _check_signature(work: Work, entry: Round, office: str, signature: str) -> N
 def _confirm_key(entry: Round, office: str, key_confirmation: str | None) -> None:
     if office != entry.coordinating_office:
         if key_confirmation is not None:
-            raise Refusal(
+            raise RefusalError(
                 "invalid",
                 "Only the coordinating office confirms the key. Sign without --secret-file.",
                 errors={"key_confirmation": ["not allowed"]},
             )
         return
     if key_confirmation is None:
-        raise Refusal(
+        raise RefusalError(
             "invalid",
             "The coordinating office confirms the key as it signs. Sign with --secret-file.",
             errors={"key_confirmation": ["required"]},
         )
     if entry.key_confirmation not in (None, key_confirmation) and entry.uploads:
-        raise Refusal(
+        raise RefusalError(
             "conflict",
             "Files were uploaded under another secret already. If that one was wrong, those "
             "offices must withdraw first; else sign with the secret that you sent to them.",

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from api.audit.events import Action
 from api.server.models import Round, StateChange
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 from api.server.round_states import Actor, State, Step, next_state
 from api.server.schemas.terms import Terms
 from api.server.services.work import Details, Work
@@ -29,11 +29,11 @@ def take_step(work: Work, entry: Round, step: Step, *, details: Details | None =
     """Change a round's state, if the caller may; written in its history and in the log.
 
     Raises:
-        Refusal: ``forbidden``, ``wrong-state`` or ``second-person``.
+        RefusalError: ``forbidden``, ``wrong-state`` or ``second-person``.
     """
     caller = work.caller
     if caller.actor is None:
-        raise Refusal("forbidden", "Rounds are run by operators and the worker.")
+        raise RefusalError("forbidden", "Rounds are run by operators and the worker.")
     before = State(entry.state)
     after = next_state(
         step,
@@ -63,11 +63,11 @@ def take_step(work: Work, entry: Round, step: Step, *, details: Details | None =
 
 
 def visible_round(work: Work, round_id: str) -> Round:
-    """A round that the caller may know of.  Raises: Refusal: ``not-found``."""
+    """A round that the caller may know of.  Raises: RefusalError: ``not-found``."""
     entry = work.session.get(Round, round_id)
     caller = work.caller
     if entry is None or (caller.actor is Actor.OFFICE and not entry.has_office(caller.person)):
-        raise Refusal(
+        raise RefusalError(
             "not-found",
             f"There is no round '{round_id}' that you take part in. Check the id with "
             "`tongqiao office status` or `tongqiao round status`.",

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from api.audit.events import Action
 from api.server.models import Round, Upload
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation, format_time
 from api.server.services.retention import delete_files, sweep
@@ -64,7 +64,7 @@ def receive_upload(
         The upload's status, and whether the office had none before.
 
     Raises:
-        Refusal: ``not-found``, ``forbidden``, ``wrong-state``, ``not-signed``,
+        RefusalError: ``not-found``, ``forbidden``, ``wrong-state``, ``not-signed``,
             ``no-confirmation``, ``too-large``, ``digest-mismatch``, ``bad-upload``,
             ``wrong-profile``, ``wrong-secret`` or ``conflict``.
     """
@@ -80,7 +80,7 @@ def receive_upload(
 def read_upload(
     installation: Installation, caller: Caller, round_id: str, office: str
 ) -> dict[str, Any]:
-    """What the office has uploaded.  Raises: Refusal: ``not-found`` or ``forbidden``."""
+    """What the office has uploaded.  Raises: RefusalError: ``not-found`` or ``forbidden``."""
     with installation.work(caller) as work:
         entry = visible_round(work, round_id)
         upload = _own_upload(work, entry, office)
@@ -102,7 +102,7 @@ def withdraw_upload(
         The status that it had.
 
     Raises:
-        Refusal: ``not-found``, ``forbidden`` or ``wrong-state``.
+        RefusalError: ``not-found``, ``forbidden`` or ``wrong-state``.
     """
     with installation.work(caller) as work:
         entry = visible_round(work, round_id)
@@ -129,20 +129,20 @@ def _admitted(work: Work, round_id: str, office: str) -> Round:
     """The round, if the office may upload to it now."""
     entry = visible_round(work, round_id)
     if work.caller.member != office:
-        raise Refusal("forbidden", "An office uploads for itself only.")
+        raise RefusalError("forbidden", "An office uploads for itself only.")
     if not entry.has_records_of(office):
-        raise Refusal(
+        raise RefusalError(
             "forbidden", "By the terms of this round, the coordinating office brings no records."
         )
     check_deed(Deed.UPLOAD, State(entry.state), Actor.OFFICE)
     if not entry.is_signed_by(office):
-        raise Refusal(
+        raise RefusalError(
             "not-signed",
             "Sign the terms of the round first: read them with `tongqiao office terms`, then "
             "`tongqiao office sign`.",
         )
     if entry.key_confirmation is None:
-        raise Refusal(
+        raise RefusalError(
             "no-confirmation",
             "The coordinating office has not confirmed the key of this round yet. "
             f"Ask '{entry.coordinating_office}' to sign the terms, then upload again.",
@@ -167,7 +167,7 @@ def _receive(path: Path, body: ByteSource, signed_sha256: bytes, max_bytes: int)
         while chunk := body.read(_CHUNK_BYTES):
             n_bytes += len(chunk)
             if n_bytes > max_bytes:
-                raise Refusal(
+                raise RefusalError(
                     "too-large",
                     f"The file is larger than the {max_bytes} bytes that this server takes. "
                     "Ask the linkage operator.",
@@ -176,7 +176,7 @@ def _receive(path: Path, body: ByteSource, signed_sha256: bytes, max_bytes: int)
             digest.update(chunk)
             target.write(chunk)
     if not hmac.compare_digest(digest.digest(), signed_sha256):
-        raise Refusal(
+        raise RefusalError(
             "digest-mismatch",
             "What arrived is not what was signed: the file was changed or cut off on its way. "
             "Nothing was stored. Upload it again.",
@@ -189,7 +189,7 @@ def _open(arrived: _Arrived, office: str) -> EncodedDataset:
     try:
         return open_tqe(arrived.path, name=office)
     except TqeFormatError as error:
-        raise Refusal(
+        raise RefusalError(
             "bad-upload",
             f"{error} Nothing was stored.",
             details={"sha256": arrived.sha256, "n_bytes": arrived.n_bytes},
@@ -211,14 +211,14 @@ def _check_against_terms(
     }
     for what, (found, expected) in wanted.items():
         if found != expected:
-            raise Refusal(
+            raise RefusalError(
                 "wrong-profile",
                 f"The file was encoded for another {what} than the terms say. "
                 "Encode again with `tongqiao encode --terms TERMS.json`, then upload.",
                 details=details,
             )
     if manifest.key_confirmation != entry.key_confirmation:
-        raise Refusal(
+        raise RefusalError(
             "wrong-secret",
             "The file was encoded with another linkage secret than the coordinating office "
             "confirmed. Fetch and open the secret again, compare its fingerprint with the "
@@ -226,10 +226,10 @@ def _check_against_terms(
             details=details,
         )
     if not dataset.n_records:
-        raise Refusal("bad-upload", "The file holds no records. Encode the right file.")
+        raise RefusalError("bad-upload", "The file holds no records. Encode the right file.")
     most = min(terms.max_records, max_records)
     if dataset.n_records > most:
-        raise Refusal(
+        raise RefusalError(
             "too-large",
             f"The file holds more than the {most} records that the terms allow. "
             "Encode only the records that belong to this round.",
@@ -273,7 +273,7 @@ def _keep(
             # Before the commit: a row must never point to a file that is not there.
             installation.encodings.put(arrived.path, entry.id, arrived.sha256)
             outline = _outline(upload)
-    except Refusal:
+    except RefusalError:
         raise
     except Exception:
         # Perhaps the file is in its place and no row is: ask the database what is true.
@@ -292,7 +292,7 @@ def _check_own(
         Upload.round_id == entry.id, Upload.sha256 == sha256, Upload.office_id != office
     )
     if work.session.scalar(same) is not None:
-        raise Refusal(
+        raise RefusalError(
             "conflict",
             "Another office uploaded this very file. Upload the encodings of your own records.",
             details=details,
@@ -301,10 +301,10 @@ def _check_own(
 
 def _own_upload(work: Work, entry: Round, office: str) -> Upload:
     if work.caller.member != office:
-        raise Refusal("forbidden", "An office sees and withdraws its own upload only.")
+        raise RefusalError("forbidden", "An office sees and withdraws its own upload only.")
     upload = entry.upload_of(office)
     if upload is None:
-        raise Refusal("not-found", "This office has uploaded nothing in this round.")
+        raise RefusalError("not-found", "This office has uploaded nothing in this round.")
     return upload
 
 

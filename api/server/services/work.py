@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from api.audit.append import append_entry
 from api.audit.events import Action, AuditEvent, Outcome
 from api.server.models import LOG_TABLES
-from api.server.refusals import Refusal
+from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.services.database import Database
 
@@ -44,7 +44,7 @@ class Caller:
     def person(self) -> str:
         """The member's id, where only a member comes so far."""
         if self.member is None:
-            raise Refusal("forbidden", "Sign the request.")
+            raise RefusalError("forbidden", "Sign the request.")
         return self.member
 
     @property

@@ -1,0 +1,140 @@
+"""The Flask application: composes guard, problems, routes and documentation."""
+
+import logging
+import time
+from importlib.metadata import version
+from typing import Any
+
+from flask import Flask, Response, g, request
+from flask_smorest import Api
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter
+
+from api.server.auth import guard
+from api.server.config import ServerConfig
+from api.server.problems import handle_problems, on_http_exception
+from api.server.routes import BLUEPRINTS
+from api.server.routes.blueprints import EPOCH, ID
+from api.server.schemas.answers import ProblemSchema
+from api.server.schemas.fields import ID_PATTERN
+from api.server.services.installation import Clock, Installation, open_installation, utc_now
+
+_LOG = logging.getLogger("tongqiao.server")
+
+_SIGNATURE_SCHEME = {
+    "type": "http",
+    "scheme": "signature",
+    "description": "RFC 9421 HTTP message signatures with Ed25519; see docs/http-api.md.",
+}
+
+
+def create_app(
+    config: ServerConfig, *, clock: Clock = utc_now, behind_proxy: bool = False
+) -> Flask:
+    """Make the application of a server whose folder is there and up to date.
+
+    Args:
+        config: the server's settings.
+        clock: the time; tests give another.
+        behind_proxy: whether the address before the last in ``X-Forwarded-For`` is the caller's.
+
+    Raises:
+        ConfigError: the database is of another version.
+    """
+    return make_app(open_installation(config, clock), behind_proxy=behind_proxy)
+
+
+def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask:
+    """Make the application of a server that is open already."""
+    app = Flask("tongqiao", static_folder=None)
+    app.config.update(
+        API_TITLE="Tongqiao",
+        API_VERSION=version("tongqiao"),
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS={"security": [{"signature": []}]},
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.extensions["tongqiao"] = installation
+    app.url_map.merge_slashes = False
+    app.url_map.converters[ID] = IdConverter
+    app.url_map.converters[EPOCH] = EpochConverter
+    app.before_request(_start_timer)
+    guard(app)
+    app.after_request(_finish)
+    handle_problems(app)
+    api = ProblemApi(app)
+    api.spec.components.security_scheme("signature", _SIGNATURE_SCHEME)
+    api.register_converter(IdConverter, _document_id)
+    api.register_converter(EpochConverter, _document_epoch)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    if behind_proxy:
+        # The caller's address alone: host and scheme are what the caller signed.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=0, x_host=0)  # type: ignore[method-assign]
+    return app
+
+
+class IdConverter(BaseConverter):
+    """An id in an address; anything else is no address."""
+
+    regex = ID_PATTERN
+
+
+class EpochConverter(BaseConverter):
+    """An epoch in an address: a whole number from 1, in its only spelling."""
+
+    regex = "[1-9][0-9]{0,5}"
+
+    def to_python(self, value: str) -> int:
+        """The number."""
+        return int(value)
+
+
+class ProblemApi(Api):  # type: ignore[misc]
+    """The API's documentation, whose errors are problem details."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = "Problem"
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Problem details instead of this library's own form of errors."""
+        return on_http_exception(error)
+
+
+def _document_id(_converter: BaseConverter) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^{ID_PATTERN}$"}
+
+
+def _document_epoch(_converter: BaseConverter) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 1, "maximum": 999_999}
+
+
+def _start_timer() -> None:
+    g.started = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    caller = g.get("caller")
+    started = g.get("started")
+    _LOG.info(
+        "request",
+        extra={
+            "request": g.get("request_id"),
+            "method": request.method,
+            # The rule, not the address: an address could hold what a log must not.
+            "route": None if request.url_rule is None else request.url_rule.rule,
+            "status": response.status_code,
+            "duration_ms": None
+            if started is None
+            else round(1000 * (time.perf_counter() - started), 1),
+            "role": None if caller is None else caller.role,
+        },
+    )
+    return response

@@ -1,0 +1,296 @@
+"""``tongqiao server`` and ``tongqiao worker``: for who runs the machine."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from api.client.terminal import failing, remark, say, show_table
+
+if TYPE_CHECKING:
+    from api.server.services.installation import Installation
+    from keys.identity import PublicIdentity
+
+_DIRECTORY = click.argument(
+    "directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False)
+)
+_PUBLIC_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group(name="server")
+def server_group() -> None:
+    """Set up and run a linkage server.
+
+    Everything that the server stores is below one folder, DIR, open to its own account only.
+
+    Example:
+
+        tongqiao server init /srv/tongqiao --operator chen.public.json --auditor he.public.json
+
+        tongqiao server run /srv/tongqiao
+    """
+    _take_private_files()
+
+
+@server_group.command(name="init")
+@_DIRECTORY
+@click.option("--name", default="Tongqiao", show_default=True, help="What the server is called.")
+@click.option(
+    "--operator",
+    "operators",
+    metavar="PUB.json",
+    multiple=True,
+    type=_PUBLIC_FILE,
+    help="Public identity of a linkage operator; may be given several times.",
+)
+@click.option(
+    "--auditor",
+    "auditors",
+    metavar="PUB.json",
+    multiple=True,
+    type=_PUBLIC_FILE,
+    help="Public identity of an auditor; may be given several times.",
+)
+def init_command(
+    directory: Path, name: str, operators: tuple[Path, ...], auditors: tuple[Path, ...]
+) -> None:
+    """Make a server's folder: settings, keys of the access log, database.
+
+    Compare fingerprints with the operators and auditors before you name their files here: whoever
+    holds these keys acts as them.
+
+    Example:
+
+        tongqiao server init /srv/tongqiao --operator chen.public.json --operator luo.public.json \\
+            --auditor he.public.json
+    """
+    from api.server.services.installation import create_installation
+    from keys.storage import load_public_identity
+
+    with _failing("make the server's folder"):
+        people = [(load_public_identity(path), "operator") for path in operators]
+        people += [(load_public_identity(path), "auditor") for path in auditors]
+        for identity, kind in people:
+            if identity.kind != kind:
+                raise click.UsageError(
+                    f"'{identity.holder}' is the identity of an {identity.kind}, not of an {kind}."
+                )
+        installation = create_installation(directory, name)
+        for identity, _ in people:
+            _add(installation, identity)
+        key = installation.log_key.verifier_key
+        installation.close()
+    say("The server is set up.")
+    say(f"Key of its access log: {key}")
+    remark("Give that key to the auditors. Next: tongqiao server run, tongqiao worker run.")
+
+
+@server_group.command(name="add-member")
+@_DIRECTORY
+@click.argument("public", metavar="PUB.json", type=_PUBLIC_FILE)
+def add_member_command(directory: Path, public: Path) -> None:
+    """Add an operator, an auditor or an office as approved.
+
+    Compare the fingerprint with its holder first (tongqiao keys show).
+
+    Example:
+
+        tongqiao server add-member /srv/tongqiao luo.public.json
+    """
+    from keys.storage import load_public_identity
+
+    with _failing("read the identity"):
+        identity = load_public_identity(public)
+        with _opened(directory) as installation:
+            _add(installation, identity)
+
+
+@server_group.command(name="revoke-member")
+@_DIRECTORY
+@click.argument("member", metavar="ID")
+@click.option("--reason", required=True, help="Why, in a few words.")
+def revoke_member_command(directory: Path, member: str, reason: str) -> None:
+    """Refuse all further requests of a member: a key was lost, or someone left.
+
+    Example:
+
+        tongqiao server revoke-member /srv/tongqiao luo --reason "left the office"
+    """
+    from api.server.services.members import revoke
+    from api.server.services.work import own_caller
+
+    with _failing("open the server's folder"), _opened(directory) as installation:
+        revoke(installation, own_caller("administrator"), member, reason)
+    say(f"{member} is revoked.")
+
+
+@server_group.command(name="migrate")
+@_DIRECTORY
+def migrate_command(directory: Path) -> None:
+    """Bring the database up to date after an update of the program.
+
+    Stop the server and make a copy of its folder first.
+
+    Example:
+
+        tongqiao server migrate /srv/tongqiao
+    """
+    from api.server.services.installation import migrate_installation
+
+    with _failing("change the database"):
+        before, now = migrate_installation(directory)
+    say("The database is up to date." if before == now else f"Database: {before} -> {now}")
+
+
+@server_group.command(name="config")
+@_DIRECTORY
+def config_command(directory: Path) -> None:
+    """Show every setting: what it is now, its default, its unit and what it means.
+
+    Settings are changed in server.toml in the server's folder; the server reads it as it starts.
+
+    Example:
+
+        tongqiao server config /srv/tongqiao
+    """
+    from api.server.config import describe_settings, load_config
+
+    with _failing("read the settings"):
+        settings = list(describe_settings(load_config(directory)))
+    show_table(
+        ["setting", "value", "default", "unit", "what it means"],
+        [[s.name, _shown(s.value), _shown(s.default), s.unit, s.help] for s in settings],
+    )
+
+
+@server_group.command(name="run")
+@_DIRECTORY
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8470,
+    show_default=True,
+    help="Port to listen on; 0 for any that is free.",
+)
+@click.option(
+    "--port-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write the port to, once the server listens.",
+)
+@click.option("--tls-cert", metavar="PEM", type=_PUBLIC_FILE, help="Certificate (with its chain).")
+@click.option("--tls-key", metavar="PEM", type=_PUBLIC_FILE, help="Private key of it.")
+@click.option(
+    "--behind-proxy",
+    is_flag=True,
+    help="A reverse proxy with TLS stands before the server and passes Host on unchanged.",
+)
+def run_command(
+    directory: Path,
+    host: str,
+    port: int,
+    port_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    behind_proxy: bool,
+) -> None:
+    """Serve requests until told to stop (Ctrl-C or SIGTERM).
+
+    Beyond this machine the server speaks TLS only. Its own log goes to stderr as JSON lines.
+
+    Example:
+
+        tongqiao server run /srv/tongqiao --host 0.0.0.0 --port 443 --tls-cert c.pem --tls-key k.pem
+    """
+    from api.server.config import load_config
+    from api.server.serving import Listening, serve
+
+    listening = Listening(host, port, port_file, tls_cert, tls_key, behind_proxy)
+    with _failing("start the server"):
+        serve(load_config(directory), listening)
+
+
+@click.group(name="worker")
+def worker_group() -> None:
+    """Run the matching worker of a server.
+
+    Example:
+
+        tongqiao worker run /srv/tongqiao
+    """
+    _take_private_files()
+
+
+@worker_group.command(name="run")
+@_DIRECTORY
+@click.option("--once", is_flag=True, help="Do what waits to be done, then stop.")
+def worker_run_command(directory: Path, once: bool) -> None:
+    """Match rounds that wait, and delete what may not be kept any longer.
+
+    Runs on the server's machine, beside `server run`; several workers may run. One that dies loses
+    its round to another after a while, with the same links in the end.
+
+    Example:
+
+        tongqiao worker run /srv/tongqiao
+    """
+    from api.server.logs import start_logging
+    from api.server.worker import Worker
+
+    start_logging()
+    with _failing("open the server's folder"), _opened(directory) as installation:
+        worker = Worker(installation)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        worker.run(once=once)
+
+
+def _add(installation: "Installation", identity: "PublicIdentity") -> None:
+    from api.server.services.members import add_member
+    from api.server.services.work import own_caller
+
+    member = add_member(installation, own_caller("administrator"), identity)
+    say(f"Added the {member['kind']} {member['id']}, fingerprint {member['fingerprint']}")
+
+
+@contextlib.contextmanager
+def _opened(directory: Path) -> "Iterator[Installation]":
+    from api.server.config import load_config
+    from api.server.services.installation import open_installation
+
+    installation = open_installation(load_config(directory))
+    try:
+        yield installation
+    finally:
+        installation.close()
+
+
+@contextlib.contextmanager
+def _failing(doing: str) -> Iterator[None]:
+    from api.audit.errors import AuditError
+    from api.server.config import ConfigError
+    from api.server.refusals import RefusalError
+
+    with failing(doing):
+        try:
+            yield
+        except (ConfigError, AuditError) as error:
+            raise click.ClickException(str(error)) from error
+        except RefusalError as refusal:
+            raise click.ClickException(refusal.detail) from refusal
+
+
+def _take_private_files() -> None:
+    """Whatever these processes write is for their own account only."""
+    os.umask(0o077)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "any"
+    return str(value)

@@ -1,0 +1,1 @@
+"""What the server does: the only place, with the worker, that opens transactions."""
