@@ -85,7 +85,7 @@ def init_command(
         key = installation.log_key.verifier_key
         installation.close()
     say("The server is set up.")
-    say(f"Key of its access log: {key}")
+    say(f"Key of its access log: {key.to_text()}")
     remark("Give that key to the auditors. Next: tongqiao server run, tongqiao worker run.")
 
 

@@ -5,7 +5,6 @@ needs the processors, is the worker's.
 """
 
 import ipaddress
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +114,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "limit_request_fields": _MAX_HEADERS,
             "limit_request_field_size": _MAX_HEADER_BYTES,
             # No header may say another address than the one that was signed.
-            "forwarder_headers": [],
+            "forwarder_headers": "",
             "secure_scheme_headers": {},
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
@@ -147,9 +146,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 def _write_whole(path: Path, text: str) -> None:
     """Write at once: who waits for the file never reads half of it."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    with open(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
+    draft.write_text(text, encoding="ascii")
     draft.replace(path)
 
 
