@@ -7,6 +7,7 @@ them.
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import rfc8785
@@ -62,25 +63,18 @@ def manifest_to_json(manifest: Manifest) -> bytes:
     Raises:
         TqeFormatError: the manifest holds what :func:`parse_manifest` would refuse.
     """
-    document: dict[str, Any] = {name: getattr(manifest, name) for name in _STRINGS}
-    document |= {
-        "format": TQE_FORMAT,
-        "n_records": manifest.n_records,
-        "diffusion": manifest.diffusion,
-        "views": [_view_to_json(view) for view in manifest.views],
-        "statistics": {key: dict(table) for key, table in manifest.statistics.items()},
-        "evidence": {
-            "household": list(manifest.evidence.household),
-            "twins": list(manifest.evidence.twins),
-        },
-        "accepted_risk": manifest.accepted_risk,
-    }
-    try:
-        data = rfc8785.dumps(document)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
-        raise TqeFormatError("The manifest holds a value that JSON cannot.") from error
+    data = _canonical(manifest)
     parse_manifest(data)
     return data
+
+
+def hashed_manifest(manifest: Manifest) -> bytes:
+    """What ``content_sha256`` covers of a manifest: its JSON with that hash left empty.
+
+    Raises:
+        TqeFormatError: it holds a value that JSON cannot.
+    """
+    return _canonical(replace(manifest, content_sha256=""))
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -109,6 +103,26 @@ def parse_manifest(data: bytes) -> Manifest:
         accepted_risk=_parse_risk(document["accepted_risk"]),
         **strings,
     )
+
+
+def _canonical(manifest: Manifest) -> bytes:
+    document: dict[str, Any] = {name: getattr(manifest, name) for name in _STRINGS}
+    document |= {
+        "format": TQE_FORMAT,
+        "n_records": manifest.n_records,
+        "diffusion": manifest.diffusion,
+        "views": [_view_to_json(view) for view in manifest.views],
+        "statistics": {key: dict(table) for key, table in manifest.statistics.items()},
+        "evidence": {
+            "household": list(manifest.evidence.household),
+            "twins": list(manifest.evidence.twins),
+        },
+        "accepted_risk": manifest.accepted_risk,
+    }
+    try:
+        return rfc8785.dumps(document)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise TqeFormatError("The manifest holds a value that JSON cannot.") from error
 
 
 def _document(data: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from linkage.errors import TqeFormatError
-from linkage.manifest import MAX_MANIFEST_BYTES, manifest_to_json, parse_manifest
+from linkage.manifest import MAX_MANIFEST_BYTES, hashed_manifest, manifest_to_json, parse_manifest
 from linkage.types import U8, U64, Bools, EncodedDataset, EncodedView, Manifest, ViewLayout
 
 MANIFEST_KEY = b"tongqiao.manifest"
@@ -75,8 +75,8 @@ def open_tqe(path: Path, *, name: str | None = None, verify: bool = True) -> Enc
         TqeFormatError: the file is truncated, altered, of another version, or none of the kind.
         OSError: the file cannot be read.
     """
+    buffer = _mapped(path)
     with _refusing():
-        buffer = _mapped(path)
         schema_message, batch_message = _messages(buffer)
         manifest = _manifest_of(schema_message)
         batch = _read_batch(batch_message, manifest)
@@ -90,27 +90,29 @@ def open_tqe(path: Path, *, name: str | None = None, verify: bool = True) -> Enc
     _check_dataset(dataset, absent_is_zero=verify)
     if verify and content_sha256(dataset) != manifest.content_sha256:
         raise TqeFormatError(
-            "The encodings are not those that the file's manifest was written for: the file was "
-            "altered. Encode the records again."
+            "The file was altered: its content hash differs. Get it again, or encode the records "
+            "again."
         )
     return dataset
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read what an encoded file says of itself; its columns are not looked at.
+    """Read what an encoded file says of itself; neither columns nor content hash are looked at.
 
     Raises:
         TqeFormatError: the file is not one, or its manifest is not what TQE.md allows.
         OSError: the file cannot be read.
     """
+    buffer = _mapped(path)
     with _refusing():
-        return _manifest_of(_messages(_mapped(path))[0])
+        return _manifest_of(_messages(buffer)[0])
 
 
 def content_sha256(dataset: EncodedDataset) -> str:
-    """Hash of all columns, hex; the same however the rows are cut into blocks (TQE.md)."""
+    """Hash of the manifest and all columns, hex; however the rows are cut into blocks (TQE.md)."""
     digest = hashlib.sha256()
     _hash_framed(digest, _CONTENT_LABEL)
+    _hash_framed(digest, hashed_manifest(dataset.manifest))
     digest.update(dataset.n_records.to_bytes(8, "little"))
     for column, values, valid in _columns(dataset):
         _hash_framed(digest, column.encode("ascii"))
@@ -186,10 +188,13 @@ def _arrays(dataset: EncodedDataset) -> list[pa.Array]:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn whatever Arrow raises on bytes that it does not like into one error."""
+    """Turn whatever Arrow raises on bytes that it does not like into one error.
+
+    Arrow calls a malformed message an ``OSError``; no file is touched inside.
+    """
     try:
         yield
-    except (pa.ArrowException, struct.error, ValueError, IndexError, MemoryError) as error:
+    except (pa.ArrowException, OSError, struct.error, ValueError, IndexError, MemoryError) as error:
         raise TqeFormatError(
             "The file is not a .tqe file, or it is truncated or altered. Get it again, or encode "
             "the records again."

@@ -124,9 +124,7 @@ def readings(name: str) -> list[str]:
         if len(unit) > 1:
             out.append(unit)
         else:
-            out += pypinyin.lazy_pinyin(
-                unit, style=pypinyin.Style.NORMAL, errors=lambda text: [text]
-            )
+            out += pypinyin.lazy_pinyin(unit, style=pypinyin.Style.NORMAL, errors=lambda text: text)
     return out
 
 
@@ -148,35 +146,35 @@ def folded(reading: str) -> str:
     return reading
 
 
-def strings(kind: str, value: str) -> Iterator[tuple[str, str]]:
+def strings(kind: str, value: str) -> list[tuple[str, str]]:
     """Positions and values of tokens, duplicates and lost characters included."""
-    if kind == "whole":
-        yield "", value
-    elif kind == "character":
-        yield from (("", unit) for unit in units(value))
-    elif kind == "character-position":
-        yield from ((str(i), unit) for i, unit in enumerate(units(value)))
-    elif kind == "pinyin-position":
-        yield from ((str(i), reading) for i, reading in enumerate(readings(value)))
-    elif kind == "pinyin-folded":
-        yield from (("", folded(reading)) for reading in readings(value))
-    elif kind == "pinyin":
-        yield "", " ".join(folded(reading) for reading in readings(value))
-    elif kind == "given-pinyin":
-        yield "", " ".join(folded(reading) for reading in readings(value)[surname_size(value) :])
-    elif kind == "bigram":
-        around = " " + value + " "
-        yield from (("", a + z) for a, z in zip(around, around[1:], strict=False))
-    elif kind == "bigram-position":
-        yield from ((str(i), value[i] + value[i + 1]) for i in range(len(value) - 1))
-    elif kind == "digit-position":
-        yield from ((str(i), digit) for i, digit in enumerate(value.replace("-", "")))
-    elif kind in ("year", "month", "day"):
-        yield "", value.split("-")[("year", "month", "day").index(kind)]
-    elif kind.startswith("prefix-"):
-        yield "", value[: int(kind[-1])]
-    else:
-        raise AssertionError(kind)
+    if kind in ("year", "month", "day"):
+        return [("", value.split("-")[("year", "month", "day").index(kind)])]
+    if kind.startswith("prefix-"):
+        return [("", value[: int(kind[-1])])]
+    plain = {
+        "whole": lambda: [value],
+        "character": lambda: units(value),
+        "pinyin-folded": lambda: [folded(reading) for reading in readings(value)],
+        "pinyin": lambda: [" ".join(folded(reading) for reading in readings(value))],
+        "given-pinyin": lambda: [
+            " ".join(folded(reading) for reading in readings(value)[surname_size(value) :])
+        ],
+        "bigram": lambda: pairs(" " + value + " "),
+    }
+    if kind in plain:
+        return [("", text) for text in plain[kind]()]
+    placed = {
+        "character-position": lambda: units(value),
+        "pinyin-position": lambda: readings(value),
+        "bigram-position": lambda: pairs(value),
+        "digit-position": lambda: list(value.replace("-", "")),
+    }
+    return [(str(i), text) for i, text in enumerate(placed[kind]())]
+
+
+def pairs(text: str) -> list[str]:
+    return [text[i] + text[i + 1] for i in range(len(text) - 1)]
 
 
 def tokens(field: str, kind: str, value: str | None) -> set[Token]:

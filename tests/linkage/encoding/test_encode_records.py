@@ -1,4 +1,4 @@
-"""Encoding whole batches: equal to the reference, whatever the cut; nothing shown that may not be."""
+"""Encoding whole batches: equal to the reference, whatever the cut, and nothing plain in it."""
 
 import random
 import re
@@ -32,7 +32,7 @@ def assert_equals_reference(
     encoded: EncodedFile, records: list[Record], profile: Profile, round_key: bytes = ROUND_KEY
 ) -> None:
     reference = ReferenceEncoder(profile, round_key)
-    bits: dict[str, list[int]] = {}
+    shares: dict[str, list[float]] = {}
     for row, record in enumerate(records):
         expected = reference.encode(record)
         for view in encoded.dataset.views:
@@ -46,11 +46,11 @@ def assert_equals_reference(
                 assert got == wanted.filters.get(group.name, bytes(group.filter_bits // 8))
                 if group.name in wanted.filters:
                     share = wanted.bits_before_diffusion[group.name] / group.filter_bits
-                    bits.setdefault(f"{view.layout.name}/{group.name}", []).append(share)
+                    shares.setdefault(f"{view.layout.name}/{group.name}", []).append(share)
     fill = encoded.dataset.manifest.statistics["fill"]
     for place, mean in fill.items():
-        shares = bits.get(place, [0.0])
-        assert mean == pytest.approx(sum(shares) / len(shares), abs=1e-4)
+        of_place = shares.get(place, [0.0])
+        assert mean == pytest.approx(sum(of_place) / len(of_place), abs=1e-4)
 
 
 @pytest.mark.parametrize("profile", [PROFILE, UNDIFFUSED], ids=["diffused", "undiffused"])

@@ -55,7 +55,8 @@ def test_siphash_leaves_its_arguments_alone() -> None:
 
 
 @given(
-    one=st.lists(st.binary(max_size=6), max_size=4), other=st.lists(st.binary(max_size=6), max_size=4)
+    one=st.lists(st.binary(max_size=6), max_size=4),
+    other=st.lists(st.binary(max_size=6), max_size=4),
 )
 def test_framing_tells_all_lists_apart(one: list[bytes], other: list[bytes]) -> None:
     assert (frame(one) == frame(other)) == (one == other)
