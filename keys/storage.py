@@ -94,7 +94,16 @@ def load_private_identity(path: Path) -> PrivateIdentity:
         KeyFileError: others may read it, or it is no private key file.
         OSError: it cannot be read.
     """
-    return parse_private_identity(read_private_file(path))
+    try:
+        data = read_private_file(path)
+    except KeyFileError:
+        # Advice to close a file would mislead who took the public one by mistake.
+        if _is_public_identity(path):
+            raise KeyFileError(
+                "That is a public identity. Give the private key file of your own."
+            ) from None
+        raise
+    return parse_private_identity(data)
 
 
 def load_public_identity(path: Path) -> PublicIdentity:
@@ -105,6 +114,14 @@ def load_public_identity(path: Path) -> PublicIdentity:
         OSError: it cannot be read.
     """
     return parse_public_identity(read_public_file(path))
+
+
+def _is_public_identity(path: Path) -> bool:
+    try:
+        load_public_identity(path)
+    except KeyFileError:
+        return False
+    return True
 
 
 def _read(path: Path, *, private: bool) -> bytes:

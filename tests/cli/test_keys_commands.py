@@ -1,0 +1,164 @@
+"""``tongqiao keys`` as people use it."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from api.cli import cli
+from keys.identity import PublicIdentity
+from keys.storage import load_private_identity, load_public_identity
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def _private_parts(path: Path) -> list[str]:
+    document = json.loads(path.read_bytes())
+    return [document["signing_private"], document["sealing_private"]]
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> PublicIdentity:
+    result = _run(
+        "keys", "new", "--office", "jinjiang-civil", "--name", "锦江区民政局", "--out", tmp_path
+    )
+    assert result.exit_code == 0, result.output
+    return load_public_identity(tmp_path / "jinjiang-civil.public.json")
+
+
+def test_new_makes_a_pair_of_files_and_shows_the_fingerprint(
+    tmp_path: Path, public: PublicIdentity
+) -> None:
+    private_path = tmp_path / "jinjiang-civil.private.json"
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "jinjiang-civil.private.json",
+        "jinjiang-civil.public.json",
+    ]
+    assert load_private_identity(private_path).public == public
+    assert (public.holder, public.kind, public.name) == ("jinjiang-civil", "office", "锦江区民政局")
+    if os.name == "posix":
+        assert stat.S_IMODE(private_path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kind", ["office", "operator", "auditor"])
+def test_new_serves_every_kind_and_shows_no_private_key(tmp_path: Path, kind: str) -> None:
+    result = _run("keys", "new", f"--{kind}", "wang-li", "--out", tmp_path / "new" / "folder")
+    assert result.exit_code == 0
+    public = load_public_identity(tmp_path / "new" / "folder" / "wang-li.public.json")
+    assert (public.kind, public.name) == (kind, "wang-li")
+    assert f"Holder: {kind} wang-li" in result.stdout
+    assert f"Fingerprint: {public.fingerprint}" in result.stdout
+    for part in _private_parts(tmp_path / "new" / "folder" / "wang-li.private.json"):
+        assert part not in result.output
+
+
+def test_new_never_writes_over_keys(tmp_path: Path, public: PublicIdentity) -> None:
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    result = _run("keys", "new", "--office", "jinjiang-civil", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "exists already" in result.stderr
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--office", "a", "--operator", "b"],
+        ["--office", "A"],
+        ["--office", ""],
+        ["--office", "../a"],
+        ["--office", "a" * 64],
+        ["--office", "a", "--name", ""],
+        ["--office", "a", "--name", "a\tb"],
+        ["--office", "a", "--name", "x" * 201],
+        ["--office", "a", "--secret", "x"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:30] or "nothing",
+)
+def test_wrong_use_of_new_ends_with_2_and_writes_nothing(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    result = _run("keys", "new", *arguments, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "Error" in result.stderr
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs a bound account")
+def test_a_folder_that_cannot_be_written_is_a_failed_job(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    result = _run("keys", "new", "--office", "a", "--out", tmp_path / "locked")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+
+
+def test_a_folder_below_a_file_is_a_failed_job(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    result = _run("keys", "new", "--office", "a", "--out", tmp_path / "file" / "keys")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: Could not write the key files")
+    assert not isinstance(result.exception, OSError)
+
+
+@pytest.mark.parametrize("which", ["public", "private"])
+def test_show_shows_the_public_part(tmp_path: Path, public: PublicIdentity, which: str) -> None:
+    result = _run("keys", "show", tmp_path / f"jinjiang-civil.{which}.json")
+    assert result.exit_code == 0
+    for text in (public.fingerprint, public.key_id, public.name, public.created_at):
+        assert text in result.stdout
+    for part in _private_parts(tmp_path / "jinjiang-civil.private.json"):
+        assert part not in result.output
+
+
+def test_show_refuses_what_is_no_key_file(tmp_path: Path, public: PublicIdentity) -> None:
+    public_path = tmp_path / "jinjiang-civil.public.json"
+    text = public_path.read_text(encoding="utf-8")
+    public_path.write_text(text.replace("锦江区", "武侯区"), encoding="utf-8")
+    result = _run("keys", "show", public_path)
+    assert result.exit_code == 1
+    assert "not signed by its own key" in result.stderr
+    assert result.stdout == ""
+    (tmp_path / "table.csv").write_text("姓名\n王小明\n", encoding="utf-8")
+    result = _run("keys", "show", tmp_path / "table.csv")
+    assert result.exit_code == 1
+    assert "王小明" not in result.output
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_show_refuses_a_private_file_that_others_may_read(
+    tmp_path: Path, public: PublicIdentity
+) -> None:
+    path = tmp_path / "jinjiang-civil.private.json"
+    path.chmod(0o644)
+    result = _run("keys", "show", path)
+    assert result.exit_code == 1
+    assert "chmod 600" in result.stderr
+
+
+def test_a_renamed_private_file_is_not_taken_for_a_public_one(
+    tmp_path: Path, public: PublicIdentity
+) -> None:
+    path = tmp_path / "to-send.json"
+    (tmp_path / "jinjiang-civil.private.json").rename(path)
+    result = _run("keys", "show", path)
+    assert result.exit_code == 1
+    assert "private key file, which nobody else may see" in result.stderr
+
+
+def test_a_missing_file_is_wrong_use(tmp_path: Path) -> None:
+    assert _run("keys", "show", tmp_path / "missing.json").exit_code == 2
+
+
+@pytest.mark.parametrize("command", [[], ["new"], ["show"]])
+def test_help_has_an_example(command: list[str]) -> None:
+    result = _run("keys", *command, "--help")
+    assert result.exit_code == 0
+    assert "Example:" in result.stdout
+    assert f"tongqiao keys {' '.join(command)}" in result.stdout
