@@ -125,7 +125,7 @@ def plain_words(terms: Terms, office: str) -> Sequence[str]:
     else:
         paragraphs.append("Your office is not among those that take part.")
     paragraphs += [
-        f"How long: the server deletes encodings and links after {terms.retention_days} days.",
+        _how_long(terms),
         f"SHA-256 of these terms: {terms.sha256}",
     ]
     return [printable(paragraph, 100_000) for paragraph in paragraphs]
@@ -136,6 +136,14 @@ def _what_leaves(terms: Terms) -> str:
         f"What leaves an office: encodings of at most {terms.max_records:,} records, made by "
         f"profile {terms.profile_name} after cleaning {terms.cleaning}. No name, number or date "
         "leaves it."
+    )
+
+
+def _how_long(terms: Terms) -> str:
+    days = f"{terms.retention_days} days"
+    return (
+        f"How long: the server deletes encodings and links {days} after their release. If nothing "
+        f"is released, it deletes the encodings {days} after the round was opened."
     )
 
 

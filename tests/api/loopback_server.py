@@ -5,6 +5,7 @@ It answers with what a test puts into it, so that a test can play any server, a 
 
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -74,13 +75,14 @@ class LoopbackServer:
     handler: Handler
     identity: PublicIdentity
     port: int = 0
+    scheme: str = "http"
     requests: list[Request] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def last(self) -> Request:
@@ -89,10 +91,16 @@ class LoopbackServer:
 
 
 @contextmanager
-def running(identity: PublicIdentity, handler: Handler) -> Iterator[LoopbackServer]:
+def running(
+    identity: PublicIdentity, handler: Handler, tls: ssl.SSLContext | None = None
+) -> Iterator[LoopbackServer]:
     """Serve on a free port of this machine; every request must be signed by ``identity``."""
-    server = LoopbackServer(handler, identity)
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler_class(server)) as http:
+    server = LoopbackServer(handler, identity, scheme="http" if tls is None else "https")
+    with _QuietServer(("127.0.0.1", 0), _handler_class(server)) as http:
+        if tls is not None:
+            http.socket = tls.wrap_socket(
+                http.socket, server_side=True, do_handshake_on_connect=False
+            )
         server.port = http.server_address[1]
         thread = threading.Thread(target=http.serve_forever, args=(0.02,))
         thread.start()
@@ -102,6 +110,13 @@ def running(identity: PublicIdentity, handler: Handler) -> Iterator[LoopbackServ
             http.shutdown()
             thread.join()
     assert not server.errors, server.errors
+
+
+class _QuietServer(ThreadingHTTPServer):
+    """Does not print what it thinks of a client that breaks off."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
 
 
 class _CutOffError(Exception):
@@ -142,7 +157,7 @@ def _handler_class(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
                 raise _CutOffError
             verified = verify_request(
                 self.command,
-                f"http://{self.headers['Host']}{self.path}",
+                f"{server.scheme}://{self.headers['Host']}{self.path}",
                 dict(self.headers.items()),
                 lambda key_id: {server.identity.key_id: server.identity.signing_key}.get(key_id),
                 time.time(),

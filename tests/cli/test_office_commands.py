@@ -262,7 +262,7 @@ def test_terms_are_written_and_shown_in_plain_words(
     for words in (
         "Purpose: Find children that no service reaches.",
         "zhongjiang-civil (origin-civil-affairs)",
-        "deletes encodings and links after 180 days",
+        "deletes encodings and links 180 days after their release",
         "sees its links with: zhongjiang-civil, chengdu-education.",
         "No name, number or date leaves it.",
     ):

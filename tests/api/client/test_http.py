@@ -1,10 +1,18 @@
 import gzip
 import json
 import socket
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from api.client import http
 from api.client.http import ApiError, ServerClient
@@ -244,6 +252,51 @@ def test_a_server_that_speaks_no_tls(server: LoopbackServer, identity: PrivateId
         client.post_json("/v1/x", {})
     assert caught.value.slug == "untrusted-server"
     assert not server.requests
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file = folder / "cert.pem", folder / "key.pem"
+    certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return certificate_file, key_file
+
+
+def test_tls_is_checked_against_the_authority_that_was_named(
+    identity: PrivateIdentity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = _certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with running(identity.public, lambda request: json_answer({"ok": True}), context) as server:
+        with pytest.raises(ApiError) as caught:
+            ServerClient(server.url, identity, timeout_s=5).get_json("/v1/rounds")
+        assert caught.value.slug == "untrusted-server"
+        # What the environment says of certificates does not count: a program's user would not
+        # know that it does.
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        with pytest.raises(ApiError):
+            ServerClient(server.url, identity, timeout_s=5).get_json("/v1/rounds")
+        assert not server.requests
+        trusting = ServerClient(server.url, identity, timeout_s=5, ca_file=str(certificate))
+        assert trusting.get_json("/v1/rounds") == {"ok": True}
 
 
 def test_this_machine_is_never_asked_through_a_proxy(
