@@ -27,8 +27,14 @@ from keys.documents import (
 from keys.errors import KeyFileError, SealingError, SignatureError
 from keys.fingerprint import format_fingerprint
 from keys.signing import SIGNING_KEY_BYTES, sign_document, verify_document
-from keys.suites import DEFAULT_SUITE, SUITES, SealingPrivateKey, Suite, check_public_key
-from keys.suites import new_sealing_key as _new_sealing_key
+from keys.suites import (
+    DEFAULT_SUITE,
+    SUITES,
+    SealingPrivateKey,
+    Suite,
+    check_public_key,
+    new_sealing_key,
+)
 
 Kind = Literal["office", "operator", "auditor"]
 
@@ -160,7 +166,7 @@ def new_identity(
         holder if name is None else name,
         created_at or f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
         Ed25519PrivateKey.generate(),
-        _new_sealing_key(suite),
+        new_sealing_key(suite),
     )
 
 
