@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
 from http_message_signatures.algorithms import ED25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.errors import RequestSignatureError
-from keys.identity import PrivateIdentity, new_identity
+from keys.identity import PrivateIdentity, identity_from_keys
 from keys.request_signing import (
     COVERED_COMPONENTS,
     MAX_CLOCK_SKEW_S,
@@ -24,11 +25,25 @@ from keys.request_signing import (
     sign_request,
     verify_request,
 )
-from keys.suites import CLASSICAL
+from keys.suites import CLASSICAL, SealingPrivateKey
 
 _NOW = 1_772_352_000
-_OFFICE = new_identity("jinjiang-civil", "office", suite=CLASSICAL)
-_OTHER = new_identity("zigong-health", "office", suite=CLASSICAL)
+
+
+def _office(holder: str, seed: bytes) -> PrivateIdentity:
+    """Always the same keys: key ids are parts of test names."""
+    return identity_from_keys(
+        holder,
+        "office",
+        holder,
+        "2026-03-01T08:00:00Z",
+        Ed25519PrivateKey.from_private_bytes(seed * 32),
+        SealingPrivateKey(CLASSICAL, seed * 32),
+    )
+
+
+_OFFICE = _office("jinjiang-civil", b"1")
+_OTHER = _office("zigong-health", b"2")
 _KEYS = {identity.public.key_id: identity.public.signing_key for identity in (_OFFICE, _OTHER)}
 _METHOD = "PUT"
 _URL = "https://linkage.example.org/v1/rounds/2026-h2/uploads/a%20b?part=1&of=%E7%AB%A5"
