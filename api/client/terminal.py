@@ -77,6 +77,9 @@ ID = IdType()
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
+json_option = click.option("--json", "as_json", is_flag=True, help="For other programs: JSON.")
+"""Adds ``--json``, given as ``as_json``."""
+
 
 @contextlib.contextmanager
 def failing(doing: str | None = None) -> Iterator[None]:
