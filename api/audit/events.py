@@ -91,7 +91,9 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
 _DETAIL_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _DETAIL_TEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,89}\Z")
 _DIGEST = re.compile(r"(?:sha256:)?(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})\Z")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z", re.ASCII)
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z\Z"
+)
 
 # A mobile number, with or without 86, and an identity number of 15 or 18 places (GB 11643).
 _PERSONAL_NUMBER = re.compile(
