@@ -48,9 +48,9 @@ _MOVED_REGISTRATION: Mapping[Situation, float] = {
 }
 """Share of children first registered in another county than today's."""
 
-_PAPER_NAME = risk_level(0.08)
-_PAPER_BIRTH = risk_level(0.07)
-_PAPER_ID = risk_level(0.04)
+_PAPER_NAME = risk_level(0.11)
+_PAPER_BIRTH = risk_level(0.095)
+_PAPER_ID = risk_level(0.055)
 
 _LEFT_GUARDIANS: Weighted[Relation] = Weighted(
     ("grandmother", "grandfather", "mother", "father"), (45, 32, 15, 8)

@@ -42,9 +42,9 @@ class Office:
 def _rates(**changed: float) -> Mapping[str, float]:
     usual = {
         "duplicate": 0.02,
-        "paper-name": 0.5,
-        "paper-birth": 0.5,
-        "paper-id": 0.5,
+        "paper-name": 0.45,
+        "paper-birth": 0.45,
+        "paper-id": 0.45,
         "name-slip": 0.05,
         "name-alias": 0.15,
         "name-former": 0.35,
@@ -109,7 +109,7 @@ OFFICES: tuple[Office, ...] = (
         date_style="cell",
         division_style="twelve",
         guardians=Weighted(("father", "mother", "grandmother", "grandfather"), (45, 45, 7, 3)),
-        keeps_main_guardian=0.75,
+        keeps_main_guardian=0.8,
         rates=_rates(),
     ),
     Office(
@@ -135,7 +135,7 @@ OFFICES: tuple[Office, ...] = (
         date_style="dashes",
         division_style="six",
         guardians=Weighted(("grandmother", "grandfather", "mother", "father"), (45, 30, 15, 10)),
-        keeps_main_guardian=0.5,
+        keeps_main_guardian=0.6,
         rates=_rates(
             **{
                 "id-destroyed": 0.02,
@@ -169,7 +169,7 @@ OFFICES: tuple[Office, ...] = (
         date_style="compact",
         division_style="six",
         guardians=Weighted(("mother", "father", "grandmother", "grandfather"), (50, 42, 5, 3)),
-        keeps_main_guardian=0.6,
+        keeps_main_guardian=0.7,
         rates=_rates(
             **{
                 "name-alias": 0.35,
@@ -207,7 +207,7 @@ OFFICES: tuple[Office, ...] = (
         date_style="compact",
         division_style="six",
         guardians=Weighted(("father", "mother", "grandfather", "grandmother"), (60, 25, 10, 5)),
-        keeps_main_guardian=0.5,
+        keeps_main_guardian=0.6,
         rates=_rates(
             **{
                 "duplicate": 0.012,
@@ -254,7 +254,7 @@ OFFICES: tuple[Office, ...] = (
         date_style="mixed-cell",
         division_style="zeros",
         guardians=Weighted(("mother", "father", "grandmother", "grandfather"), (78, 14, 6, 2)),
-        keeps_main_guardian=0.3,
+        keeps_main_guardian=0.5,
         rates=_rates(
             **{
                 "duplicate": 0.028,

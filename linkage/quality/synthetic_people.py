@@ -123,7 +123,7 @@ class IdNumbers:
 
     def issue(self, draws: Draws, code: str, birth: date, sex: Sex) -> str:
         """A number for a person first registered in county ``code``."""
-        return self._next(f"{code}{birth:%Y%m%d}", draws.below(999), sex)
+        return self._next(f"{code}{birth:%Y%m%d}", draws.below(980), sex)
 
     def issue_after(self, twin_id: str, sex: Sex) -> str:
         """The next free number of the same county and day, as a second twin gets it."""

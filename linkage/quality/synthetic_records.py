@@ -19,6 +19,7 @@ from linkage.quality.synthetic_styles import Cell
 
 _HIGHEST_RATE = 0.9
 _BABY_NAME_AGE = 7
+_GIVES_MAIN_PHONE = 0.6
 _PLACEHOLDERS = ("无", "/", "-", "0", "不详", "待补")
 _NAME_SLIPS = Weighted(
     (
@@ -63,10 +64,10 @@ class Writer:
 
     def __init__(self, office: Office, draws: Draws, error_scale: float) -> None:
         self._office, self._draws = office, draws
-        self._levels = {
-            fault: risk_level(min(_HIGHEST_RATE, rate * error_scale))
-            for fault, rate in office.rates.items()
+        self._rates = {
+            fault: min(_HIGHEST_RATE, rate * error_scale) for fault, rate in office.rates.items()
         }
+        self._levels = {fault: risk_level(rate) for fault, rate in self._rates.items()}
         self._risk = 1.0
         self._faults: set[str] = set()
         self._columns = tuple(office.headings.values())
@@ -74,6 +75,10 @@ class Writer:
     def errs(self, fault: str) -> bool:
         """Whether this child's record has the fault."""
         return self._draws.happens(self._levels[fault], self._risk)
+
+    def _copies(self, fault: str) -> bool:
+        # Papers are more often wrong for badly documented children, but not more often copied.
+        return self._draws.chance(self._rates[fault])
 
     def is_duplicated(self, child: Child) -> bool:
         """Whether the register holds the child twice."""
@@ -123,7 +128,7 @@ class Writer:
         draws = self._draws
         name = self._known_name(child)
         if self.errs("name-slip"):
-            name = self._slipped_name(name)
+            name = self._slipped_name(child, name)
         if "·" in name and self.errs("name-dots"):
             name = self._written(name, slips.dotted(draws, name), "dots")
         if self.errs("name-traditional"):
@@ -152,17 +157,17 @@ class Writer:
                 if spelt is not None:
                     self._mark("name:transliteration")
                     return spelt
-        if child.paper.name is not None and self.errs("paper-name"):
+        if child.paper.name is not None and self._copies("paper-name"):
             self._mark("name:paper")
             return child.paper.name
         return child.name
 
-    def _slipped_name(self, name: str) -> str:
+    def _slipped_name(self, child: Child, name: str) -> str:
         draws = self._draws
         for _ in range(6):
             slip = draws.weighted(_NAME_SLIPS)
             slipped = slip(draws, name)
-            if slipped is not None and slipped != name:
+            if slipped not in (None, name, child.name):
                 self._mark(f"name:{slip.__name__.replace('_', '-')}")
                 return slipped
         return name
@@ -192,7 +197,7 @@ class Writer:
             return None
         parts = (child.birth.year, child.birth.month, child.birth.day)
         paper = child.paper
-        if paper.birth is not None and self.errs("paper-birth"):
+        if paper.birth is not None and self._copies("paper-birth"):
             self._mark(f"birth_date:{paper.birth_kind}")
             parts = paper.birth
         elif self.errs("birth-slip"):
@@ -235,7 +240,7 @@ class Writer:
     def _given_id(self, child: Child, number: str, guardian: Guardian) -> str:
         draws = self._draws
         paper = child.paper
-        if paper.id_number is not None and self.errs("paper-id"):
+        if paper.id_number is not None and self._copies("paper-id"):
             self._mark(f"id_number:{paper.id_kind}")
             return paper.id_number
         if child.sibling_ids and self.errs("id-sibling"):
@@ -295,6 +300,9 @@ class Writer:
         if self.errs("phone-missing"):
             self._mark("guardian_phone:missing")
             return None
+        # Many families give one number everywhere, whoever is named as the guardian.
+        if draws.chance(_GIVES_MAIN_PHONE):
+            relation = child.main_guardian
         guardian = child.guardians[relation]
         if self.errs("phone-other"):
             self._mark("guardian_phone:other")

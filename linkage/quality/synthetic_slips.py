@@ -191,7 +191,7 @@ def wrong_date(draws: Draws, day: date) -> tuple[str, DateParts]:
 
 
 def digit_slip(draws: Draws, digits: str, first: int = 0) -> str:
-    """One digit from place ``first`` on mistyped, or swapped with the next; an X at the end stays."""
+    """One digit from place ``first`` on mistyped, or swapped with the next; a last X stays."""
     last = len(digits) - 2 if digits[-1] == "X" else len(digits) - 1
     place = draws.between(first, last)
     if place < last and digits[place] != digits[place + 1] and draws.chance(0.3):

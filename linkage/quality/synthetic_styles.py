@@ -60,7 +60,8 @@ def odd_phone(draws: Draws, phone: str, guardian: Guardian) -> str:
         return f"+86{phone}"
     if share < 0.85:
         return phone.translate(_FULL_WIDTH)
-    return f"{phone}/{guardian.former_phone}"
+    second = guardian.phone if phone == guardian.former_phone else guardian.former_phone
+    return f"{phone}/{second}"
 
 
 def division_cell(draws: Draws, office: Office, code: str) -> str:
