@@ -249,7 +249,7 @@ def _manifest_of(message: pa.Message) -> Manifest:
     if set(metadata) != {MANIFEST_KEY}:
         raise TqeFormatError("The file has no manifest, so it is no .tqe file.")
     manifest = parse_manifest(metadata[MANIFEST_KEY])
-    if not schema.equals(_schema(manifest.views), check_metadata=False):
+    if not schema.remove_metadata().equals(_schema(manifest.views), check_metadata=True):
         raise TqeFormatError("The file's columns are not those that its manifest lists.")
     return manifest
 

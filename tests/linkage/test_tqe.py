@@ -368,6 +368,20 @@ FORGED: Mapping[str, tuple[str, Callable[[], bytes]]] = {
             lambda t: t.set_column(1, "number.tag", t["number.tag"].cast(pa.binary()))
         ),
     ),
+    "something hidden beside a column": (
+        "columns",
+        lambda: rewritten(
+            lambda t: t.set_column(
+                1, t.schema.field(1).with_metadata({"note": "hidden"}), t["number.tag"]
+            )
+        ),
+    ),
+    "something hidden beside the manifest": (
+        "no manifest",
+        lambda: arrow_file(
+            pa.table({"a": [1]}).replace_schema_metadata({MANIFEST_KEY: b"{}", b"note": b"hidden"})
+        ),
+    ),
     "a dictionary": (
         "columns|schema",
         lambda: rewritten(

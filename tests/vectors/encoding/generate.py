@@ -1,0 +1,65 @@
+"""Writes the vectors of this folder; README.md says how to run it."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from linkage.profile import parse_profile
+from linkage.tqe import write_tqe
+from tests.linkage.encoding.records import (
+    EVERY_KIND,
+    NAMES,
+    ROUND_KEY,
+    batch_of,
+    encode,
+    invented_record,
+)
+from tests.linkage.encoding.reference import ReferenceEncoder
+
+FOLDER = Path(__file__).parent
+PROFILES = {
+    "every-kind": EVERY_KIND,
+    "undiffused": EVERY_KIND.replace("diffusion = 3", "diffusion = 0"),
+}
+
+
+def vectors(profile_text: str) -> dict[str, Any]:
+    """Records and what they become, from the reference implementation alone."""
+    profile = parse_profile(profile_text)
+    draw = random.Random(20_260_101)
+    records = [{**invented_record(draw), "name": name} for name in NAMES]
+    reference = ReferenceEncoder(profile, ROUND_KEY)
+    return {
+        "profile": profile_text,
+        "profile_sha256": profile.sha256,
+        "round_key": ROUND_KEY.hex(),
+        "records": records,
+        "views": [
+            {
+                name: {
+                    "present": view.present,
+                    "tag": f"{view.tag:016x}",
+                    "filters": {group: bits.hex() for group, bits in view.filters.items()},
+                }
+                for name, view in reference.encode(record).items()
+            }
+            for record in records
+        ],
+    }
+
+
+def main() -> None:
+    """Write all files."""
+    for name, text in PROFILES.items():
+        body = json.dumps(vectors(text), ensure_ascii=False, indent=1) + "\n"
+        (FOLDER / f"{name}.json").write_text(body, encoding="utf-8")
+    profile = parse_profile(EVERY_KIND)
+    document = json.loads((FOLDER / "every-kind.json").read_text(encoding="utf-8"))
+    encoded = encode([batch_of(document["records"], profile)], profile)
+    write_tqe(FOLDER / "every-kind.tqe", encoded.dataset)
+    (FOLDER / "every-kind.tqe").chmod(0o644)
+
+
+if __name__ == "__main__":
+    main()
