@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from keys import labels
 from keys.errors import SignatureError
-from keys.signing import is_weak_signing_key, sign_document, verify_document
+from keys.signing import is_weak_signing_key, sign_document, verify_bytes, verify_document
 
 _PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 _PUBLIC = _PRIVATE.public_key().public_bytes_raw()
@@ -73,6 +73,18 @@ def test_a_signature_for_one_purpose_is_none_for_another() -> None:
     # Nor is a signature over the bare bytes, as another protocol would make it.
     with pytest.raises(SignatureError, match="does not fit"):
         verify_document(_PUBLIC, labels.TERMS, b"document", _PRIVATE.sign(b"document"))
+
+
+def test_bytes_of_another_protocol_verify_as_they_are() -> None:
+    verify_bytes(_PUBLIC, b"note\n", _PRIVATE.sign(b"note\n"))
+    for message, signature in (
+        (b"note", _PRIVATE.sign(b"note\n")),
+        (b"note\n", sign_document(_PRIVATE, labels.TERMS, b"note\n")),
+    ):
+        with pytest.raises(SignatureError, match="does not fit"):
+            verify_bytes(_PUBLIC, message, signature)
+    with pytest.raises(SignatureError, match="no usable"):
+        verify_bytes((1).to_bytes(32, "little"), b"note\n", (1).to_bytes(32, "little") + bytes(32))
 
 
 def test_an_altered_document_key_or_signature_is_refused() -> None:
