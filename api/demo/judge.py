@@ -22,6 +22,7 @@ from linkage.quality.evaluate import (
     load_pseudonym_map,
     load_truth,
 )
+from linkage.quality.synthetic import TRUTH_FILE
 
 _LINK_COLUMNS = ("dataset_a", "record_a", "dataset_b", "record_b", "score")
 
@@ -47,7 +48,8 @@ def judge(play: Play) -> Verdict:
     folder = play.root / "judge"
     folder.mkdir()
     links, truth = folder / "links.csv", folder / "truth.csv"
-    (play.root / "registers" / "truth.csv").rename(truth)
+    (play.root / "registers" / TRUTH_FILE).rename(truth)
+    (play.root / "registers").rmdir()
     _copy_links(play.server_folder / "tongqiao.db", links)
     maps = {desk.office: load_pseudonym_map(desk.pseudonym_map) for desk in play.desks}
     return Verdict(

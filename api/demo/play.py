@@ -376,10 +376,10 @@ class Play:
                 log,
             )
             verdict = json.loads(self.stage.run("audit", "verify", log, "--json"))
-            self.log_is_good = bool(verdict["ok"])
-            self.log_verdict = str(verdict["verdict"])
+            self.log_is_good = verdict["intact"] is True and not verdict["findings"]
+            self.log_verdict = self.stage.run("audit", "verify", log).splitlines()[0]
 
-        self.stage.step("fetch and verify the log", [verify], n_commands=2)
+        self.stage.step("fetch and verify the log", [verify], n_commands=3)
 
 
 def _public(private_keys: Path) -> Path:

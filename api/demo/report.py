@@ -19,12 +19,16 @@ _MIB = 1 << 20
 
 def show(console: Console, play: Play, verdict: Verdict, *, kept_in: Path | None) -> None:
     """Print the tables of links, lists, times, and the auditor's verdict."""
-    console.print(_pair_table(verdict))
-    console.print(_list_table(verdict))
-    console.print(_step_table(play))
-    console.print(f"The auditor's verdict: {play.log_verdict}", markup=False, highlight=False)
+    for table in (_pair_table(verdict), _list_table(verdict), _step_table(play)):
+        console.print(table)
+        console.print()
+    console.print(
+        f"The auditor's verdict: {play.log_verdict}", markup=False, highlight=False, soft_wrap=True
+    )
     if kept_in is not None:
-        console.print(f"Everything is below {kept_in}", markup=False, highlight=False)
+        console.print(
+            f"Everything is below {kept_in}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def write_summary(path: Path, play: Play, verdict: Verdict, *, children: int, seed: int) -> None:
@@ -88,18 +92,16 @@ def _table(title: str, *left: str, numbers: tuple[str, ...]) -> Table:
 
 
 def _pair_table(verdict: Verdict) -> Table:
+    # Two lines a row: a terminal of 80 columns must show whole office ids.
     table = _table(
         "Links between records, against the truth",
-        "office A",
-        "office B",
-        numbers=("records A", "records B", "links", "true", "precision", "recall", "F1"),
+        "offices",
+        numbers=("records", "links", "true", "precision", "recall", "F1"),
     )
     for (a, b), figures in sorted(verdict.pairs.by_pair.items()):
-        table.add_row(
-            a, b, f"{verdict.n_records[a]:,}", f"{verdict.n_records[b]:,}", *_cells(figures)
-        )
-    table.add_section()
-    table.add_row("all", "", "", "", *_cells(verdict.pairs.overall))
+        records = f"{verdict.n_records[a]:,}\n{verdict.n_records[b]:,}"
+        table.add_row(f"{a}\n{b}", records, *_cells(figures), end_section=True)
+    table.add_row("all", f"{sum(verdict.n_records.values()):,}", *_cells(verdict.pairs.overall))
     return table
 
 
