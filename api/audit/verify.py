@@ -193,9 +193,10 @@ def _find_tampering(
         return findings + _find_cut(max(scan.tree.size, scan.kept_tree.size), evidence)
     indexes = [_index_in(line) for line in lines]
     findings = classify_by_index(indexes) if scan.misnumbered else []
+    # What the numbers show explains why the roots differ; else say at least where.
+    findings = findings or _find_changed_range(scan, evidence)
     stop = max((index for index in indexes if index is not None), default=-1) + 1
     findings += _find_cut(max(stop, scan.tree.size), evidence)
-    findings = findings or _find_changed_range(scan, evidence)
     n_unsigned = scan.tree.size - evidence.newest_size
     if evidence.signed and not findings and n_unsigned > 0:
         message = f"{n_unsigned} entries at the end are under no signed checkpoint."
