@@ -208,6 +208,7 @@ def _check_against_terms(
         # By hash alone a file could claim one profile and hold the filters of another.
         "layout of views": (manifest.views, profile.layout()),
         "diffusion": (manifest.diffusion, profile.diffusion),
+        "meaning of features": (manifest.evidence, profile.evidence),
     }
     for what, (found, expected) in wanted.items():
         if found != expected:

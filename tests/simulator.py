@@ -1,0 +1,527 @@
+"""A whole linkage server in one process, and the people who use it: a tutorial by example.
+
+The server is the real one: the real application over a real SQLite database and real files, asked
+through Flask's test client with real signatures.  Only time is simulated, so that 180 days pass at
+once.  People are small objects whose methods read like sentences::
+
+    with simulated_server(tmp_path) as server:
+        chen, luo = server.operator("chen"), server.operator("luo")
+        he = server.auditor("he")
+
+        # Offices enrol; an operator approves each after comparing the fingerprint by voice.
+        jinjiang = server.office("jinjiang-civil")
+        granted(jinjiang.enrols())
+        granted(chen.approves(jinjiang))
+
+        # Or all of that at once, up to a round that is open and signed by everybody:
+        round_ = server.open_round()
+
+        # Encoded files go up, one an office.  What is refused leaves everything as it was.
+        granted(round_.offices[0].uploads(ROUND, file))
+        refused(round_.offices[1].uploads(ROUND, tampered), "bad-upload")
+
+        # The round goes its way; the worker is called, not waited for.
+        granted(chen.takes_step(ROUND, "freeze"))
+        granted(chen.takes_step(ROUND, "run"))
+        server.worker().work_once()
+        refused(chen.takes_step(ROUND, "release"), "second-person")
+        granted(luo.takes_step(ROUND, "release"))
+        links = round_.offices[0].reads_results(ROUND)["links"]
+
+:func:`granted` and :func:`refused` look at more than the status: that the answer has the form of
+``docs/http-api.md``, that the access log has an entry about this very request, and, of a refusal,
+that no row and no file has changed.
+"""
+
+import base64
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from api.audit.append import read_entries
+from api.server.app import create_app
+from api.server.config import load_config
+from api.server.models import LOG_TABLES, Base
+from api.server.refusals import PROBLEMS
+from api.server.services.installation import Installation, create_installation
+from api.server.services.members import add_member
+from api.server.services.work import own_caller
+from api.server.worker import Worker
+from keys import labels
+from keys.canonical import canonical_json
+from keys.identity import Kind, PrivateIdentity
+from keys.linkage_secret import LinkageSecret
+from keys.request_signing import content_digest, sign_request
+from keys.signing import sign_document
+from tests import factories
+from tests.factories import COORDINATOR, PROJECT, ROLES, ROUND, SECRET
+
+BASE_URL = "https://linkage.example"
+START = datetime(2026, 8, 3, 1, 0, tzinfo=UTC)
+_UNWATCHED = {"log_entries", "log_head", "log_checkpoints", "nonces"}
+
+
+class SimulatedClock:
+    """A clock that goes a little at every look, and further when told."""
+
+    def __init__(self) -> None:
+        self._now = START
+
+    def __call__(self) -> datetime:
+        self._now += timedelta(milliseconds=1)
+        return self._now
+
+    def advance(self, **by: float) -> None:
+        """Let time pass, as in ``advance(days=180)``."""
+        self._now += timedelta(**by)
+
+
+@dataclass
+class Answer:
+    """What the server answered, and what that did to it.
+
+    Attributes:
+        changed: whether a row (but for the log's and the nonces') or a file is another now.
+        entries: what the access log says of this request.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    changed: bool
+    entries: Sequence[Mapping[str, Any]]
+
+    @property
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.json[name]
+
+    @property
+    def slug(self) -> str | None:
+        """Last part of the problem's type; ``None`` where nothing was refused."""
+        if self.headers.get("Content-Type") != "application/problem+json":
+            return None
+        return str(self.json["type"]).removeprefix("urn:tongqiao:problem:")
+
+
+def granted(answer: Answer, status: int | None = None) -> Answer:
+    """The request was carried out, and the log says so."""
+    assert answer.status in ((200, 201) if status is None else (status,)), answer.body
+    assert [entry["outcome"] for entry in answer.entries if entry["outcome"] != "granted"] == []
+    assert answer.entries, "what is not logged did not happen"
+    return answer
+
+
+def refused(answer: Answer, slug: str) -> Answer:
+    """The request was refused for this reason, clearly; it is in the log and changed nothing."""
+    assert answer.slug == slug, (answer.status, answer.body)
+    problem = answer.json
+    assert answer.status == problem["status"] == PROBLEMS[slug].status
+    assert problem["title"] == PROBLEMS[slug].title
+    assert problem["detail"].endswith((".", "`."))
+    assert problem["instance"] == f"urn:tongqiao:request:{answer.headers['X-Request-Id']}"
+    assert [(entry["outcome"], entry["reason"]) for entry in answer.entries] == [("refused", slug)]
+    assert not answer.changed, "a refused request changed something"
+    return answer
+
+
+@dataclass
+class Party:
+    """Someone who sends signed requests; ``None`` for someone without keys."""
+
+    server: "SimulatedServer"
+    identity: PrivateIdentity | None
+
+    @property
+    def id(self) -> str:
+        """Id of the office or person."""
+        assert self.identity is not None
+        return self.identity.public.holder
+
+    def sends(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        arriving: bytes | None = None,
+        **environ: Any,
+    ) -> Answer:
+        """Send a request.
+
+        Args:
+            headers: instead of signing: the headers of a request signed before.
+            arriving: what arrives instead of the body that was signed.
+            environ: variables of the WSGI environment to set.
+        """
+        if headers is None:
+            headers = self.signs_request(method, path, body)
+        return self.server.ask(
+            method,
+            path,
+            body if arriving is None else arriving,
+            dict(headers) | ({} if content_type is None else {"Content-Type": content_type}),
+            environ,
+        )
+
+    def signs_request(
+        self, method: str, path: str, body: bytes = b"", *, nonce: str | None = None
+    ) -> dict[str, str]:
+        """Headers of a signed request."""
+        if self.identity is None:
+            return {}
+        return sign_request(
+            self.identity,
+            method,
+            BASE_URL + path,
+            content_digest(body),
+            created=int(self.server.clock().timestamp()),
+            nonce=nonce,
+        )
+
+    def gets(self, path: str) -> Answer:
+        """GET."""
+        return self.sends("GET", path)
+
+    def posts(self, path: str, value: Any) -> Answer:
+        """POST JSON."""
+        return self.sends("POST", path, _json(value), content_type="application/json")
+
+    def puts(self, path: str, value: Any) -> Answer:
+        """PUT JSON."""
+        return self.sends("PUT", path, _json(value), content_type="application/json")
+
+    def puts_bytes(self, path: str, data: bytes, *, arriving: bytes | None = None) -> Answer:
+        """PUT bytes."""
+        return self.sends(
+            "PUT", path, data, content_type="application/octet-stream", arriving=arriving
+        )
+
+    def reads_round(self, round_id: str) -> Answer:
+        """Read a round."""
+        return self.gets(f"/v1/rounds/{round_id}")
+
+
+P = TypeVar("P", bound=Party)
+
+
+class Office(Party):
+    """An office: signs terms, uploads, fetches its links."""
+
+    def enrols(self) -> Answer:
+        """Send the public identity."""
+        assert self.identity is not None
+        body = self.identity.public.to_json()
+        return self.sends("POST", "/v1/members", body, content_type="application/json")
+
+    def signs(
+        self,
+        round_id: str,
+        *,
+        terms: Mapping[str, Any] | None = None,
+        secret: LinkageSecret | None = None,
+        office: str | None = None,
+        signer: PrivateIdentity | None = None,
+    ) -> Answer:
+        """Sign the terms of a round, with ``secret`` as the coordinating office does."""
+        document = terms or self.server.terms_of(round_id)
+        data = canonical_json(dict(document))
+        private = signer or self.identity
+        assert private is not None
+        signature = sign_document(private.signing_private, labels.TERMS, data)
+        body = {
+            "terms_sha256": hashlib.sha256(data).hexdigest(),
+            "signature": base64.b64encode(signature).decode(),
+        }
+        if secret is not None:
+            context = f"{document['project']}/{document['round']}"
+            body["key_confirmation"] = secret.key_confirmation(context)
+        return self.puts(f"/v1/rounds/{round_id}/signatures/{office or self.id}", body)
+
+    def uploads(
+        self,
+        round_id: str,
+        data: bytes,
+        *,
+        office: str | None = None,
+        arriving: bytes | None = None,
+    ) -> Answer:
+        """Upload an encoded file."""
+        return self.puts_bytes(
+            f"/v1/rounds/{round_id}/uploads/{office or self.id}", data, arriving=arriving
+        )
+
+    def reads_upload(self, round_id: str, office: str | None = None) -> Answer:
+        """Read the status of an upload."""
+        return self.gets(f"/v1/rounds/{round_id}/uploads/{office or self.id}")
+
+    def withdraws(self, round_id: str, office: str | None = None) -> Answer:
+        """Withdraw an upload."""
+        return self.sends("DELETE", f"/v1/rounds/{round_id}/uploads/{office or self.id}")
+
+    def reads_results(self, round_id: str, office: str | None = None, query: str = "") -> Answer:
+        """Read a page of results."""
+        return self.gets(f"/v1/rounds/{round_id}/results/{office or self.id}{query}")
+
+
+class Operator(Party):
+    """A linkage operator: approves offices, runs rounds, sees aggregates."""
+
+    def approves(self, office: Office, fingerprint: str | None = None) -> Answer:
+        """Approve an office, with the fingerprint that it read out."""
+        assert office.identity is not None
+        heard = fingerprint or office.identity.public.fingerprint
+        return self.posts(f"/v1/members/{office.id}/approval", {"fingerprint": heard})
+
+    def revokes(self, member: Party) -> Answer:
+        """Revoke a member."""
+        return self.posts(f"/v1/members/{member.id}/revocation", {"reason": "its key was lost"})
+
+    def creates_project(self, **changes: Any) -> Answer:
+        """Create the project of the factories, with changes."""
+        project = {
+            "id": PROJECT,
+            "name": "流动儿童和留守儿童（测试）",
+            "purpose": "Find children that two offices know.",
+            "coordinating_office": COORDINATOR,
+            "members": [{"office": office, "role": role} for office, role in ROLES.items()],
+        }
+        return self.posts("/v1/projects", project | changes)
+
+    def creates_round(self, *, profile: str = factories.PROFILE_TEXT, **changes: Any) -> Answer:
+        """Create a round with the terms of the factories, with changes."""
+        return self.posts("/v1/rounds", {"terms": factories.terms(**changes), "profile": profile})
+
+    def takes_step(self, round_id: str, action: str) -> Answer:
+        """Open, freeze, run, release or cancel a round."""
+        return self.posts(f"/v1/rounds/{round_id}/transitions", {"action": action})
+
+    def reads_review(self, round_id: str) -> Answer:
+        """Read the aggregates of a matched round."""
+        return self.gets(f"/v1/rounds/{round_id}/review")
+
+
+class Auditor(Party):
+    """An auditor: reads the access log."""
+
+    def reads_log(self, start: int = 0, limit: int = 1000) -> Answer:
+        """Read entries."""
+        return self.gets(f"/v1/log/entries?start={start}&limit={limit}")
+
+    def reads_checkpoint(self) -> Answer:
+        """Read a signed checkpoint."""
+        return self.gets("/v1/log/checkpoint")
+
+
+@dataclass
+class OpenRound:
+    """A round with everybody who has a part in it.
+
+    Attributes:
+        files: office -> its encoded file.
+    """
+
+    coordinator: Office
+    offices: Sequence[Office]
+    files: Mapping[str, factories.EncodedTestFile]
+    first: Operator
+    second: Operator
+    auditor: Auditor
+
+    def office(self, office: str) -> Office:
+        """One of the offices that bring records."""
+        return next(entry for entry in self.offices if entry.id == office)
+
+    def everybody_uploads(self) -> None:
+        """Each office uploads its file."""
+        for office in self.offices:
+            granted(office.uploads(ROUND, self.files[office.id].data))
+
+    def is_matched(self) -> None:
+        """Everybody uploads; the first operator freezes and runs; the worker matches."""
+        self.everybody_uploads()
+        granted(self.first.takes_step(ROUND, "freeze"))
+        granted(self.first.takes_step(ROUND, "run"))
+        assert self.first.server.worker().work_once()
+
+    def is_released(self) -> None:
+        """All the way to the release by the second operator."""
+        self.is_matched()
+        granted(self.second.takes_step(ROUND, "release"))
+
+
+@dataclass
+class SimulatedServer:
+    """The server, seen from outside (requests) and from inside (rows, files, log)."""
+
+    directory: Path
+    clock: SimulatedClock
+    installation: Installation
+    client: FlaskClient
+    _parties: dict[str, Party] = field(default_factory=dict)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        environ: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Send a request as it is."""
+        before, log_size = self.snapshot(), len(self.log())
+        response = self.client.open(
+            path,
+            method=method,
+            base_url=BASE_URL,
+            data=body,
+            headers=dict(headers),
+            environ_overrides=dict(environ or {}),
+        )
+        return Answer(
+            status=response.status_code,
+            headers=dict(response.headers),
+            body=response.data,
+            changed=self.snapshot() != before,
+            entries=[
+                entry
+                for entry in self.log()[log_size:]
+                if entry["request"] == response.headers["X-Request-Id"]
+            ],
+        )
+
+    def office(self, office: str) -> Office:
+        """An office with keys, not enrolled yet."""
+        return self._party(Office, office, "office")
+
+    def enrolled_office(self, office: str) -> Office:
+        """An office that is enrolled and approved."""
+        party = self.office(office)
+        assert party.identity is not None
+        add_member(self.installation, own_caller("administrator"), party.identity.public)
+        return party
+
+    def operator(self, person: str = "chen") -> Operator:
+        """An operator, added on the server itself."""
+        return self._added(self._party(Operator, person, "operator"))
+
+    def auditor(self, person: str = "he") -> Auditor:
+        """An auditor, added on the server itself."""
+        return self._added(self._party(Auditor, person, "auditor"))
+
+    def stranger(self) -> Office:
+        """Somebody who signs nothing."""
+        return Office(self, None)
+
+    def worker(self) -> Worker:
+        """A worker process's insides."""
+        return Worker(self.installation)
+
+    def draft_round(self, **terms: Any) -> OpenRound:
+        """A project of approved offices, and a round that is not open yet."""
+        first, second, auditor = self.operator("chen"), self.operator("luo"), self.auditor("he")
+        coordinator = self.enrolled_office(COORDINATOR)
+        offices = [self.enrolled_office(office) for office in ROLES]
+        granted(first.creates_project())
+        granted(first.creates_round(**terms), 201)
+        return OpenRound(
+            coordinator, offices, encoded_files(self.directory.parent), first, second, auditor
+        )
+
+    def open_round(self, **terms: Any) -> OpenRound:
+        """A round that everybody has signed, ready for uploads."""
+        party = self.draft_round(**terms)
+        granted(party.first.takes_step(ROUND, "open"))
+        granted(party.coordinator.signs(ROUND, secret=SECRET))
+        for office in party.offices:
+            granted(office.signs(ROUND))
+        return party
+
+    def terms_of(self, round_id: str) -> Mapping[str, Any]:
+        """A round's terms, as stored."""
+        (row,) = (row for row in self.rows("rounds") if row["id"] == round_id)
+        stored: Mapping[str, Any] = json.loads(row["terms"])
+        return stored
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a table."""
+        with self.installation.database.reading() as session:
+            found = session.execute(select(Base.metadata.tables[table])).mappings()
+            return sorted((dict(row) for row in found), key=repr)
+
+    def files(self) -> dict[str, str]:
+        """Every file that the server keeps of its offices, with its hash."""
+        found = {}
+        for folder in ("encodings", "incoming"):
+            for path in sorted((self.directory / folder).rglob("*")):
+                if path.is_file():
+                    name = str(path.relative_to(self.directory))
+                    found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return found
+
+    def snapshot(self) -> object:
+        """Everything that a refused request must leave as it is."""
+        tables = sorted(set(Base.metadata.tables) - _UNWATCHED)
+        return {table: self.rows(table) for table in tables}, self.files()
+
+    def log(self) -> list[dict[str, Any]]:
+        """All entries of the access log."""
+        with self.installation.database.reading() as session:
+            return [json.loads(text) for text in read_entries(session, LOG_TABLES, 0, 10_000)]
+
+    def _party(self, kind: type[P], name: str, role: Kind) -> P:
+        party = self._parties.setdefault(name, kind(self, factories.identity(name, role)))
+        assert isinstance(party, kind)
+        return party
+
+    def _added(self, party: P) -> P:
+        assert party.identity is not None
+        add_member(self.installation, own_caller("administrator"), party.identity.public)
+        return party
+
+
+@contextlib.contextmanager
+def simulated_server(
+    folder: Path, *, settings: str = "", clock: SimulatedClock | None = None
+) -> Iterator[SimulatedServer]:
+    """A new server below ``folder``; ``settings`` are lines of its ``server.toml``."""
+    directory = folder / "server"
+    create_installation(directory, "Simulated").close()
+    with (directory / "server.toml").open("a", encoding="utf-8") as file:
+        file.write(settings)
+    time = clock or SimulatedClock()
+    app = create_app(load_config(directory), clock=time)
+    installation: Installation = app.extensions["tongqiao"]
+    try:
+        yield SimulatedServer(directory, time, installation, app.test_client())
+    finally:
+        installation.close()
+
+
+def encoded_files(folder: Path) -> dict[str, factories.EncodedTestFile]:
+    """An encoded file of each office; any two know some of the same 60 children."""
+    known = factories.children(60)
+    shares = (known[:45], known[15:], known[20:40])
+    target = folder / "encoded"
+    target.mkdir(exist_ok=True)
+    return {
+        office: factories.encoded_file(target / f"{office}.tqe", share)
+        for office, share in zip(ROLES, shares, strict=True)
+    }
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
