@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import struct
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -100,12 +101,9 @@ def same_view(one: EncodedView, other: EncodedView) -> bool:
 
 @functools.cache
 def example_bytes() -> bytes:
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"tongqiao-test-{os.getpid()}.tqe"  # noqa: S108
-    try:
-        write_tqe(path, example_dataset())
-        return path.read_bytes()
-    finally:
-        path.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        write_tqe(Path(folder) / "x.tqe", example_dataset())
+        return (Path(folder) / "x.tqe").read_bytes()
 
 
 # --- what is written comes back -------------------------------------------------------------
