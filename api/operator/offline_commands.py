@@ -19,13 +19,14 @@ from api.client.terminal import (
 )
 
 if TYPE_CHECKING:
+    from linkage.quality.evaluate import Evaluation
     from linkage.types import EncodedDataset, LinkSet, SolveMode
 
 LINK_COLUMNS = ("dataset_a", "record_a", "dataset_b", "record_b", "score")
 _ROWS_AT_ONCE = 100_000
 
 
-class _Threshold(click.ParamType):
+class _Threshold(click.ParamType["float | None"]):
     """``auto`` or a probability; ``None`` stands for auto."""
 
     name = "auto|number"
@@ -191,9 +192,9 @@ def evaluate_command(links: Path, truth: Path, maps: Sequence[Path], as_json: bo
         }
         evaluation = evaluate_links(load_links(links), load_truth(truth), maps=translation or None)
     if as_json:
-        show_json(evaluation.to_dict())
+        show_json(_as_dict(evaluation))
         return
-    rows = [(f"{a} - {b}", pair) for (a, b), pair in sorted(evaluation.pairs.items())]
+    rows = [(f"{a} - {b}", pair) for (a, b), pair in sorted(evaluation.by_pair.items())]
     rows.append(("all", evaluation.overall))
     show_table(
         ["datasets", "links", "true", "right", "precision", "recall", "F1"],
@@ -211,3 +212,18 @@ def evaluate_command(links: Path, truth: Path, maps: Sequence[Path], as_json: bo
         ],
         numeric=["links", "true", "right", "precision", "recall", "F1"],
     )
+
+
+def _as_dict(evaluation: "Evaluation") -> dict[str, object]:
+    named = {" - ".join(names): figures for names, figures in evaluation.by_pair.items()}
+    return {
+        name: {
+            "n_links": figures.n_links,
+            "n_true": figures.n_true,
+            "n_correct": figures.n_correct,
+            "precision": figures.precision,
+            "recall": figures.recall,
+            "f1": figures.f1,
+        }
+        for name, figures in {**named, "all": evaluation.overall}.items()
+    }
