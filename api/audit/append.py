@@ -9,8 +9,9 @@ each index can be inserted once.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
-from sqlalchemy import Connection, func, insert, literal, select, update
+from sqlalchemy import Connection, Executable, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from api.audit.errors import LogStoreError, ProofError
@@ -31,6 +32,31 @@ class LogHead:
     last_time: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """The statements of an append; built once, since building takes longer than running."""
+
+    lock: Executable
+    begin: Executable
+    add: Executable
+    advance: Executable
+
+
+@cache
+def _statements(tables: LogTables) -> _Statements:
+    head = tables.head
+    mine = head.c.id == HEAD_ID
+    return _Statements(
+        lock=update(head)
+        .where(mine)
+        .values(size=head.c.size + 1)
+        .returning(head.c.size, head.c.compact_range, head.c.last_time),
+        begin=insert(head).values(id=HEAD_ID, size=1, compact_range=b"", last_time=""),
+        add=insert(tables.entries),
+        advance=update(head).where(mine),
+    )
+
+
 def append_entry(
     session: Session | Connection,
     tables: LogTables,
@@ -46,15 +72,10 @@ def append_entry(
         AuditEventError: ``now`` has no time zone, or the event is too long.
         LogStoreError: the log's head is damaged.
     """
-    head = tables.head
-    locked = session.execute(
-        update(head)
-        .where(head.c.id == HEAD_ID)
-        .values(size=head.c.size + 1)
-        .returning(head.c.size, head.c.compact_range, head.c.last_time)
-    ).one_or_none()
+    statements = _statements(tables)
+    locked = session.execute(statements.lock).one_or_none()
     if locked is None:
-        session.execute(insert(head).values(id=HEAD_ID, size=1, compact_range=b"", last_time=""))
+        session.execute(statements.begin)
         index, tree, last_time = 0, CompactRange(), ""
     else:
         index, last_time = locked.size - 1, locked.last_time
@@ -65,23 +86,20 @@ def append_entry(
     leaf = leaf_hash(body)
     tree.append(leaf)
     session.execute(
-        insert(tables.entries).values(
-            entry_index=index,
-            leaf_hash=leaf,
-            body=body.decode("ascii"),
-            time=time,
-            action=str(event.action),
-            outcome=str(event.outcome),
-            actor=event.actor,
-            project=event.project,
-            round=event.round,
-        )
+        statements.add,
+        {
+            "entry_index": index,
+            "leaf_hash": leaf,
+            "body": body.decode("ascii"),
+            "time": time,
+            "action": str(event.action),
+            "outcome": str(event.outcome),
+            "actor": event.actor,
+            "project": event.project,
+            "round": event.round,
+        },
     )
-    session.execute(
-        update(head)
-        .where(head.c.id == HEAD_ID)
-        .values(compact_range=tree.to_bytes(), last_time=time)
-    )
+    session.execute(statements.advance, {"compact_range": tree.to_bytes(), "last_time": time})
     return index
 
 

@@ -55,6 +55,8 @@ class VerifiedState:
             "root": self.root.hex(),
             "size": self.size,
         }
+        # Against accidents only: who changes the file with care can make this anew.
+        value["sha256"] = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
         return json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
 
     @classmethod
@@ -73,6 +75,8 @@ class VerifiedState:
             if type(size) is not int or size < 0 or not isinstance(log_key, str):
                 raise DirectoryError(message)
             if not all(isinstance(text, str) and _HEX_HASH.match(text) for text in texts):
+                raise DirectoryError(message)
+            if list(checkpoints) != sorted(set(checkpoints)):
                 raise DirectoryError(message)
             state = cls(size, bytes.fromhex(root), log_key, checkpoints)
         except (ValueError, KeyError, TypeError, RecursionError) as error:

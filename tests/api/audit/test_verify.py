@@ -310,6 +310,16 @@ def test_each_missing_file_is_named(folder: Path, name: str, kind: Kind) -> None
     assert kind in kinds(folder)
 
 
+def test_a_line_taken_out_of_the_notes_is_named(folder: Path) -> None:
+    path = folder / "verified.json"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for at in range(len(lines)):
+        path.write_bytes(b"".join(lines[:at] + lines[at + 1 :]))
+        assert Kind.STATE_CHANGED in kinds(folder)
+        path.write_bytes(b"".join([*lines[:at], *lines[at : at + 2][::-1], *lines[at + 2 :]]))
+        assert Kind.STATE_CHANGED in kinds(folder) or at == len(lines) - 1
+
+
 def test_a_missing_checkpoint_is_named(folder: Path) -> None:
     next((folder / "checkpoints").glob("*17-*")).unlink()
     assert kinds(folder) == {Kind.CHECKPOINT_MISSING}
