@@ -37,9 +37,11 @@ import base64
 import contextlib
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -158,7 +160,7 @@ class Party:
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
         arriving: bytes | None = None,
-        **environ: Any,
+        environ: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request.
 
@@ -513,14 +515,26 @@ def simulated_server(
 
 def encoded_files(folder: Path) -> dict[str, factories.EncodedTestFile]:
     """An encoded file of each office; any two know some of the same 60 children."""
-    known = factories.children(60)
-    shares = (known[:45], known[15:], known[20:40])
     target = folder / "encoded"
     target.mkdir(exist_ok=True)
-    return {
-        office: factories.encoded_file(target / f"{office}.tqe", share)
-        for office, share in zip(ROLES, shares, strict=True)
-    }
+    files = {}
+    for office, (data, number_of) in _encoded_shares().items():
+        path = target / f"{office}.tqe"
+        path.write_bytes(data)
+        files[office] = factories.EncodedTestFile(path, number_of)
+    return files
+
+
+@cache
+def _encoded_shares() -> dict[str, tuple[bytes, Mapping[str, str]]]:
+    known = factories.children(60)
+    shares = zip(ROLES, (known[:45], known[15:], known[20:40]), strict=True)
+    with tempfile.TemporaryDirectory() as folder:
+        made = {
+            office: factories.encoded_file(Path(folder) / f"{office}.tqe", share)
+            for office, share in shares
+        }
+        return {office: (file.data, file.number_of) for office, file in made.items()}
 
 
 def _json(value: Any) -> bytes:

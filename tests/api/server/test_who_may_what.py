@@ -1,0 +1,167 @@
+"""Every address, asked by everybody: one table, compared with what the server does.
+
+Columns: an office of the round (`own`), an office of the same round asking about another's things
+(`peer`), an approved office that has no part (`other`), the coordinating office, an operator, an
+auditor, someone who signs nothing.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.server.app import create_app
+from api.server.auth import PUBLIC
+from api.server.config import load_config
+from api.server.services.installation import create_installation
+from tests.factories import COORDINATOR, PROFILE_TEXT, PROJECT, ROUND, terms
+from tests.simulator import (
+    Answer,
+    Office,
+    OpenRound,
+    Party,
+    SimulatedServer,
+    granted,
+    refused,
+    simulated_server,
+)
+
+OWN, PEER, OTHER = "jinjiang-civil", "zhongjiang-civil", "outside-office"
+SLUGS = {"no": "forbidden", "unknown": "not-found", "sign": "unsigned"}
+"""What the words of the table say; ``unknown`` is what the caller may not even know of."""
+
+COLUMNS = ("own", "peer", "other", "coordinator", "operator", "auditor", "unsigned")
+
+TABLE = """
+                                    own      peer     other    coord    operator auditor  unsigned
+GET    /v1/members                  yes      yes      yes      yes      yes      yes      sign
+POST   /v1/members                  yes      yes      yes      yes      no       no       sign
+GET    /v1/members/OWN              yes      yes      yes      yes      yes      yes      sign
+POST   /v1/members/OWN/approval     no       no       no       no       yes      no       sign
+POST   /v1/members/OWN/revocation   no       no       no       no       yes      no       sign
+POST   /v1/projects                 no       no       no       no       yes      no       sign
+GET    /v1/projects                 yes      yes      yes      yes      yes      yes      sign
+GET    /v1/projects/P               yes      yes      unknown  yes      yes      yes      sign
+PUT    /v1/projects/P/secrets/1/OWN no       no       unknown  yes      no       no       sign
+GET    /v1/projects/P/secrets/1/OWN yes      no       unknown  no       no       no       sign
+POST   /v1/rounds                   no       no       no       no       yes      no       sign
+GET    /v1/rounds                   yes      yes      yes      yes      yes      yes      sign
+GET    /v1/rounds/R                 yes      yes      unknown  yes      yes      yes      sign
+GET    /v1/rounds/R/profile         yes      yes      unknown  yes      yes      yes      sign
+PUT    /v1/rounds/R/signatures/OWN  yes      no       unknown  no       no       no       sign
+PUT    /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
+GET    /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
+DELETE /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
+POST   /v1/rounds/R/transitions     no       no       no       no       yes      no       sign
+GET    /v1/rounds/R/review          no       no       no       no       yes      no       sign
+GET    /v1/rounds/R/results/OWN     yes      no       unknown  no       no       no       sign
+GET    /v1/log/checkpoint           yes      yes      yes      yes      yes      yes      sign
+GET    /v1/log/entries              no       no       no       no       no       yes      sign
+"""
+
+LINES = [line.split() for line in TABLE.strip().splitlines()[1:]]
+AFTER_RELEASE = {"GET /v1/rounds/R/review", "GET /v1/rounds/R/results/OWN"}
+
+
+def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
+    """One request of the table, as well made as the asker can make it."""
+    own = party.office(OWN)
+    assert own.identity is not None
+    path = (
+        f"{line}/".replace("OWN", OWN).replace("/R/", f"/{ROUND}/").replace("/P/", f"/{PROJECT}/")
+    )
+    path = path.removesuffix("/")
+    if method in ("GET", "DELETE"):
+        return asker.sends(method, path)
+    if line == "/v1/members":
+        identity = asker.identity or own.identity
+        return asker.sends(method, path, identity.public.to_json())
+    if line.endswith("/signatures/OWN"):
+        return Office(asker.server, asker.identity).signs(
+            ROUND, office=OWN, signer=asker.identity or own.identity
+        )
+    if line.endswith("/uploads/OWN"):
+        return asker.puts_bytes(path, party.files[OWN].data)
+    if "/secrets/" in line:
+        return asker.puts_bytes(path, b"sealed")
+    bodies: Mapping[str, Any] = {
+        "/v1/members/OWN/approval": {"fingerprint": own.identity.public.fingerprint},
+        "/v1/members/OWN/revocation": {"reason": "test"},
+        "/v1/projects": {
+            "id": "second-project",
+            "name": "Second",
+            "purpose": "Test",
+            "coordinating_office": COORDINATOR,
+            "members": [{"office": OWN, "role": "education"}],
+        },
+        "/v1/rounds": {"terms": terms(round="second-round"), "profile": PROFILE_TEXT},
+        "/v1/rounds/R/transitions": {"action": "freeze"},
+    }
+    return asker.posts(path, bodies[line])
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Any:
+    with simulated_server(tmp_path) as running:
+        yield running
+
+
+def askers(server: SimulatedServer, party: OpenRound) -> dict[str, Party]:
+    return {
+        "own": party.office(OWN),
+        "peer": party.office(PEER),
+        "other": server.enrolled_office(OTHER),
+        "coordinator": party.coordinator,
+        "operator": party.first,
+        "auditor": party.auditor,
+        "unsigned": server.stranger(),
+    }
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line[0]} {line[1]}")
+def test_who_may_what(server: SimulatedServer, line: list[str]) -> None:
+    method, path, *expected = line
+    party = server.open_round()
+    granted(party.coordinator.puts_bytes(f"/v1/projects/{PROJECT}/secrets/1/{OWN}", b"sealed"))
+    if f"{method} {path}" in AFTER_RELEASE:
+        party.is_released()
+    else:
+        party.everybody_uploads()
+    people = askers(server, party)
+    cells = dict(zip(COLUMNS, expected, strict=True))
+    # What is refused changes nothing, so all of that first.
+    for column, word in sorted(cells.items(), key=lambda cell: cell[1] == "yes"):
+        answer = ask(people[column], method, path, party)
+        if word == "yes":
+            granted(answer)
+        else:
+            refused(answer, SLUGS[word])
+
+
+def test_the_table_has_every_address(tmp_path: Path) -> None:
+    create_installation(tmp_path / "server", "Test").close()
+    app = create_app(load_config(tmp_path / "server"))
+    placeholders = {
+        "<id:member_id>": "OWN",
+        "<id:office>": "OWN",
+        "<id:project_id>": "P",
+        "<id:round_id>": "R",
+        "<epoch:epoch>": "1",
+    }
+    served = set()
+    for rule in app.url_map.iter_rules():
+        if rule.rule not in PUBLIC:
+            path = rule.rule
+            for converter, word in placeholders.items():
+                path = path.replace(converter, word)
+            served |= {(method, path) for method in (rule.methods or set()) - {"HEAD"}}
+    assert served == {(line[0], line[1]) for line in LINES}
+    app.extensions["tongqiao"].close()
+
+
+@pytest.mark.parametrize("column", ["own", "operator", "auditor"])
+def test_head_is_get_without_a_body(server: SimulatedServer, column: str) -> None:
+    asker = askers(server, server.draft_round())[column]
+    answer = granted(asker.sends("HEAD", f"/v1/rounds/{ROUND}"))
+    assert answer.body == b""
