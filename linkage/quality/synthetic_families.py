@@ -14,7 +14,7 @@ from linkage.quality.synthetic_names import (
     clan_name,
     given_name,
     han_alias,
-    han_name,
+    han_surname,
     minority_name,
     surname,
 )
@@ -69,19 +69,25 @@ class _Household:
     residence: str
     ethnicity: Ethnicity
     family_name: str
+    mothers_surname: str
     guardians: Mapping[Relation, Guardian]
     risk: float
 
 
 @dataclass(slots=True)
 class _Draft:
-    """A child with what depends on its brothers and sisters."""
+    """A child with what depends on its brothers and sisters; only Han names have two parts."""
 
-    name: str
+    surname: str
+    given: str
     sex: Sex
     birth: date
     id_number: str
     is_second_twin: bool
+
+    @property
+    def name(self) -> str:
+        return self.surname + self.given
 
 
 def draw_children(draws: Draws, n_children: int) -> Iterator[Child]:
@@ -106,6 +112,7 @@ def _household(draws: Draws, ids: IdNumbers, number: int, first_birth: date) -> 
     hukou = _hukou(draws, situation)
     ethnicity = places.ethnicity_in(draws, places.county(hukou))
     family_name = clan_name(draws) if ethnicity == "yi" else surname(draws)
+    mothers_surname = surname(draws)
     has_moved = draws.chance(_MOVED_REGISTRATION[situation])
     return _Household(
         number=number,
@@ -115,7 +122,10 @@ def _household(draws: Draws, ids: IdNumbers, number: int, first_birth: date) -> 
         residence=_residence(draws, situation, hukou),
         ethnicity=ethnicity,
         family_name=family_name,
-        guardians=_guardians(draws, ids, hukou, ethnicity, family_name, first_birth),
+        mothers_surname=mothers_surname,
+        guardians=_guardians(
+            draws, ids, hukou, ethnicity, (family_name, mothers_surname), first_birth
+        ),
         risk=draws.risk(),
     )
 
@@ -154,7 +164,7 @@ def _guardians(
     ids: IdNumbers,
     hukou: str,
     ethnicity: Ethnicity,
-    family_name: str,
+    surnames: tuple[str, str],
     first_birth: date,
 ) -> dict[Relation, Guardian]:
     mother = first_birth.year - draws.between(20, 38)
@@ -171,10 +181,11 @@ def _guardians(
     for relation, generation, sex, year in kin:
         in_line = sex == "m"
         if ethnicity == "han":
-            name = family_name if in_line else surname(draws)
+            of_mother = surnames[1] if relation == "mother" else surname(draws)
+            name = surnames[0] if in_line else of_mother
             name += given_name(draws, generation, sex)
         else:
-            name = minority_name(draws, ethnicity, sex, family_name if in_line else "")
+            name = minority_name(draws, ethnicity, sex, surnames[0] if in_line else "")
         home = hukou if in_line or draws.chance(0.7) else places.any_county(draws).code
         birth = _birth_in(draws, year)
         guardians[relation] = Guardian(
@@ -210,8 +221,10 @@ def _draft(
     # A newborn is registered within a month or so, a badly documented child years later.
     delay = draws.between(5, 60) if draws.chance(0.85) else draws.between(60, 1500)
     code = places.code_on(household.former_hukou, birth + timedelta(days=delay))
+    own_surname, given = _name(draws, household, sex, older, shares=0.3)
     return _Draft(
-        name=_name(draws, household, sex, older, shares=0.3),
+        surname=own_surname,
+        given=given,
         sex=sex,
         birth=birth,
         id_number=ids.issue(draws, code, birth, sex),
@@ -225,8 +238,10 @@ def _second_twin(
     first = drafts[-1]
     other: Sex = "f" if first.sex == "m" else "m"
     sex = first.sex if draws.chance(0.66) else other
+    own_surname, given = _name(draws, household, sex, drafts, shares=0.6)
     return _Draft(
-        name=_name(draws, household, sex, drafts[-1:], shares=0.6),
+        surname=own_surname,
+        given=given,
         sex=sex,
         birth=first.birth,
         id_number=ids.issue_after(first.id_number, sex),
@@ -236,27 +251,19 @@ def _second_twin(
 
 def _name(
     draws: Draws, household: _Household, sex: Sex, older: Sequence[_Draft], shares: float
-) -> str:
+) -> tuple[str, str]:
     taken = {draft.name for draft in older}
     while True:
         if household.ethnicity == "han":
-            name = _han_name(draws, household, sex, older, shares)
+            own = han_surname(draws, household.family_name, household.mothers_surname)
+            last = older[-1].given if older else ""
+            shared = last[0] if len(last) == 2 and draws.chance(shares) else None
+            name = own, given_name(draws, "child", sex, shared)
         else:
             clan = household.family_name if household.ethnicity == "yi" else ""
-            name = minority_name(draws, household.ethnicity, sex, clan)
-        if name not in taken:
+            name = "", minority_name(draws, household.ethnicity, sex, clan)
+        if "".join(name) not in taken:
             return name
-
-
-def _han_name(
-    draws: Draws, household: _Household, sex: Sex, older: Sequence[_Draft], shares: float
-) -> str:
-    family_name, mother = household.family_name, household.guardians["mother"].name
-    if draws.chance(0.04):
-        family_name, mother = mother[0], ""
-    given = older[-1].name[len(household.family_name) :] if older else ""
-    shared = given[0] if len(given) == 2 and draws.chance(shares) else None
-    return han_name(draws, "child", sex, family_name, mother_name=mother, shared=shared)
 
 
 def _child(
@@ -324,11 +331,17 @@ def _own_situation(draws: Draws, household: _Household) -> tuple[Situation, str]
 
 
 def _former_name(draws: Draws, household: _Household, draft: _Draft) -> str:
-    if household.ethnicity != "han":
-        return minority_name(draws, household.ethnicity, draft.sex)
-    if draws.chance(0.3):  # the surname changed with the parents' marriage
-        return surname(draws) + draft.name[len(household.family_name) :]
-    return household.family_name + given_name(draws, "child", draft.sex)
+    # A surname changes with a parent's marriage, a given name with a fortune teller's advice.
+    new_surname = draws.chance(0.3)
+    while True:
+        if household.ethnicity != "han":
+            name = minority_name(draws, household.ethnicity, draft.sex)
+        elif new_surname:
+            name = surname(draws) + draft.given
+        else:
+            name = draft.surname + given_name(draws, "child", draft.sex)
+        if name != draft.name:
+            return name
 
 
 def _alias(draws: Draws, household: _Household, sex: Sex) -> str | None:

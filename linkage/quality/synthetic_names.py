@@ -18,6 +18,7 @@ _SINGLE: Mapping[Generation, float] = {"child": 0.08, "parent": 0.16, "elder": 0
 """Share of given names of one character."""
 
 _WHOLE_SHARE = 0.05
+_MOTHERS_SURNAME = 0.04
 _BOTH_SURNAMES = 0.02
 _MIDDLE_DOT = "·"
 
@@ -105,19 +106,13 @@ def _other(draws: Draws, table: Weighted[str], taken: str) -> str:
     return character
 
 
-def han_name(
-    draws: Draws,
-    generation: Generation,
-    sex: Sex,
-    family_name: str,
-    *,
-    mother_name: str = "",
-    shared: str | None = None,
-) -> str:
-    """A full Han name, now and then with both parents' surnames in front."""
-    if mother_name and len(family_name) == 1 and draws.chance(_BOTH_SURNAMES):
-        family_name += mother_name[0]
-    return family_name + given_name(draws, generation, sex, shared)
+def han_surname(draws: Draws, father: str, mother: str) -> str:
+    """A child's surname: the father's, now and then the mother's or both."""
+    share = draws.share()
+    if share < _MOTHERS_SURNAME:
+        return mother
+    is_both = share < _MOTHERS_SURNAME + _BOTH_SURNAMES and len(father) == len(mother) == 1
+    return father + mother if is_both and father != mother else father
 
 
 def minority_name(draws: Draws, ethnicity: Ethnicity, sex: Sex, clan: str = "") -> str:

@@ -50,6 +50,7 @@ def _rates(**changed: float) -> Mapping[str, float]:
         "name-former": 0.35,
         "name-transliteration": 0.2,
         "name-baby": 0.0,
+        "name-unreadable": 0.12,
         "name-dots": 0.35,
         "name-traditional": 0.006,
         "name-spaces": 0.02,

@@ -28,9 +28,8 @@ _NAME_SLIPS = Weighted(
         slips.swapped_characters,
         slips.dropped_character,
         slips.doubled_character,
-        slips.unreadable_character,
     ),
-    (55, 24, 6, 8, 3, 4),
+    (55, 25, 7, 9, 4),
 )
 _RELATION_WORDS: dict[Relation, str] = {
     "father": "父亲",
@@ -129,6 +128,9 @@ class Writer:
         name = self._known_name(child)
         if self.errs("name-slip"):
             name = self._slipped_name(child, name)
+        lost = slips.unreadable_character(draws, name)
+        if lost is not None and self.errs("name-unreadable"):
+            name = self._written(name, lost, "unreadable-character")
         if "·" in name and self.errs("name-dots"):
             name = self._written(name, slips.dotted(draws, name), "dots")
         if self.errs("name-traditional"):

@@ -19,7 +19,6 @@ DateParts = tuple[int, int, int]
 """Year, month and day, which may not exist together."""
 
 _DOTS = ("•", "・", ".", "‧", "．", " ", "", "", "")
-_UNREADABLE = frozenset("喆堃翀赟祎珺垚珂燚玥妍")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +107,20 @@ def doubled_character(_draws: Draws, name: str) -> str | None:
 
 
 def unreadable_character(draws: Draws, name: str) -> str | None:
-    """A rare character lost to the font: a question mark, a box, a private-use code point."""
+    """A character that GB 2312 lacks, lost by an old system: ``?``, a box, a private code point."""
     for place, character in enumerate(name):
-        if character in _UNREADABLE:
+        if character != "·" and not _is_in_gb2312(character):
             lost = draws.pick(("?", "□", chr(0xE000 + draws.below(1800))))
             return name[:place] + lost + name[place + 1 :]
     return None
+
+
+def _is_in_gb2312(character: str) -> bool:
+    try:
+        character.encode("gb2312")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def transliterated(draws: Draws, name: str) -> str | None:
