@@ -9,10 +9,17 @@ Sources: GB 18030-2022 (code points), the first list of variant characters of 19
 that the Table of General Standard Chinese Characters of 2013 made standard again.
 """
 
+import functools
+import hashlib
 from typing import Any
+
+from linkage.errors import RecordsError
 
 UNKNOWN_CHARACTER = "\u3013"
 """〓, the printers' sign for a missing character: for one private to a computer, or lost."""
+
+OPENCC_SHA256 = "67a55e00a6df560a199c97afe25a6f7f4435ad6d6113e1e4e2756a827a58aa30"
+"""Hash of what OpenCC makes of every Han character; part of the cleaning version."""
 
 # Not simplified by the table of 2013 when read as in names.
 _KEPT = "乾藉瞭著"
@@ -92,6 +99,29 @@ def _gbk_private() -> dict[int, int]:
 
 def _pairs(text: str) -> dict[int, str]:
     return {ord(text[i]): text[i + 1] for i in range(0, len(text), 2)}
+
+
+def verify_folding() -> None:
+    """Check that this machine folds characters exactly as every other office does.
+
+    Raises:
+        RecordsError: the installed OpenCC table is another one.
+    """
+    if _opencc_sha256() != OPENCC_SHA256:
+        raise RecordsError(
+            "The installed table of traditional characters (opencc) is not the one that these "
+            "cleaning rules were made with, so names would not match those of other offices. "
+            "Install the versions that requirements/runtime.txt pins."
+        )
+
+
+@functools.cache
+def _opencc_sha256() -> str:
+    from opencc import OpenCC
+
+    blocks = (range(0x3400, 0xA000), range(0x20000, 0x2A6E0))
+    characters = "\n".join(chr(code) for block in blocks for code in block)
+    return hashlib.sha256(OpenCC("t2s").convert(characters).encode()).hexdigest()
 
 
 class _Folding(dict[int, str]):

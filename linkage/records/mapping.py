@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from linkage.errors import RecordsError
+from linkage.records.cells import cell_text
 from linkage.records.tables import ENCODINGS, heading_key
 
 RECORD_ID = "record_id"
@@ -179,7 +180,7 @@ def mapping_to_toml(
     lines += [f'# {name} = "..."  # not found in the file' for name in absent]
     if unplaced:
         lines += ["", "# Headings that are not used:"]
-        lines += [f"#   {' '.join(heading.split())}" for heading in unplaced]
+        lines += [f"#   {' '.join(cell_text(heading).split())}" for heading in unplaced]
     for name, table in mapping.values.items():
         lines += ["", "# Left: as it stands in the file. Right: what it means.", f"[values.{name}]"]
         lines += [_line(raw, meaning) for raw, meaning in table.items()]

@@ -11,8 +11,8 @@ MIDDLE_DOT = "·"
 
 MAX_NAME_CHARACTERS = 40
 
-# All that is found where a middle dot belongs; NFKC has already folded U+0387, U+FF0E, U+FF65.
-_DOT = re.compile(r"\s*[·•‧∙⋅●⸱ꞏㆍᐧ᛫・.。˙﹒⦁\-‐‑–—]+\s*")
+# All that is found where a middle dot belongs, after NFKC.
+_DOT = re.compile(r"\s*[·•‧∙⋅●⸱ꞏㆍ\u119eᐧ᛫・.。˙﹒⦁\-‐‑–—]+\s*")
 _NOTE = re.compile(r"[(（\[【<{〔《][^)）\]】>}〕》]*[)）\]】>}〕》]?")
 _BLANKS = re.compile(r"\s+")
 _SEPARATOR = re.compile(r"[、,，;；/|&+]+")
@@ -74,8 +74,6 @@ def clean_chinese_name(cell: Cell) -> Cleaned:
 
 def _spell(text: str) -> str:
     """One middle dot, no blanks beside Han characters, single blanks elsewhere."""
-    if text.isalpha():
-        return text
     if any(map(is_han, text)):
         return _BLANKS.sub("", _DOT.sub(MIDDLE_DOT, text)).strip(MIDDLE_DOT + "'")
     return _BLANKS.sub(" ", text).strip(" -'.")
@@ -90,6 +88,8 @@ def _is_placeholder(text: str, kept: str) -> bool:
 
 
 def _judge(name: str, codes: list[str]) -> Cleaned:
+    if _GARBLED.search(name):
+        return None, (*codes, "garbled-name")
     known = sum(character.isalpha() for character in name)
     if not known:
         return None, (*codes, "not-a-name")

@@ -45,7 +45,7 @@ ADVICE: Mapping[str, str] = {
         "Write 男 or 女, 1 or 2, M or F, or say under [values.sex] what your codes mean."
     ),
     "sex-zero": (
-        "0 counts as unknown; if it means a sex in your system, say so under [values.sex]."
+        "Say under [values.sex] what 0 means in your system; until then it counts as unknown."
     ),
     "sex-contradicts-id": (
         "Check the sex: the ID number and the birth date agree with each other, not with it; the "
@@ -94,9 +94,6 @@ ADVICE: Mapping[str, str] = {
     "division-unknown": "Correct the code; no division of China begins with these digits.",
     "division-not-a-county": (
         "Enter the code of the county or district; this one names a larger place."
-    ),
-    "division-name-ambiguous": (
-        "Enter the six-digit code; several places have this name, or none has."
     ),
     "placeholder-identifier": "Enter the real number, or leave the cell empty.",
 }

@@ -10,6 +10,7 @@ from linkage.errors import RecordsError
 from linkage.records.cells import Cell, cell_text
 from linkage.records.cleaning import ColumnCleaner, cleaning_version
 from linkage.records.consistency import ChildRules, Column
+from linkage.records.han import verify_folding
 from linkage.records.mapping import RECORD_ID, ColumnMapping
 from linkage.records.problems import ROW_FIELD, make_problem
 from linkage.records.record_ids import RecordIds
@@ -97,6 +98,8 @@ def clean_file(
         raise ValueError("batch_rows must be at least 1")
     today = today or today_in_china()
     version = cleaning_version(cleaning, fields)
+    if any(field.kind == "chinese-name" for field in fields):
+        verify_folding()
     table = read_table(path, mapping.encoding, mapping.sheet)
     places = place_columns(mapping, table.headings)
     cleaners = {
@@ -150,8 +153,12 @@ def _raw_batches(table: Table, id_index: int | None, batch_rows: int) -> Iterato
                 if _is_blank(cells):
                     continue
                 cells = _fit(cells, width, row, batch.problems)
-            elif not (cells[id_index or 0] or not _is_blank(cells)):
-                continue
+            else:
+                # Where there is an id, the row is not blank: look at the others no further.
+                id_cell = cells[id_index or 0]
+                has_id = id_cell.strip() if isinstance(id_cell, str) else id_cell
+                if not has_id and _is_blank(cells):
+                    continue
             batch.rows.append(row)
             batch.cells.append(cells)
         if not batch.rows:

@@ -65,7 +65,7 @@ def clean_resident_id(cell: Cell, today: date) -> Cleaned:
         if isinstance(cell, float) and not abs(cell) < 1e18:
             return None, ("id-lost-by-spreadsheet",)
         text = cell_text(cell)
-        if is_null_marker(text) or not text.strip("0"):
+        if is_null_marker(text):
             return MISSING
         if isinstance(cell, int | float) and len(text) > _SPREADSHEET_DIGITS:
             return None, ("id-lost-by-spreadsheet",)
@@ -77,13 +77,15 @@ def clean_resident_id(cell: Cell, today: date) -> Cleaned:
         match = _DISABILITY_CARD.fullmatch(text)
         if match:
             text, codes = match[1], ("id-from-disability-card",)
-    if len(text) == 15 and _OLD_NUMBER.fullmatch(text):
+    if len(text) == 15 and text.strip("0") and _OLD_NUMBER.fullmatch(text):
         text = text[:6] + "19" + text[6:]
         text += check_character(text)
     return _judge(text, codes, today)
 
 
 def _judge(text: str, codes: tuple[str, ...], today: date) -> Cleaned:
+    if not text.strip("0"):
+        return MISSING
     if len(text) == 18 and text.endswith("*"):
         text = text[:17] + "X"
     if not _NUMBER.fullmatch(text):

@@ -38,13 +38,6 @@ class FirstSeen:
         first_row = seen_row[inverse]
         return np.where(first_row == rows, 0, first_row), seen_payload[inverse]
 
-    def __contains__(self, key: int) -> bool:
-        for run_keys, _, _ in self._runs:
-            at = int(np.searchsorted(run_keys, key))
-            if at < len(run_keys) and int(run_keys[at]) == key:
-                return True
-        return False
-
     def _add(self, keys: I64, rows: I64, payloads: I64) -> None:
         self._runs.append((keys, rows, payloads))
         while len(self._runs) > 1 and len(self._runs[-2][0]) <= 2 * len(self._runs[-1][0]):
