@@ -288,3 +288,25 @@ def test_text_and_workbook_are_not_mixed_up(tmp_path: Path) -> None:
         read_table(text, "xlsx")
     with pytest.raises(RecordsError, match="is a workbook"):
         read_table(book, "utf-8")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=60).map(lambda text: text.encode("gb18030", "ignore")),
+        st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\x00", b"\xff", b"\x81", b"a", b"1"]))
+        .map(b"".join),
+    )
+)  # fmt: skip
+def test_any_bytes_are_a_table_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "x.csv"
+    path.write_bytes(content)
+    for encoding in ("auto", "utf-8", "gb18030", "utf-16", "utf-16-le", "big5", "xlsx"):
+        try:
+            table = read_table(path, encoding)
+            assert all(isinstance(row, list) for row in table.rows)
+        except RecordsError:
+            pass
