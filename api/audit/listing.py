@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from api.audit.directory import ENTRIES, iterate_lines
-from api.audit.errors import DirectoryError, EntryError, FetchError
+from api.audit.errors import DirectoryError, EntryError, FetchError, NoteError
 from api.audit.events import DetailValue, Entry, parse_entry
 from api.audit.fetch import PAGE_ENTRIES, LogSource
+from api.audit.note import parse_checkpoint, parse_note
 
 COLUMNS: Final = (
     "index", "time", "action", "outcome", "actor", "role", "project", "round", "reason",
@@ -83,25 +84,46 @@ def directory_entries(directory: Path) -> Iterator[tuple[Entry, str]]:
 
 
 def server_entries(source: LogSource) -> Iterator[tuple[Entry, str]]:
-    """All entries that a server sends, each with its text; not verified.
+    """All entries that a server has when asked, each with its text; not verified.
 
     Raises:
-        FetchError: what it sends is no entry, or not the next one.
+        FetchError: what it sends is no checkpoint, no entry, or not the next one.
     """
+    try:
+        # Reading is logged too: without an end set beforehand there would always be one more.
+        stop = parse_checkpoint(parse_note(source.checkpoint()).text).size
+    except NoteError as error:
+        raise FetchError(
+            "The server's checkpoint is malformed. Check the address after --server, and tell the "
+            "operator."
+        ) from error
     at = 0
-    while page := source.entries(at, PAGE_ENTRIES):
+    while at < stop:
+        page = source.entries(at, min(PAGE_ENTRIES, stop - at))
         for text in page:
-            try:
-                entry = parse_entry(text.encode(errors="replace"))
-            except EntryError:
-                entry = None
-            if entry is None or entry.index != at:
-                raise FetchError(
-                    f"What the server sends as entry {at} is none. Run 'tongqiao audit fetch' to "
-                    "keep what there is as evidence."
-                )
-            yield entry, text
+            yield _next_entry(text, at), text
             at += 1
+        if not page:
+            raise FetchError(
+                f"The server signed {stop} entries, but does not send those from entry {at} on. "
+                "Try again, then tell the operator."
+            )
+
+
+def _next_entry(text: str, index: int) -> Entry:
+    try:
+        entry = parse_entry(text.encode(errors="replace"))
+    except EntryError as error:
+        raise FetchError(_NO_ENTRY.format(index=index)) from error
+    if entry.index != index:
+        raise FetchError(_NO_ENTRY.format(index=index))
+    return entry
+
+
+_NO_ENTRY: Final = (
+    "What the server sends as entry {index} is none. Run 'tongqiao audit fetch' to keep what there "
+    "is as evidence."
+)
 
 
 def to_csv(entries: Iterable[Entry]) -> Iterator[str]:
