@@ -27,7 +27,7 @@ from linkage.types import FieldKind, FieldSpec
 
 Clean = Callable[[Cell], Cleaned]
 
-_MEMO_ENTRIES = 1 << 17
+_MEMO_ENTRIES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,10 @@ def clean_chinese_name(cell: Cell) -> Cleaned:
     characters, Latin letters in lower case. A placeholder such as 王某之女 or 无名氏 gives
     ``None``: it is no name that another register would hold.
     """
+    if isinstance(cell, str) and _PLAIN.fullmatch(cell):
+        text = fold_han(cell)
+        if text is cell or _PLAIN.fullmatch(text):
+            return text, ()
     raw = cell_text(cell)
     if is_null_marker(raw) and raw not in _PLACEHOLDERS:
         return MISSING

@@ -5,6 +5,7 @@ import re
 from linkage.records.cells import MISSING, Cell, Cleaned, cell_text, is_null_marker
 
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")
+_PLAIN_MOBILE = re.compile(r"1[3-9][0-9]{2}(?!([0-9])\1{6})[0-9]{7}")
 # Beijing, the cities of ten-digit plans, and all others: 010, 02x, 03xx-09xx; numbers have 7 or 8.
 _LAND_LINE = re.compile(r"(?:010|02[0-9])[0-9]{8}|0[3-9][0-9]{2}[0-9]{7,8}")
 _LOCAL = re.compile(r"[2-9][0-9]{6,7}")
@@ -39,6 +40,8 @@ def clean_phone(cell: Cell) -> Cleaned:
     several numbers the first good one counts, a mobile before a land line. A local number without
     its area code gives ``None``: the same digits belong to other people elsewhere.
     """
+    if isinstance(cell, str) and _PLAIN_MOBILE.fullmatch(cell) and cell not in _PLACEHOLDERS:
+        return cell, ()
     text = cell_text(cell)
     if _MOBILE.fullmatch(text):
         return (None, ("placeholder-phone",)) if _is_placeholder(text) else (text, ())

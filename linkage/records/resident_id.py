@@ -59,7 +59,9 @@ def clean_resident_id(cell: Cell, today: date) -> Cleaned:
     The old form is converted. A number that a spreadsheet rounded (it keeps 15 digits) is lost and
     never guessed. School numbers (G, J or L and digits) are no resident ID numbers.
     """
-    if isinstance(cell, str) and len(cell) == 18 and _NUMBER.fullmatch(cell):
+    if isinstance(cell, str) and _NUMBER.fullmatch(cell):
+        if cell[17] == check_character(cell) and _is_day(int(cell[6:14]), today):
+            return cell, ()
         text = cell
     else:
         if isinstance(cell, float) and not abs(cell) < 1e18:
