@@ -1,0 +1,95 @@
+"""Make ``log.json`` anew: ``python tests/vectors/audit/generate.py`` (``PROVENANCE.md``).
+
+Written after ``api/audit/AUDIT_LOG.md`` with nothing of ``api.audit``: a second implementation.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+ORIGIN = "vectors.example/log"
+SIZES = (0, 1, 2, 3, 5)
+
+
+def _entry(index: int, second: int, **fields: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(("actor", "origin", "project", "reason", "request", "role", "round"))
+    return {
+        **empty,
+        "details": {},
+        "index": index,
+        "outcome": "granted",
+        "time": f"2026-03-01T08:00:{second:02d}.250Z",
+        "v": 1,
+        **fields,
+    }
+
+
+ENTRIES: list[dict[str, Any]] = [
+    _entry(0, 0, action="server:init", role="administrator"),
+    _entry(1, 7, action="request:refused", outcome="refused", reason="unsigned",
+           request="0f3a9c0d51b2e764", origin="192.0.2.7"),
+    _entry(2, 7, action="member:approve", actor="operator-li", role="operator",
+           request="51b2e7640f3a9c0d", origin="2001:db8::1",
+           details={"member": "jinjiang-civil", "n_waiting": 0}),
+    _entry(3, 30, action="upload:put", actor="jinjiang-civil", role="office",
+           project="sichuan-children", round="2026-h2", request="e7640f3a9c0d51b2",
+           origin="192.0.2.9",
+           details={"n_bytes": 1048576, "n_records": 5000, "replaced": None,
+                    "sha256": hashlib.sha256(b"").hexdigest()}),
+    _entry(4, 59, action="job:fail", outcome="failed", role="worker", reason="worker-lost",
+           project="sichuan-children", round="2026-h2"),
+]  # fmt: skip
+
+
+def _root(leaves: Sequence[bytes]) -> bytes:
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    k = 1
+    while 2 * k < len(leaves):
+        k *= 2
+    return hashlib.sha256(b"\x01" + _root(leaves[:k]) + _root(leaves[k:])).digest()
+
+
+def _typed(key: bytes) -> str:
+    return base64.b64encode(b"\x01" + key).decode()
+
+
+def vectors() -> dict[str, Any]:
+    """Everything in ``log.json``; the same each time."""
+    private = Ed25519PrivateKey.from_private_bytes(
+        hashlib.sha256(b"tongqiao test vector: log key").digest()
+    )
+    public = private.public_key().public_bytes_raw()
+    key_id = hashlib.sha256(ORIGIN.encode() + b"\n\x01" + public).digest()[:4]
+    lines = [rfc8785.dumps(entry) for entry in ENTRIES]
+    leaves = [hashlib.sha256(b"\x00" + line).digest() for line in lines]
+    checkpoints = []
+    for size in SIZES:
+        root = _root(leaves[:size])
+        text = f"{ORIGIN}\n{size}\n{base64.b64encode(root).decode()}\n"
+        signature = base64.b64encode(key_id + private.sign(text.encode())).decode()
+        note = f"{text}\n\u2014 {ORIGIN} {signature}\n"
+        checkpoints.append({"size": size, "root": root.hex(), "note": note})
+    return {
+        "log_key": f"{ORIGIN}+{key_id.hex()}+{_typed(public)}",
+        "private_key": f"PRIVATE+KEY+{ORIGIN}+{key_id.hex()}+{_typed(private.private_bytes_raw())}",
+        "entries": [
+            {"line": line.decode(), "leaf_hash": leaf.hex()}
+            for line, leaf in zip(lines, leaves, strict=True)
+        ],
+        "checkpoints": checkpoints,
+    }
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("log.json").write_text(
+        json.dumps(vectors(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
