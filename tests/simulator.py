@@ -538,4 +538,4 @@ def _encoded_shares() -> dict[str, tuple[bytes, Mapping[str, str]]]:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+    return json.dumps(value).encode()

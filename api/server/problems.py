@@ -138,7 +138,10 @@ def _answer(refusal: RefusalError) -> Response:
     if refusal.errors is not None:
         body["errors"] = refusal.errors
     answer = Response(
-        json.dumps(body, ensure_ascii=False), status=problem.status, content_type=CONTENT_TYPE
+        # In ASCII: a field's name from the request may hold half a character.
+        json.dumps(body),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
     )
     if problem.status == 401:
         answer.headers["WWW-Authenticate"] = 'Signature realm="tongqiao"'

@@ -1,7 +1,6 @@
 """Who is let in: default deny, and the attacks on signed requests."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,12 +12,6 @@ from api.server.services.installation import create_installation
 from tests import factories
 from tests.factories import PROJECT, ROUND
 from tests.simulator import Office, SimulatedServer, granted, refused, simulated_server
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Any:
-    with simulated_server(tmp_path) as running:
-        yield running
 
 
 def make_app(tmp_path: Path) -> Flask:

@@ -24,7 +24,6 @@ from tests.simulator import (
     SimulatedServer,
     granted,
     refused,
-    simulated_server,
 )
 
 OWN, PEER, OTHER = "jinjiang-civil", "zhongjiang-civil", "outside-office"
@@ -99,12 +98,6 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         "/v1/rounds/R/transitions": {"action": "freeze"},
     }
     return asker.posts(path, bodies[line])
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Any:
-    with simulated_server(tmp_path) as running:
-        yield running
 
 
 def askers(server: SimulatedServer, party: OpenRound) -> dict[str, Party]:

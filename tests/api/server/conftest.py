@@ -1,0 +1,15 @@
+"""A running server for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.simulator import SimulatedServer, simulated_server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SimulatedServer]:
+    """A new, empty server."""
+    with simulated_server(tmp_path) as running:
+        yield running
