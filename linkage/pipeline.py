@@ -41,7 +41,7 @@ _HISTOGRAM_BINS = 20
 
 # Inside a group, no single contradiction outweighs everything else, and two records that share no
 # salt contradict each other only mildly: their evidence is the absence of evidence.
-_LEAST_LOG_ODDS = -5.0
+_LEAST_LOG_ODDS = -3.0
 _LEAST_UNSEEN = -1.0
 
 

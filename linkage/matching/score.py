@@ -15,6 +15,10 @@ is held to what it means.  Siblings, twins and strangers agree in at most 5 % of
 of the person that they do not share by definition.  Pairs of a match class agree on each feature of
 the person in at least half of the cases, and on an anchor such as the ID number in 95 %.
 
+Where enough pairs have two valid, different ID numbers, they show how siblings, twins and strangers
+look; the other classes' distributions are learned from them alone and held.  What they do not
+explain among the pairs without ID numbers is then left to the match classes.
+
 A missing level is evidence of nothing: it has probability one in every class.
 """
 
@@ -30,6 +34,7 @@ _DOUBT = 1e-2
 _MOST_AGREEMENT = 0.05
 _LEAST_AGREEMENT = 0.5
 _LEAST_ANCHOR_AGREEMENT = 0.95
+_ENOUGH_STRANGERS = 500
 _ITERATIONS = 300
 _TOLERANCE = 1e-7
 _PSEUDO_COUNT = 0.5
@@ -112,9 +117,25 @@ def fit_evidence_model(levels: Levels, views: Bitmask, meaning: FeatureMeaning) 
     """
     patterns, pattern_views, counts = _distinct_rows(levels, views)
     weights = counts.astype(np.float64)
-    responsibilities, bounds = _first_guess(patterns, pattern_views, meaning)
+    guess, bounds = _first_guess(patterns, pattern_views, meaning)
+    anchors = np.array(meaning.anchors, dtype=np.int64)
+    strangers = (patterns[:, anchors] == DIFFERS).any(axis=1)
+    held = None
+    if weights[strangers].sum() >= _ENOUGH_STRANGERS:
+        held = _converge(patterns[strangers], weights[strangers], guess[strangers], bounds, None)
+    return _converge(patterns, weights, guess, bounds, held)
+
+
+def _converge(
+    patterns: Levels,
+    weights: F64,
+    responsibilities: F64,
+    bounds: _Bounds,
+    held: EvidenceModel | None,
+) -> EvidenceModel:
+    """Expectation maximisation; the other classes of ``held`` keep their distributions."""
     previous = -np.inf
-    model = _maximise(patterns, weights, responsibilities, bounds)
+    model = _maximise(patterns, weights, responsibilities, bounds, held)
     for _ in range(_ITERATIONS):
         joint = model.class_log_joint(patterns)
         evidence = _log_sum(joint)
@@ -123,7 +144,7 @@ def fit_evidence_model(levels: Levels, views: Bitmask, meaning: FeatureMeaning) 
             break
         previous = fit
         responsibilities = np.exp(joint - evidence[:, None])
-        model = _maximise(patterns, weights, responsibilities, bounds)
+        model = _maximise(patterns, weights, responsibilities, bounds, held)
     return model
 
 
@@ -190,7 +211,11 @@ def _first_guess(patterns: Levels, views: Bitmask, meaning: FeatureMeaning) -> t
 
 
 def _maximise(
-    patterns: Levels, weights: F64, responsibilities: F64, bounds: _Bounds
+    patterns: Levels,
+    weights: F64,
+    responsibilities: F64,
+    bounds: _Bounds,
+    held: EvidenceModel | None,
 ) -> EvidenceModel:
     mass = responsibilities * weights[:, None]
     share = mass.sum(axis=0) + _PSEUDO_COUNT
@@ -213,6 +238,8 @@ def _maximise(
         with np.errstate(divide="ignore"):
             log_likelihood[:, feature, :] = np.log(probability)
         log_likelihood[:, feature, MISSING] = 0.0
+    if held is not None:
+        log_likelihood[~is_match] = held.log_likelihood[~is_match]
     return EvidenceModel(np.log(share / share.sum()), log_likelihood, bounds.n_match_classes)
 
 
