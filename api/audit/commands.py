@@ -13,7 +13,7 @@ import click
 
 from api.audit.errors import AuditError, FetchError, NoteError
 from api.audit.events import Action, Outcome, format_time
-from api.audit.note import VerifierKey
+from api.audit.note import VerifierKey, parse_verifier_key
 from api.client.terminal import (
     ID,
     failing,
@@ -36,6 +36,21 @@ _FETCHED = click.Path(exists=True, file_okay=False, path_type=Path)
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
 
 
+def _parsed_key(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> VerifierKey | None:
+    if value is None:
+        return None
+    try:
+        return parse_verifier_key(value)
+    except NoteError as error:
+        raise click.BadParameter(
+            "That is no key of a log: it looks like NAME+12ab34cd+BASE64. Copy it whole.",
+            ctx=ctx,
+            param=param,
+        ) from error
+
+
 @click.group("audit")
 def audit_group() -> None:
     """Read and verify the access log.
@@ -48,11 +63,20 @@ def audit_group() -> None:
 @audit_group.command("fetch")
 @server_options
 @click.option("--dir", "directory", required=True, type=_DIRECTORY, help="Folder to keep it in.")
-def fetch_command(server: str, keys: Path, ca_file: Path | None, directory: Path) -> None:
+@click.option(
+    "--log-key",
+    metavar="KEY",
+    callback=_parsed_key,
+    help="The log's key, as 'tongqiao server init' showed it to the operator.",
+)
+def fetch_command(
+    server: str, keys: Path, ca_file: Path | None, directory: Path, log_key: VerifierKey | None
+) -> None:
     """Fetch what is new in the log, and verify it.
 
-    The first fetch notes the log's key in DIR/log.vkey: compare it with the operator by another
-    way, once. Later ones fetch only what is new, and only if it continues what is there.
+    The first fetch notes the log's key in DIR/log.vkey: give it with --log-key, or compare it with
+    the operator afterwards by another way, once. Later fetches bring what is new, and only if it
+    continues what is there.
 
     \b
     Example:
@@ -63,12 +87,12 @@ def fetch_command(server: str, keys: Path, ca_file: Path | None, directory: Path
 
     with _failing("keep the log"), progress_bar("Entries", unit="steps") as advance:
         source = ServerLog(open_client(server, keys, ca_file))
-        fetched = fetch_log(source, directory, advance)
+        fetched = fetch_log(source, directory, advance, expected_key=log_key)
     verification = fetched.verification
     if fetched.pinned and verification.log_key is not None:
         remark("The log's key is noted for the first time. Compare it with the operator:")
         remark(f"  {verification.log_key.to_text()}")
-    say(f"{fetched.n_new} new entries.")
+    say(f"{_count(fetched.n_new, 'new entry', 'new entries')}.")
     _report(verification)
 
 
@@ -229,17 +253,20 @@ def _report(verification: "Verification") -> None:
             ("finding", "what it means"),
             [(str(found.kind), found.message) for found in verification.findings],
         )
-        n = len(verification.findings)
         raise click.ClickException(
-            f"NOT INTACT: {n} finding{'' if n == 1 else 's'} in {verification.size} entries. Keep "
-            "the folder as it is, and compare it with the operator and the other auditors."
+            f"NOT INTACT: {_count(len(verification.findings), 'finding', 'findings')} in "
+            f"{_count(verification.size, 'entry', 'entries')}. Keep the folder as it is, and "
+            "compare it with the operator and the other auditors."
         )
     span = (
         ""
         if verification.first_time is None
         else f" from {verification.first_time} to {verification.last_time}"
     )
-    say(f"INTACT: {verification.size} entries{span}, {verification.n_checkpoints} checkpoints.")
+    say(
+        f"INTACT: {_count(verification.size, 'entry', 'entries')}{span}, "
+        f"{_count(verification.n_checkpoints, 'checkpoint', 'checkpoints')}."
+    )
     say(f"Root {verification.root.hex()}")
     if verification.log_key is not None:
         say(f"Key  {verification.log_key.to_text()}")
@@ -274,6 +301,10 @@ def _show(chosen: "Iterable[tuple[Entry, str]]", form: str) -> None:
         ],
         numeric=("entry",),
     )
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"
 
 
 def _time_text(moment: datetime | None) -> str | None:

@@ -77,9 +77,17 @@ class Fetched:
 
 
 def fetch_log(
-    source: LogSource, directory: Path, on_progress: ProgressCallback | None = None
+    source: LogSource,
+    directory: Path,
+    on_progress: ProgressCallback | None = None,
+    *,
+    expected_key: VerifierKey | None = None,
 ) -> Fetched:
     """Bring a folder up to the log's present checkpoint; nothing unverified is added to it.
+
+    Args:
+        expected_key: the key that the log must have; ``None`` takes that of ``log.vkey``, or the
+            server's in the first fetch.
 
     Raises:
         FetchError: what the server sends does not fit itself or what was verified before; if it
@@ -89,7 +97,7 @@ def fetch_log(
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     state = _settle(directory)
-    key, pinned = _pin_key(source, directory)
+    key, pinned = _choose_key(source, directory, expected_key)
     if state is not None:
         _verify_folder(directory)
     note = source.checkpoint()
@@ -109,7 +117,7 @@ def fetch_log(
                 file.write(line + b"\n")
                 tree.append(leaf_hash(line))
         if tree.root() != latest.root:
-            raise FetchError(_refuse(source, directory, latest, note))
+            raise FetchError(_refuse(source, directory, key, latest, note))
         _commit(directory, key, state, latest, note)
     finally:
         part.unlink(missing_ok=True)
@@ -157,23 +165,33 @@ def _undo(directory: Path, state: VerifiedState | None) -> None:
     (directory / FETCHING).unlink()
 
 
-def _pin_key(source: LogSource, directory: Path) -> tuple[VerifierKey, bool]:
-    """The key of ``log.vkey``, or the server's if this is the first fetch."""
+def _choose_key(
+    source: LogSource, directory: Path, expected: VerifierKey | None
+) -> tuple[VerifierKey, bool]:
+    """The key to verify with, and whether it is taken on trust now, for the first time."""
     data = read_small_file(directory / KEY)
     served = source.log_key()
-    if data is None:
-        _replace(directory / KEY, served.to_text().encode() + b"\n")
+    if data is not None:
+        try:
+            kept = parse_key_file(data)
+        except NoteError as error:
+            raise DirectoryError(
+                "log.vkey in the folder is damaged. Choose a new folder."
+            ) from error
+        if expected not in (None, kept):
+            raise DirectoryError(
+                "The key that you gave is not the one in log.vkey. Ask the operator by another "
+                "way which one is right, or choose a new folder."
+            )
+        expected = kept
+    if expected is None:
         return served, True
-    try:
-        key = parse_key_file(data)
-    except NoteError as error:
-        raise DirectoryError("log.vkey in the folder is damaged. Choose a new folder.") from error
-    if served != key:
+    if served != expected:
         raise FetchError(
-            "The server now names another key for its log than the one in log.vkey. Nothing was "
-            "fetched. Ask the operator by another way whether and why the key was changed."
+            "The server names another key for its log than the one that it should have. Nothing "
+            "was fetched. Ask the operator by another way whether and why the key was changed."
         )
-    return key, False
+    return expected, False
 
 
 def _verify_folder(directory: Path) -> None:
@@ -191,7 +209,7 @@ def _open_note(note: bytes, key: VerifierKey) -> Checkpoint:
         problem = "has a signature that does not fit its text"
         raise FetchError(_unusable(problem)) from error
     except NoteKeyError as error:
-        raise FetchError(_unusable("is not signed by the key in log.vkey")) from error
+        raise FetchError(_unusable("is not signed by the key of its log")) from error
     except NoteError as error:
         raise FetchError(_unusable("is malformed")) from error
 
@@ -258,10 +276,13 @@ def _download(
             on_progress(at - start, stop - start)
 
 
-def _refuse(source: LogSource, directory: Path, latest: Checkpoint, note: bytes) -> str:
+def _refuse(
+    source: LogSource, directory: Path, key: VerifierKey, latest: Checkpoint, note: bytes
+) -> str:
     """Keep what does not fit as evidence, find out what it is, and say so."""
     folder = directory / REFUSED / checkpoint_name(latest.size, note)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(folder / KEY, _key_file(key))
     _replace(folder / CHECKPOINT, note)
     lines: list[bytes] = []
     tree = CompactRange()
@@ -304,10 +325,16 @@ def _commit(
     _append(directory / ENTRIES, iterate_lines(directory / PART))
     _replace(directory / CHECKPOINTS / name, note)
     _replace(directory / CHECKPOINT, note)
+    if state is None:
+        _replace(directory / KEY, _key_file(key))
     seen = {note_digest(note), *(() if state is None else state.checkpoints)}
     new_state = VerifiedState(latest.size, latest.root, key.to_text(), tuple(sorted(seen)))
     _replace(directory / STATE, new_state.to_bytes())
     (directory / FETCHING).unlink()
+
+
+def _key_file(key: VerifierKey) -> bytes:
+    return key.to_text().encode() + b"\n"
 
 
 def _append(path: Path, pieces: Iterable[bytes]) -> None:

@@ -103,6 +103,20 @@ def test_fetching_shows_the_key_to_compare_and_the_verdict(
     assert KEY.verifier_key.to_text() in result.stderr
 
 
+def test_a_key_given_is_not_asked_to_be_compared(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    key = KEY.verifier_key.to_text()
+    result = run("fetch", "--dir", tmp_path / "log", "--log-key", key)
+    assert result.exit_code == 0
+    assert "Compare" not in result.stderr
+    other = OTHER_KEY.verifier_key.to_text()
+    result = run("fetch", "--dir", tmp_path / "other", "--log-key", other)
+    assert result.exit_code == 1
+    assert "another key" in result.stderr
+    assert run("fetch", "--dir", tmp_path / "x", "--log-key", key[:-1]).exit_code == 2
+
+
 def test_fetching_again_brings_what_is_new(
     run: Callable[..., Result], folder: Path, log: SimulatedLog
 ) -> None:

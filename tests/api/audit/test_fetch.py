@@ -110,6 +110,17 @@ def test_a_key_put_there_beforehand_is_the_one_that_counts(tmp_path: Path) -> No
         fetch_log(SimulatedLog(2), other)
 
 
+def test_a_key_given_is_the_one_that_counts(tmp_path: Path) -> None:
+    log = SimulatedLog(2)
+    assert not fetch_log(log, tmp_path / "log", expected_key=KEY.verifier_key).pinned
+    assert (tmp_path / "log" / "log.vkey").exists()
+    with pytest.raises(FetchError, match="another key"):
+        fetch_log(log, tmp_path / "other", expected_key=OTHER_KEY.verifier_key)
+    assert list((tmp_path / "other").iterdir()) == []
+    with pytest.raises(DirectoryError, match=r"not the one in log\.vkey"):
+        fetch_log(log, tmp_path / "log", expected_key=OTHER_KEY.verifier_key)
+
+
 def assert_refused(source: Any, folder: Path, words: str) -> None:
     """The fetch fails, and everything that was in the folder is as it was."""
     before = content(folder)
@@ -174,7 +185,11 @@ def test_a_rewritten_and_signed_history_is_told_apart(
     found = verify_directory(folder)
     assert {finding.kind for finding in found.findings} == {Kind.FETCH_REFUSED}
     (evidence,) = (folder / "refused").iterdir()
-    assert {path.name for path in evidence.iterdir()} == {"checkpoint", "entries.jsonl"}
+    assert {path.name for path in evidence.iterdir()} == {
+        "checkpoint",
+        "entries.jsonl",
+        "log.vkey",
+    }
 
 
 def test_entries_that_are_not_those_signed_are_told_apart(folder: Path) -> None:
@@ -193,8 +208,7 @@ def test_a_first_fetch_of_what_does_not_fit_leaves_no_log(tmp_path: Path) -> Non
     signed = lines_of(8)
     with pytest.raises(FetchError):
         fetch_log(ForgedLog([who_else(signed[0]), *signed[1:]], signed), tmp_path / "log")
-    assert not (tmp_path / "log" / "entries.jsonl").exists()
-    assert not (tmp_path / "log" / "verified.json").exists()
+    assert [path.name for path in (tmp_path / "log").iterdir()] == ["refused"]
 
 
 @pytest.mark.parametrize("sent", [[], ["x"] * 9, ["a\nb"], ["x" * 9000]])
