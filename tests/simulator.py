@@ -37,6 +37,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ from typing import Any, TypeVar
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from api.audit.append import read_entries
+from api.audit.append import log_size, read_entries
 from api.server.app import create_app
 from api.server.config import load_config
 from api.server.models import LOG_TABLES, Base
@@ -384,7 +385,7 @@ class SimulatedServer:
         environ: Mapping[str, Any] | None = None,
     ) -> Answer:
         """Send a request as it is."""
-        before, log_size = self.snapshot(), len(self.log())
+        before, size = self.snapshot(), self.log_size()
         response = self.client.open(
             path,
             method=method,
@@ -400,7 +401,7 @@ class SimulatedServer:
             changed=self.snapshot() != before,
             entries=[
                 entry
-                for entry in self.log()[log_size:]
+                for entry in self.log(size)
                 if entry["request"] == response.headers["X-Request-Id"]
             ],
         )
@@ -476,13 +477,25 @@ class SimulatedServer:
 
     def snapshot(self) -> object:
         """Everything that a refused request must leave as it is."""
-        tables = sorted(set(Base.metadata.tables) - _UNWATCHED)
-        return {table: self.rows(table) for table in tables}, self.files()
+        database = sqlite3.connect(self.installation.config.database_file)
+        try:
+            tables = {
+                table: sorted(database.execute(f"SELECT * FROM {table}"), key=repr)  # noqa: S608
+                for table in sorted(set(Base.metadata.tables) - _UNWATCHED)
+            }
+        finally:
+            database.close()
+        return tables, self.files()
 
-    def log(self) -> list[dict[str, Any]]:
-        """All entries of the access log."""
+    def log(self, start: int = 0) -> list[dict[str, Any]]:
+        """Entries of the access log."""
         with self.installation.database.reading() as session:
-            return [json.loads(text) for text in read_entries(session, LOG_TABLES, 0, 10_000)]
+            return [json.loads(text) for text in read_entries(session, LOG_TABLES, start, 10_000)]
+
+    def log_size(self) -> int:
+        """Number of entries in the access log."""
+        with self.installation.database.reading() as session:
+            return log_size(session, LOG_TABLES)
 
     def _party(self, kind: type[P], name: str, role: Kind) -> P:
         party = self._parties.setdefault(name, kind(self, factories.identity(name, role)))

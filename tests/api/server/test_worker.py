@@ -1,0 +1,332 @@
+"""The worker: leases, death, failure, retention."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import api.server.worker as worker_module
+from api.server.services.jobs import LeaseLostError, claim_job, extend_lease, finish_job
+from api.server.services.work import own_caller
+from api.server.worker import Worker
+from linkage.pipeline import match_datasets
+from tests.factories import ROLES, ROUND, children, encoded_file
+from tests.simulator import OpenRound, SimulatedServer, granted, refused, simulated_server
+
+OFFICE = "jinjiang-civil"
+Progress = Callable[[str, int, int], None]
+
+
+@pytest.fixture
+def party(server: SimulatedServer) -> OpenRound:
+    running = server.open_round()
+    running.everybody_uploads()
+    granted(running.first.takes_step(ROUND, "freeze"))
+    granted(running.first.takes_step(ROUND, "run"))
+    return running
+
+
+def actions(server: SimulatedServer, role: str = "worker") -> list[str]:
+    return [entry["action"] for entry in server.log() if entry["role"] == role]
+
+
+def round_row(server: SimulatedServer) -> dict[str, Any]:
+    (row,) = server.rows("rounds")
+    return row
+
+
+def links_of(server: SimulatedServer) -> set[tuple[str, ...]]:
+    sides = ("office_a", "record_a", "office_b", "record_b")
+    return {tuple(row[side] for side in sides) for row in server.rows("links")}
+
+
+def test_does_what_waits_and_stops(server: SimulatedServer, party: OpenRound) -> None:
+    server.worker().run(once=True)
+    assert round_row(server)["state"] == "review"
+    assert actions(server) == [
+        "worker:start",
+        "job:start",
+        "job:finish",
+        "round:review",
+        "worker:stop",
+    ]
+
+
+def test_tells_how_far_it_is(
+    server: SimulatedServer, party: OpenRound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages: list[str] = []
+
+    def watched(
+        *arguments: Any, on_progress: Callable[[str, int, int], None], **options: Any
+    ) -> Any:
+        def told(stage: str, done: int, total: int) -> None:
+            stages.append(stage)
+            on_progress(stage, done, total)
+
+        return match_datasets(*arguments, on_progress=told, **options)
+
+    monkeypatch.setattr(worker_module, "match_datasets", watched)
+    assert granted(party.first.reads_round(ROUND))["progress"]["stage"] == "queued"
+    server.worker().work_once()
+    assert stages
+    assert granted(party.first.reads_round(ROUND))["progress"] == {
+        "stage": "done",
+        "done": 70,
+        "total": 70,
+    }
+
+
+def test_progress_reaches_those_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with simulated_server(tmp_path, settings="progress_s = 0.05\n") as server:
+        party = server.open_round()
+        party.everybody_uploads()
+        for action in ("freeze", "run"):
+            granted(party.first.takes_step(ROUND, action))
+        at_work, go_on = threading.Event(), threading.Event()
+
+        def slow(*arguments: Any, on_progress: Any, **options: Any) -> Any:
+            on_progress("compare", 3, 10)
+            at_work.set()
+            assert go_on.wait(20)
+            return match_datasets(*arguments, on_progress=on_progress, **options)
+
+        monkeypatch.setattr(worker_module, "match_datasets", slow)
+        thread = threading.Thread(target=server.worker().work_once)
+        thread.start()
+        assert at_work.wait(20)
+        for _ in range(100):
+            progress = granted(party.first.reads_round(ROUND))["progress"]
+            if progress["stage"] == "compare":
+                break
+            threading.Event().wait(0.05)
+        go_on.set()
+        thread.join(20)
+        assert progress == {"stage": "compare", "done": 3, "total": 10}
+
+
+class TestLease:
+    def test_a_round_belongs_to_one_worker(self, server: SimulatedServer, party: OpenRound) -> None:
+        assert claim_job(server.installation, own_caller("worker")) is not None
+        assert claim_job(server.installation, own_caller("worker")) is None
+        assert not server.worker().work_once()
+
+    def test_a_dead_workers_round_is_taken_up_with_the_same_links(
+        self, server: SimulatedServer, party: OpenRound
+    ) -> None:
+        dead = claim_job(server.installation, own_caller("worker"))
+        assert dead is not None
+        server.clock.advance(seconds=61)
+        assert server.worker().work_once()
+        assert actions(server) == ["job:start", "job:resume", "job:finish", "round:review"]
+        links, hash_ = links_of(server), round_row(server)["links_sha256"]
+        assert len(links) == 70
+
+        # The one thought dead wakes up and wants to write: nothing of it is taken.
+        datasets = [_open(server, office) for office in ROLES]
+        with pytest.raises(LeaseLostError):
+            finish_job(
+                server.installation, own_caller("worker"), dead, datasets, match_datasets(datasets)
+            )
+        with pytest.raises(LeaseLostError):
+            extend_lease(server.installation, dead, None)
+        assert links_of(server) == links
+        assert round_row(server)["links_sha256"] == hash_
+
+    def test_a_living_workers_round_is_not_taken(
+        self, server: SimulatedServer, party: OpenRound
+    ) -> None:
+        job = claim_job(server.installation, own_caller("worker"))
+        assert job is not None
+        for _ in range(3):
+            server.clock.advance(seconds=50)
+            extend_lease(server.installation, job, ("compare", 1, 2))
+            assert not server.worker().work_once()
+
+    def test_a_round_whose_workers_keep_dying_fails(
+        self, server: SimulatedServer, party: OpenRound
+    ) -> None:
+        for _ in range(3):
+            assert claim_job(server.installation, own_caller("worker")) is not None
+            server.clock.advance(seconds=61)
+        assert not server.worker().work_once()
+        answer = granted(party.first.reads_round(ROUND))
+        assert answer["state"] == "frozen"
+        assert "3 times" in answer["failure"]
+        granted(party.first.takes_step(ROUND, "run"))
+        assert server.worker().work_once()
+
+    def test_a_worker_that_is_told_to_stop_gives_the_round_back(
+        self, server: SimulatedServer, party: OpenRound, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stopping = server.worker()
+
+        def told_to_stop(*arguments: Any, on_progress: Any, **options: Any) -> Any:
+            stopping.stop()
+            on_progress("compare", 1, 2)
+            raise AssertionError("it went on")
+
+        monkeypatch.setattr(worker_module, "match_datasets", told_to_stop)
+        stopping.run()
+        row = round_row(server)
+        assert (row["state"], row["attempts"]) == ("matching", 0)
+        monkeypatch.undo()
+        assert server.worker().work_once()
+        assert round_row(server)["state"] == "review"
+
+    def test_a_round_cancelled_in_the_middle(
+        self, server: SimulatedServer, party: OpenRound, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def cancelled(*arguments: Any, **options: Any) -> Any:
+            granted(party.first.takes_step(ROUND, "cancel"))
+            return match_datasets(*arguments, **options)
+
+        monkeypatch.setattr(worker_module, "match_datasets", cancelled)
+        assert server.worker().work_once()
+        assert round_row(server)["state"] == "cancelled"
+        assert server.rows("links") == []
+        assert server.files() == {}
+
+
+class TestFailure:
+    def test_is_told_and_the_round_can_be_run_again(
+        self, server: SimulatedServer, party: OpenRound, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def faulty(*_: Any, **__: Any) -> Any:
+            raise ValueError("锦江区 张三 110101201501010000")
+
+        monkeypatch.setattr(worker_module, "match_datasets", faulty)
+        assert server.worker().work_once()
+        answer = granted(party.first.reads_round(ROUND))
+        assert answer["state"] == "frozen"
+        assert "ValueError" in answer["failure"]
+        assert "110101" not in answer["failure"]
+        assert "110101" not in str(server.log())
+        failed = [entry for entry in server.log() if entry["action"] == "job:fail"]
+        assert [(entry["outcome"], entry["reason"]) for entry in failed] == [("failed", "internal")]
+        monkeypatch.undo()
+        granted(party.first.takes_step(ROUND, "run"))
+        assert granted(party.first.reads_round(ROUND))["failure"] is None
+        assert server.worker().work_once()
+        assert len(links_of(server)) == 70
+
+    @pytest.mark.parametrize("how", ["changed", "deleted", "swapped"])
+    def test_an_encoding_altered_on_the_server(
+        self, server: SimulatedServer, party: OpenRound, how: str, tmp_path: Path
+    ) -> None:
+        path = server.directory / "encodings" / ROUND / party.files[OFFICE].sha256
+        if how == "changed":
+            path.write_bytes(path.read_bytes()[:-1] + b"\x55")
+        elif how == "deleted":
+            path.unlink()
+        else:
+            path.write_bytes(encoded_file(tmp_path / "other.tqe", children(9)).data)
+        assert server.worker().work_once()
+        answer = granted(party.first.reads_round(ROUND))
+        assert answer["state"] == "frozen"
+        assert OFFICE in answer["failure"]
+        assert server.rows("links") == []
+
+    def test_nothing_is_half_written(
+        self, server: SimulatedServer, party: OpenRound, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import api.server.services.jobs as jobs
+
+        def broken(*_: Any, **__: Any) -> Any:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(jobs, "take_step", broken)
+        job = claim_job(server.installation, own_caller("worker"))
+        assert job is not None
+        datasets = [_open(server, office) for office in ROLES]
+        with pytest.raises(OSError, match="No space"):
+            finish_job(
+                server.installation, own_caller("worker"), job, datasets, match_datasets(datasets)
+            )
+        assert server.rows("links") == []
+        assert "job:finish" not in actions(server)
+
+
+class TestRetention:
+    def test_a_released_round_expires(self, server: SimulatedServer, party: OpenRound) -> None:
+        server.worker().work_once()
+        granted(party.second.takes_step(ROUND, "release"))
+        hashes = {row["sha256"] for row in server.rows("uploads")}
+        server.clock.advance(days=179.9)
+        server.worker().run(once=True)
+        assert round_row(server)["state"] == "released"
+        server.clock.advance(days=0.2)
+        server.worker().run(once=True)
+        row = round_row(server)
+        assert (row["state"], row["review"], row["links_sha256"]) == ("expired", None, None)
+        assert server.files() == {}
+        assert server.rows("links") == server.rows("uploads") == []
+        deleted = [e["details"] for e in server.log() if e["action"] == "data:delete"]
+        assert {d["sha256"] for d in deleted if "sha256" in d} == hashes
+        assert [d["n_links"] for d in deleted if "n_links" in d] == [70]
+        assert server.log()[-3]["action"] == "data:delete"
+        refused(party.office(OFFICE).reads_results(ROUND), "wrong-state")
+        refused(party.second.reads_review(ROUND), "wrong-state")
+
+    def test_what_expired_is_nowhere_on_the_disk(
+        self, server: SimulatedServer, party: OpenRound
+    ) -> None:
+        server.worker().work_once()
+        granted(party.second.takes_step(ROUND, "release"))
+        row = server.rows("links")[0]
+        traces = [row[side].encode() for side in ("record_a", "record_b", "link_a", "link_b")]
+
+        def found() -> bool:
+            files = [path for path in server.directory.rglob("*") if path.is_file()]
+            return any(trace in path.read_bytes() for path in files for trace in traces)
+
+        assert found()
+        server.clock.advance(days=181)
+        server.worker().run(once=True)
+        assert not found()
+
+    @pytest.mark.parametrize("state", ["open", "frozen", "review"])
+    def test_a_round_that_nobody_ends_lapses(self, server: SimulatedServer, state: str) -> None:
+        party = server.open_round()
+        party.everybody_uploads()
+        if state != "open":
+            granted(party.first.takes_step(ROUND, "freeze"))
+        if state == "review":
+            granted(party.first.takes_step(ROUND, "run"))
+            server.worker().work_once()
+        server.clock.advance(days=181)
+        server.worker().run(once=True)
+        assert round_row(server)["state"] == "cancelled"
+        assert server.files() == {}
+        assert granted(party.first.reads_round(ROUND))["history"][-1]["by"] == "worker"
+
+    def test_litter_of_interrupted_requests_is_swept(
+        self, server: SimulatedServer, party: OpenRound
+    ) -> None:
+        kept = server.files()
+        orphan = server.directory / "encodings" / ROUND / ("0" * 64)
+        orphan.write_bytes(b"left by a crash")
+        arriving = server.directory / "incoming" / "still-arriving.part"
+        arriving.write_bytes(b"half")
+        old = server.directory / "incoming" / "abandoned.part"
+        old.write_bytes(b"half")
+        import os
+
+        now = server.clock().timestamp()
+        os.utime(arriving, (now, now))
+        os.utime(old, (now - 25 * 3600, now - 25 * 3600))
+        Worker(server.installation)._keep_house()
+        assert not orphan.exists()
+        assert not old.exists()
+        assert arriving.exists()
+        arriving.unlink()
+        assert server.files() == kept
+
+
+def _open(server: SimulatedServer, office: str) -> Any:
+    from linkage.tqe import open_tqe
+
+    (row,) = (row for row in server.rows("uploads") if row["office_id"] == office)
+    return open_tqe(server.directory / "encodings" / ROUND / row["sha256"], name=office)
