@@ -135,6 +135,12 @@ def _show_summary(inspection: "Inspection") -> None:
         remark("No problems found.")
     else:
         remark("No column was recognised. Is it the right file, and the right profile?")
+    if inspection.n_possible_migrants is not None:
+        remark(
+            f"{inspection.n_possible_migrants:,} children under 16 live in another county than "
+            "their hukou's (districts of one city count as one). They are migrant children if they "
+            "have been away for six months with a parent or guardian, which the file does not say."
+        )
     if not inspection.has_record_id:
         remark(
             "No column was found that identifies each record. Choose one, and add it to the "

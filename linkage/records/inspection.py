@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from linkage.records.mapping import RECORD_ID, ColumnMapping, mapping_to_toml
+from linkage.records.migrants import crosses_county_line, is_under_16
 from linkage.records.problems import ADVICE
 from linkage.records.proposal import SAMPLE_ROWS, Proposal, propose_mapping
 from linkage.records.reading import DEFAULT_BATCH_ROWS, clean_file, today_in_china
@@ -49,6 +50,9 @@ class Inspection:
         n_records: blank rows are not counted.
         fields: in the order of the profile; values filled in from the ID number count.
         problems: most frequent first.
+        n_possible_migrants: children under 16 whose hukou is in another county than their
+            residence (:mod:`linkage.records.migrants`); a register does not say since when and with
+            whom. ``None`` if the mapping lacks what is needed.
     """
 
     format: Format
@@ -58,6 +62,7 @@ class Inspection:
     n_records: int
     fields: tuple[FieldSummary, ...]
     problems: tuple[ProblemSummary, ...]
+    n_possible_migrants: int | None
 
     @property
     def n_filled(self) -> int:
@@ -97,7 +102,8 @@ def inspect_file(
     filled: Counter[str] = Counter()
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], list[int]] = {}
-    n_records = 0
+    n_records = n_migrants = 0
+    needed = {"hukou_division", "residence_division"}
     batches = clean_file(
         path, used, fields, batch_rows=DEFAULT_BATCH_ROWS, today=today, cleaning=cleaning
     )
@@ -105,6 +111,7 @@ def inspect_file(
         n_records += len(batch)
         for name, values in batch.columns.items():
             filled[name] += len(values) - values.count(None)
+        n_migrants += _count_migrants(batch.columns, today)
         for problem in batch.problems:
             key = (problem.field, problem.code)
             counts[key] += 1
@@ -129,6 +136,21 @@ def inspect_file(
             ProblemSummary(field, code, count, ADVICE[code], tuple(examples[field, code]))
             for (field, code), count in counts.most_common()
         ),
+        n_possible_migrants=n_migrants if needed <= used.columns.keys() else None,
+    )
+
+
+def _count_migrants(columns: Mapping[str, tuple[str | None, ...]], today: date) -> int:
+    if not {"birth_date", "hukou_division", "residence_division"} <= columns.keys():
+        return 0
+    births, hukous, residences = (
+        columns[name] for name in ("birth_date", "hukou_division", "residence_division")
+    )
+    return sum(
+        crosses_county_line(hukou, residence) is True
+        and is_under_16(date.fromisoformat(birth), today)
+        for birth, hukou, residence in zip(births, hukous, residences, strict=True)
+        if birth and hukou and residence
     )
 
 

@@ -95,6 +95,10 @@ ADVICE: Mapping[str, str] = {
     "division-not-a-county": (
         "Enter the code of the county or district; this one names a larger place."
     ),
+    "division-withdrawn": ("Nothing to do: the code was withdrawn, and its successor's was used."),
+    "division-not-in-table": (
+        "Check the code: no county of the province has it now or had it since 1998; it was kept."
+    ),
     "placeholder-identifier": "Enter the real number, or leave the cell empty.",
 }
 """Code -> one sentence for a clerk."""

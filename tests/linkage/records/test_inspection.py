@@ -245,3 +245,16 @@ def test_a_full_sheet_of_the_report_is_followed_by_another(
     report.save(tmp_path / "p.xlsx")
     book = openpyxl.load_workbook(tmp_path / "p.xlsx")
     assert [sheet.max_row for sheet in book.worksheets] == [3, 3, 2]
+
+
+def test_children_who_may_be_migrants_are_counted(tmp_path: Path) -> None:
+    rows = register(CIVIL)
+    rows[1][9] = rows[1][8]  # lives where the hukou is
+    rows[2][3], rows[2][4] = "2008-03-07", ""  # seventeen
+    rows[3][3], rows[3][4] = "", ""
+    rows[4][8], rows[4][9] = "510107", "510106"  # two districts of Chengdu
+    inspection = inspect(write_csv(tmp_path / "x.csv", rows))
+    assert inspection.n_possible_migrants == 36
+    few = {"编号": "id", "姓名": "name", "户籍地区划": "hukou"}
+    inspection = inspect(write_csv(tmp_path / "y.csv", register(few)))
+    assert inspection.n_possible_migrants is None
