@@ -79,13 +79,17 @@ def profile(text: str = PROFILE_TEXT) -> Profile:
     return parse_profile(text)
 
 
-@cache
 def identity(holder: str, kind: Kind = "office", *, key: int = 0) -> PrivateIdentity:
     """Keys of an office or a person, the same ones all through a test run.
 
     Args:
         key: another number gives other keys under the same name.
     """
+    return _identity(holder, kind, key)
+
+
+@cache
+def _identity(holder: str, kind: Kind, key: int) -> PrivateIdentity:
     return new_identity(holder, kind, f"{holder} (example {key})")
 
 
