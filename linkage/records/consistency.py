@@ -4,10 +4,12 @@ What they decide, and why:
 
 - An ID number whose birth date is quite another than the record's is a sibling's, the guardian's or
   mistyped, and is left out: as a salt it would tie two children together.
-- Where the two dates are nearly the same (same year, or two of year, month and day), a slip in the
-  birth date cell is far likelier (it has no check character; a sibling's date differs in the year
-  and one part more; lunar dates lie in the same year). Then the ID number stays and gives the birth
-  date. On the synthetic registers 98.6 % of such ID numbers were right, of all others 20 %.
+- Where the two dates are nearly the same (same year, or same month and day), a slip in the birth
+  date cell is far likelier (it has no check character; a sibling's date differs in the year and one
+  part more; lunar dates lie in the same year). Then both stay as they are and are reported. On the
+  synthetic registers, whole pipeline, F1 was .993 so, .989 with the ID number left out and .992
+  with the ID number's date taken over (means of five seeds), .979 without any of these rules (two
+  seeds); at doubled error rates .980, .974 and .977 (three seeds). Real ones may differ: measure.
 - An ID number of an adult on a child's record is left out even where no birth date contradicts it.
 - A missing birth date or sex is filled in from the ID number.
 - The sex is one bit, and a wrong sex cell is commoner than a wrong ID number that passes its check
@@ -119,7 +121,7 @@ class ChildRules:
                         rows[i], self._fields.birth_date or "", "birth-date-contradicts-id", birth
                     )
                 )
-            births[i], sexes[i] = id_birth, id_sex
+            births[i], sexes[i] = birth or id_birth, id_sex
         return problems
 
     def _judge(self, birth: str | None, sex: str | None, id_birth: str, id_sex: str) -> str | None:

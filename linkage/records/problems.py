@@ -70,7 +70,7 @@ ADVICE: Mapping[str, str] = {
         "Check both: the birth date in the ID number is another one; the ID number was left out."
     ),
     "birth-date-contradicts-id": (
-        "Check both: the birth date in the ID number is slightly another one, and was used."
+        "Check both: the birth date in the ID number is slightly another one; both were kept."
     ),
     "id-contradicts-sex": (
         "Check both: the ID number is of the other sex and there is no birth date to compare; the "
