@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -79,8 +79,10 @@ def children_model(corpus: Corpus) -> Model:
                 ("name_l = name_r", "name"),
                 ("name_reading_l = name_reading_r", "name_reading"),
                 (
-                    "levenshtein(name_l, name_r) = 1 and greatest(length(name_l), "
-                    "length(name_r)) >= 3",
+                    (
+                        "levenshtein(name_l, name_r) = 1 and greatest(length(name_l), "
+                        "length(name_r)) >= 3"
+                    ),
                     None,
                 ),
                 ("given_reading_l = given_reading_r", None),
@@ -204,7 +206,7 @@ def predict(corpus: Corpus, model: Model) -> ScoredPairs:
     for rule in model.training:
         linker.training.estimate_parameters_using_expectation_maximisation(block_on(*rule))
     predictions = linker.inference.predict(threshold_match_weight=_LEAST_WEIGHT)
-    table = predictions.as_pyarrow_table()
+    table = cast("Any", predictions).as_pyarrow_table()
     a, b = (np.asarray(table[f"unique_id_{side}"], dtype=np.int64) for side in "lr")
     weight = np.asarray(table["match_weight"], dtype=np.float64)
     return ScoredPairs(np.minimum(a, b), np.maximum(a, b), weight)
@@ -228,9 +230,9 @@ def _comparisons(model: Model) -> Iterator[Any]:
     from splink import comparison_library as comparisons
 
     for name, conditions in model.comparisons.items():
-        made = [levels.NullLevel(model.null_if[name])]
+        made: list[Any] = [levels.NullLevel(model.null_if[name])]
         for sql, frequent in conditions:
-            level = levels.CustomLevel(sql)
+            level: Any = levels.CustomLevel(sql)
             if frequent is not None:
                 level = level.configure(
                     tf_adjustment_column=frequent, disable_tf_exact_match_detection=False
