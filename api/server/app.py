@@ -13,7 +13,7 @@ from werkzeug.routing import BaseConverter
 
 from api.server.auth import guard
 from api.server.config import ServerConfig
-from api.server.problems import handle_problems, on_http_exception
+from api.server.problems import CONTENT_TYPE, handle_problems, on_http_exception
 from api.server.routes import BLUEPRINTS
 from api.server.routes.blueprints import EPOCH, ID
 from api.server.schemas.answers import ProblemSchema
@@ -99,6 +99,22 @@ class ProblemApi(Api):  # type: ignore[misc]
 
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = "Problem"
+
+    def _register_responses(self) -> None:
+        # The library documents errors under its general content type; ours have their own.
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = CONTENT_TYPE
+        try:
+            super()._register_responses()
+            self.spec.components.response(
+                self.DEFAULT_ERROR_RESPONSE_NAME,
+                {
+                    "description": "What went wrong and what to do (RFC 9457)",
+                    "content": {CONTENT_TYPE: {"schema": self.ERROR_SCHEMA}},
+                },
+                lazy=True,
+            )
+        finally:
+            del self.DEFAULT_RESPONSE_CONTENT_TYPE
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Problem details instead of this library's own form of errors."""
