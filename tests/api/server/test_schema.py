@@ -93,8 +93,8 @@ class TestTimes:
             session.add(Nonce(key_id="k", nonce="n", expires_at=moment))
         with ready.reading() as session:
             (stored,) = session.query(Nonce).all()
-        assert stored.expires_at == moment
-        assert stored.expires_at.tzinfo is UTC
+            assert stored.expires_at == moment
+            assert stored.expires_at.tzinfo is UTC
         ready.close()
 
     def test_without_a_zone_are_refused(self, ready: Database) -> None:
