@@ -31,6 +31,7 @@ from linkage.types import EncodedDataset
 
 _HOUSEKEEPING_S = 60.0
 _ABANDONED_AFTER_S = 24 * 3600.0
+_NAP_S = 0.2
 _LOG = logging.getLogger("tongqiao.worker")
 
 
@@ -47,18 +48,21 @@ class Worker:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._caller = own_caller("worker")
-        self._stop = threading.Event()
+        self._stopping = False
 
     def stop(self) -> None:
-        """Stop soon; a round in work is given back for another worker to take up."""
-        self._stop.set()
+        """Stop soon; a round in work is given back for another worker to take up.
+
+        May be called by a signal handler: it takes no lock.
+        """
+        self._stopping = True
 
     def run(self, *, once: bool = False) -> None:
         """Work until :meth:`stop`, or with ``once`` until nothing is left to do."""
         self._record(Action.WORKER_START)
         housekeeping_at = 0.0
         try:
-            while not self._stop.is_set():
+            while not self._stopping:
                 try:
                     if time.monotonic() >= housekeeping_at:
                         self._keep_house()
@@ -73,7 +77,7 @@ class Worker:
                 if once and not worked:
                     break
                 if not worked:
-                    self._stop.wait(self._installation.config.poll_s)
+                    self._idle()
         finally:
             self._record(Action.WORKER_STOP)
 
@@ -101,7 +105,7 @@ class Worker:
 
             def on_progress(stage: str, done: int, total: int) -> None:
                 lease.check()
-                if self._stop.is_set():
+                if self._stopping:
                     raise StopRequestedError
                 lease.progress = (stage, done, total)
 
@@ -148,6 +152,11 @@ class Worker:
         swept = sweep(self._installation, incoming_older_than_s=_ABANDONED_AFTER_S)
         if expired or swept:
             _LOG.info("retention", extra={"n_rounds": expired, "n_files": swept})
+
+    def _idle(self) -> None:
+        until = time.monotonic() + self._installation.config.poll_s
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _NAP_S))
 
     def _record(self, action: Action) -> None:
         with self._installation.work(self._caller) as work:

@@ -77,6 +77,7 @@ def test_a_private_file_that_others_may_use_is_refused(tmp_path: Path, mode: int
 @_posix
 def test_the_file_behind_a_link_counts(tmp_path: Path) -> None:
     write_public_file(tmp_path / "open", b"secret")
+    (tmp_path / "open").chmod(0o644)  # whatever the umask is
     write_private_file(tmp_path / "closed", b"secret")
     (tmp_path / "link").symlink_to(tmp_path / "open")
     with pytest.raises(KeyFileError, match="Others on this machine"):
