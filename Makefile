@@ -41,7 +41,7 @@ lint: setup-dev
 
 # Writes the locks anew. Needs uv on the PATH; the files name no index.
 lock:
-	for name in runtime dev; do uv pip compile --quiet --universal --python-version 3.11 \
+	for name in runtime production dev; do uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --override requirements/overrides.in --custom-compile-command "make lock" \
 	  requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
