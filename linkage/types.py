@@ -51,7 +51,8 @@ class Problem:
     """One thing wrong with one cell.
 
     Attributes:
-        row: number of the record in the file, from 1, headings not counted.
+        row: row of the file as a spreadsheet numbers it: from 1, titles, headings and blank rows
+            counted.
         field: canonical field name.
         code: stable, kebab-case, from ``linkage.records.problems``.
         masked: the value with all but its ends replaced, safe to show on the office's own screen.
@@ -70,7 +71,7 @@ class RecordBatch:
     """Consecutive cleaned records; plaintext, so it exists on the office's machine only.
 
     Attributes:
-        first_row: row number (from 1) of the first record.
+        first_row: row number of the first record, as :class:`Problem` counts.
         record_ids: the office's own ids, one a record, unique in the file.
         columns: for each canonical field of the profile, one cleaned value a record; ``None``
             where it is missing or unusable.

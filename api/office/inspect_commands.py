@@ -178,4 +178,4 @@ def _show_problems(inspection: "Inspection") -> None:
         text = Text(f"{problem.code} ({problem.field}), rows {rows}{more}", style="bold")
         table.add_row(f"{problem.count:,}", text.append(f"\n{problem.advice}", style="not bold"))
     progress_console().print(table)
-    remark("Row 1 is the first row below the headings. --report lists every row.")
+    remark("Rows are numbered as in the file itself. --report lists every row.")

@@ -11,6 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from linkage.records.cells import cell_text
+from linkage.records.han import fold_han
 
 
 class Meaning(NamedTuple):
@@ -35,12 +36,14 @@ _CHILD_ROLES = """
 """
 # Best first: who is meant by "the guardian" where a register names several people.
 _GUARDIAN_ROLES = """
-监护人 法定监护人 第一监护人 主要监护人 家长 家长或监护人 联系人 抚养人 照料人 照护人
-委托照护人 受委托人 父母 母亲 妈妈 生母 母 父亲 爸爸 生父 父 户主 家属 亲属
+监护人 法定监护人 第一监护人 主要监护人 监护人一 监护人1 家长 家长或监护人 联系人 抚养人 照料人
+照护人 委托照护人 受委托人 委托监护人 受委托监护人 家庭成员一 家庭成员1 成员一 成员1 家庭成员 父母
+母亲 妈妈 生母 母 父亲 爸爸 生父 父 户主 家属 亲属
 """
 _OTHER_ROLES = """
-第二监护人 其他监护人 班主任 教师 老师 医生 接种医生 填表人 登记人 经办人 录入人 负责人
-申请人 紧急联系人 儿童主任 单位 学校 机构 医院 接种单位 祖父 祖母 配偶
+第二监护人 其他监护人 监护人二 监护人2 家庭成员二 家庭成员2 成员二 成员2 班主任 教师 老师 医生
+接种医生 填表人 登记人 经办人 录入人 负责人 申请人 紧急联系人 儿童主任 单位 学校 机构 医院
+接种单位 祖父 祖母 配偶
 """
 
 _ATTRIBUTES = {
@@ -65,15 +68,18 @@ _FIELD_OF = {
     ("guardian", "birth"): "guardian_birth_date",
 }
 
-_HUKOU = "户籍 户籍地 户籍所在地 户籍地址 户口 户口地 户口所在地 户口地址 户籍登记地"
+_HUKOU = """
+户籍 户籍地 户籍所在地 户籍地址 户口 户口地 户口所在地 户口地址 户籍登记地 户籍所在 户口所在
+户籍县 流出地 原籍 原籍地
+"""
 _RESIDENCE = """
 现居住地 居住地 现居住 现住地 现住址 现居地 常住地 常住地址 居住地址 现居住地址 实际居住地
-经常居住地 现住 现地址 居住 常住 家庭住址 现家庭住址 住址 流入地 暂住地
+经常居住地 现住 现地址 居住 常住 家庭住址 现家庭住址 住址 流入地 暂住地 居住县 现居住县
 """
 # The first ones say that a code is meant; the last ones may also stand over an address.
 _PLACE_SUFFIXES = """
 行政区划 区划 行政区划代码 区划代码 行政区划码 区划码 行政区划编码 区划编码 省市县区 省市县
-县区代码 区县代码 代码 编码 地区 县区 区县
+国标码 县区代码 区县代码 县代码 代码 编码 地区 县区 区县 县
 """
 
 _RECORD_IDS = """
@@ -117,19 +123,26 @@ _SYLLABLES = """
 照zhao 父fu 爸ba 现xian 班ban 理li 生sheng 用yong 申shen 电dian 留liu 疾ji 登deng 监jian
 省sheng 码ma 社she 祖zu 种zhong 称cheng 移yi 童tong 第di 籍ji 系xi 紧jin 经jing 编bian 老lao
 者zhe 联lian 行xing 表biao 被bei 要yao 记ji 证zheng 识shi 话hua 诞dan 请qing 象xiang 负fu
-责ze 身shen 辅fu 配pei 键jian 长zhang 间jian 防fang 际ji 院yuan 预yu
+责ze 身shen 原yuan 11 22 辅fu 配pei 键jian 长zhang 间jian 防fang 际ji 院yuan 预yu
 """
 
+# 一、姓名 and (二)性别, as printed forms number their lines.
+_CHINESE_NUMBERING = re.compile(r"^[(\[]?[一二三四五六七八九十]{1,3}[、.)\]:]+")
+_LATIN = re.compile(r"[a-z][a-z .'_-]*")
 _NOTE = re.compile(r"[(\[{【〔<《][^)\]}】〕>》]*[)\]}】〕>》]?")
 _NOISE = re.compile(r"[\W_]+|^\d+|必填|选填|填写|的")
 
 
 def meanings(heading: str) -> tuple[Meaning, ...]:
     """What a heading may mean, best first; empty if it is not recognised."""
-    text = cell_text(heading).casefold()
+    text = _CHINESE_NUMBERING.sub("", fold_han(cell_text(heading)).casefold())
     known = _dictionary()
-    squeezed = _squeeze(_NOTE.sub("", text))
-    return known.get(squeezed) or known.get(_squeeze(text)) or ()
+    # Of a heading in two languages (姓名/Name) the Chinese part decides.
+    for candidate in (_NOTE.sub("", text), text, _LATIN.sub("", text)):
+        found = known.get(_squeeze(candidate))
+        if found:
+            return found
+    return ()
 
 
 def _squeeze(text: str) -> str:

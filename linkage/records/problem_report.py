@@ -1,14 +1,27 @@
-"""The problem report: a workbook with one row for each problem, for a clerk to work through."""
+"""The problem report: a workbook with one row for each problem, for a clerk to work through.
+
+Rows have the numbers that the spreadsheet itself shows, and advice is in Chinese and English.
+"""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from linkage.records.advice_zh import ADVICE_ZH
 from linkage.types import Problem
 
-_HEADINGS = ("Row", "Column", "Field", "Code", "Value (masked)", "What to do")
-_WIDTHS = (8, 22, 20, 30, 28, 90)
+# Chinese first: it is a clerk who mends the file. The code is for who helps the clerk.
+_HEADINGS = (
+    "行 Row",
+    "列 Column",
+    "内容（已遮盖） Value (masked)",
+    "怎样处理",
+    "What to do",
+    "字段 Field",
+    "代码 Code",
+)
+_WIDTHS = (9, 22, 28, 64, 72, 20, 30)
 _SHEET_ROWS = 1_048_576
 # What XML 1.0 cannot hold (production 2).
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -36,10 +49,11 @@ class ProblemReport:
         self._append(
             problem.row,
             self._headings.get(problem.field, ""),
+            problem.masked,
+            ADVICE_ZH[problem.code],
+            problem.advice,
             problem.field,
             problem.code,
-            problem.masked,
-            problem.advice,
         )
 
     def save(self, path: Path) -> None:
@@ -55,7 +69,7 @@ class ProblemReport:
 
     def _start_sheet(self) -> None:
         self._sheet = self._book.create_sheet(f"problems {len(self._book.sheetnames) + 1}")
-        for letter, width in zip("ABCDEF", _WIDTHS, strict=True):
+        for letter, width in zip("ABCDEFG", _WIDTHS, strict=True):
             self._sheet.column_dimensions[letter].width = width
         self._sheet.freeze_panes = "A2"
         self._rows = 0

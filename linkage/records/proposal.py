@@ -75,6 +75,8 @@ def propose_mapping(
     notes: dict[str, str] = {}
     _place_ids_by_contents(headings, fields, contents, placed, notes)
     record_id = _find_record_id(headings, columns, set(placed.values()))
+    if record_id is None:
+        record_id = _find_record_id(headings, columns, set())
     for field, index in placed.items():
         if contents.share(field, index) is None:
             notes[field] = "empty in the first rows of the file"
@@ -162,12 +164,18 @@ def _place_ids_by_contents(
     placed: dict[str, int],
     notes: dict[str, str],
 ) -> None:
-    """A column full of children's ID numbers is the child's, if its heading says nothing else."""
+    """A column full of children's ID numbers is the child's, if its heading says nothing else.
+
+    Numbers of disability certificates begin with the ID number; such a column may identify the
+    records too.
+    """
     for field in fields:
         if field.kind != "resident-id" or field.name in placed or field.name != "id_number":
             continue
         for index, heading in enumerate(headings):
-            if not heading or index in placed.values() or meanings(heading):
+            if not heading or index in placed.values():
+                continue
+            if any(meaning.field != RECORD_ID for meaning in meanings(heading)):
                 continue
             if contents.children_ids(field.name, index) >= _SURELY_IDS:
                 placed[field.name] = index

@@ -32,7 +32,7 @@ class RawBatch:
     """Consecutive records as they stand in the file; no blank rows, all rows padded.
 
     Attributes:
-        rows: row number of each record, from 1.
+        rows: row number of each record, as :class:`linkage.types.Problem` counts.
         record_ids: the ids that :class:`linkage.types.RecordBatch` has for them.
         cells: for each record one cell a heading.
         problems: of ids and rows, not of cells.
@@ -141,7 +141,7 @@ def place_columns(mapping: ColumnMapping, headings: Sequence[str]) -> dict[str, 
 
 
 def _raw_batches(table: Table, id_index: int | None, batch_rows: int) -> Iterator[RawBatch]:
-    width, ids, row = len(table.headings), RecordIds(), 0
+    width, ids, row = len(table.headings), RecordIds(), table.rows_above
     while True:
         taken = list(islice(table.rows, batch_rows))
         if not taken:

@@ -33,11 +33,15 @@ class Table(NamedTuple):
     """Headings, and an iterator over the rows below them, read as it is used.
 
     A row is not padded: one with more or fewer cells than headings comes as it is. Blank rows
-    come too, so that row ``i`` (from 1) is the ``i``-th row below the headings.
+    come too, so that the ``i``-th row (from 1) has the number ``rows_above + i`` in a spreadsheet.
+
+    Attributes:
+        rows_above: rows of the file up to and with the headings.
     """
 
     headings: tuple[str, ...]
     rows: Iterator[Row]
+    rows_above: int
 
 
 class Format(NamedTuple):
@@ -104,7 +108,7 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     while headings and not headings[-1]:
         headings = headings[:-1]
     _refuse_records(headings)
-    return Table(headings, chain(first[at + 1 :], rows))
+    return Table(headings, chain(first[at + 1 :], rows), at + 1)
 
 
 def _raw_rows(path: Path, form: Format, sheet: int) -> Iterator[Row]:

@@ -60,13 +60,13 @@ def test_mapping_and_report_are_written_for_their_owner_only(
     assert parse_mapping(out.read_text(encoding="utf-8")).columns == COLUMNS
     sheet = openpyxl.load_workbook(report).worksheets[0]
     rows = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)]
-    assert [(row[0], row[1], row[3]) for row in rows] == [
-        (2, "出生日期", "date-impossible"),
-        (2, "联系电话", "phone-wrong-length"),
-        (3, "儿童姓名", "placeholder-name"),
-        (3, "身份证号", "id-of-an-adult"),
+    assert [(row[0], row[1], row[6]) for row in rows] == [
+        (3, "出生日期", "date-impossible"),
+        (3, "联系电话", "phone-wrong-length"),
+        (4, "儿童姓名", "placeholder-name"),
+        (4, "身份证号", "id-of-an-adult"),
     ]
-    assert all(str(row[5]).endswith(".") for row in rows)
+    assert all(str(row[3]).endswith("。") and str(row[4]).endswith(".") for row in rows)
     for path in (out, report):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

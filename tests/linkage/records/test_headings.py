@@ -107,3 +107,29 @@ def test_the_guardian_comes_before_a_parent_and_a_parent_before_the_householder(
     ]
     assert ranks == sorted(ranks)
     assert meanings("监护人电话")[0].rank < meanings("联系电话")[0].rank
+
+
+@pytest.mark.parametrize(
+    ("headings", "field"),
+    [
+        ("性別 (二)性别 二、性别 性别/Sex Gender性别", "sex"),
+        ("一、姓名 姓名/Name Name姓名", "name"),
+        (
+            "监护人一姓名 监护人1姓名 成员1姓名 家庭成员1姓名 JHR1XM 受委托监护人姓名",
+            "guardian_name",
+        ),
+        ("监护人一电话 成员1联系电话 JHR1LXDH", "guardian_phone"),
+        ("户籍县国标码 户籍所在县 户籍县代码 流出地 原籍", "hukou_division"),
+        ("居住县国标码 现居住县 现居住县代码 流入地", "residence_division"),
+    ],
+)
+def test_headings_of_the_registers_of_vaccination_schools_and_printed_forms(
+    headings: str, field: str
+) -> None:
+    for heading in headings.split():
+        assert first(heading) == field, heading
+
+
+def test_the_second_of_two_guardians_is_not_the_guardian() -> None:
+    for heading in ("监护人二姓名", "监护人2电话", "成员2姓名"):
+        assert {meaning.field for meaning in meanings(heading)} == {OTHER}

@@ -16,6 +16,7 @@ from linkage.records import (
     parse_mapping,
     read_records,
 )
+from linkage.records.advice_zh import ADVICE_ZH
 from linkage.types import Problem
 from tests.linkage.records.files import CHILD_FIELDS, id_number, write_csv, write_xlsx
 
@@ -175,7 +176,7 @@ def test_a_profile_of_the_program_fits_its_own_register(tmp_path: Path) -> None:
     inspection = inspect_file(path, profile.fields, cleaning=profile.cleaning, today=TODAY)
     assert set(inspection.mapping.columns) == {f.name for f in profile.fields} | {"record_id"}
     assert inspection.unplaced == ("address_2", "state")
-    assert [(p.code, p.first_rows) for p in inspection.problems] == [("date-impossible", (2,))]
+    assert [(p.code, p.first_rows) for p in inspection.problems] == [("date-impossible", (3,))]
 
 
 def test_problems_are_counted_with_their_first_rows(tmp_path: Path) -> None:
@@ -188,8 +189,8 @@ def test_problems_are_counted_with_their_first_rows(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "x.csv", rows)
     inspection = inspect(path, on_problem=seen.append, on_progress=counted.append)
     assert [(p.field, p.code, p.count, p.first_rows) for p in inspection.problems] == [
-        ("birth_date", "date-impossible", 6, (3, 4, 5)),
-        ("guardian_phone", "phone-wrong-length", 1, (5,)),
+        ("birth_date", "date-impossible", 6, (4, 5, 6)),
+        ("guardian_phone", "phone-wrong-length", 1, (6,)),
     ]
     assert len(seen) == 7
     assert counted == [40]
@@ -229,9 +230,11 @@ def test_the_report_has_a_row_for_each_problem_and_no_formula(tmp_path: Path) ->
     report.save(tmp_path / "p.xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "p.xlsx").worksheets[0]
     rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
-    assert rows[0][:4] == ["Row", "Column", "Field", "Code"]
-    assert rows[1] == [3, "=cmd()", "name", "not-a-name", "=1*****", "Do that."]
-    assert rows[2][:4] == [4, None, "row", "not-a-name"]
+    assert [str(heading).split()[0] for heading in rows[0][:2]] == ["行", "列"]
+    advice = ADVICE_ZH["not-a-name"]
+    assert rows[1] == [3, "=cmd()", "=1*****", advice, "Do that.", "name", "not-a-name"]
+    assert rows[2][:2] == [4, None]
+    assert rows[2][5:] == ["row", "not-a-name"]
     assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
 
 
@@ -258,3 +261,17 @@ def test_children_who_may_be_migrants_are_counted(tmp_path: Path) -> None:
     few = {"编号": "id", "姓名": "name", "户籍地区划": "hukou"}
     inspection = inspect(write_csv(tmp_path / "y.csv", register(few)))
     assert inspection.n_possible_migrants is None
+
+
+def test_a_disability_certificate_gives_the_id_number_and_identifies_the_record(
+    tmp_path: Path,
+) -> None:
+    headings = {"残疾人证号": "id_number", "姓名": "name", "性别": "sex", "出生日期": "birth_date"}
+    rows = register(headings)
+    for row in rows[1:]:
+        row[0] += "43"  # category and grade
+    inspection = inspect(write_csv(tmp_path / "x.csv", rows))
+    assert inspection.mapping.columns["id_number"] == "残疾人证号"
+    assert inspection.mapping.columns["record_id"] == "残疾人证号"
+    assert {f.name: f.n_filled for f in inspection.fields}["id_number"] == len(rows) - 1
+    parse_mapping(inspection.mapping_toml)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkage import records
+from linkage.records.advice_zh import ADVICE_ZH
 from linkage.records.problems import ADVICE, make_problem, mask
 
 
@@ -44,11 +45,18 @@ def test_codes_are_kebab_case_and_advice_is_one_sentence() -> None:
         assert ". " not in advice
 
 
+def test_every_advice_is_there_in_chinese_and_is_one_sentence() -> None:
+    assert list(ADVICE_ZH) == list(ADVICE)
+    for advice in ADVICE_ZH.values():
+        assert advice.endswith("。")
+        assert advice.count("。") == 1
+
+
 def test_every_code_of_the_source_has_advice_and_every_advice_a_use() -> None:
     source = "\n".join(
         path.read_text(encoding="utf-8")
         for path in Path(records.__file__).parent.glob("*.py")
-        if path.name != "problems.py"
+        if path.name not in ("problems.py", "advice_zh.py")
     )
     quoted = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source))
     assert set(ADVICE) <= quoted

@@ -44,7 +44,7 @@ def ids_and_problems(path: Path) -> tuple[list[str], list[tuple[int, str, str]]]
 def test_a_record_of_a_text_file(tmp_path: Path, codec: str) -> None:
     path = write_csv(tmp_path / "x.csv", [HEADINGS, RECORD], codec)
     [batch] = read(path)
-    assert batch.first_row == 1
+    assert batch.first_row == 2
     assert batch.record_ids == ("A1",)
     assert batch.problems == ()
     assert {name: values[0] for name, values in batch.columns.items()} == {
@@ -71,13 +71,13 @@ def test_a_record_of_a_workbook_with_dates_and_numbers(tmp_path: Path) -> None:
     assert batch.columns["birth_date"] == ("2015-03-07", "2015-03-07")
     assert batch.columns["id_number"] == (BOY, None)
     assert batch.columns["guardian_phone"] == ("17361028473", "02885123467")
-    assert [(p.row, p.code) for p in batch.problems] == [(2, "id-lost-by-spreadsheet")]
+    assert [(p.row, p.code) for p in batch.problems] == [(3, "id-lost-by-spreadsheet")]
 
 
 def test_batches_are_consecutive_and_cover_every_record(tmp_path: Path) -> None:
     rows = [[f"A{i}", "王小明", "男", "2015-03-07", "", "", ""] for i in range(25)]
     batches = read(write_csv(tmp_path / "x.csv", [HEADINGS, *rows]), batch_rows=10)
-    assert [(b.first_row, len(b)) for b in batches] == [(1, 10), (11, 10), (21, 5)]
+    assert [(b.first_row, len(b)) for b in batches] == [(2, 10), (12, 10), (22, 5)]
     assert [i for b in batches for i in b.record_ids] == [f"A{i}" for i in range(25)]
     with pytest.raises(ValueError, match="batch_rows"):
         read(tmp_path / "x.csv", batch_rows=0)
@@ -92,7 +92,7 @@ def test_blank_rows_are_no_records_but_count(tmp_path: Path) -> None:
     rows = [HEADINGS, RECORD, [], blank, ["  "] + [""] * 6, ("A2", *RECORD[1:3], "x", "", "", "")]
     ids, problems = ids_and_problems(write_csv(tmp_path / "x.csv", rows))
     assert ids == ["A1", "A2"]
-    assert problems == [(5, "birth_date", "date-not-understood")]
+    assert problems == [(6, "birth_date", "date-not-understood")]
 
 
 def test_missing_ids_are_row_numbers_and_repeated_ones_get_it_added(tmp_path: Path) -> None:
@@ -102,18 +102,18 @@ def test_missing_ids_are_row_numbers_and_repeated_ones_get_it_added(tmp_path: Pa
         ("", *rest),
         ("A1", *rest),
         ("无", *rest),
-        ("row-2", *rest),
+        ("row-3", *rest),
         ("A1", *rest),
     ]
-    rows.append(("row-7", *rest))
+    rows.append(("row-8", *rest))
     ids, problems = ids_and_problems(write_csv(tmp_path / "x.csv", [HEADINGS, *rows]))
-    assert ids == ["A1", "row-2", "A1@row-3", "row-4", "row-2@row-5", "A1@row-6", "row-7"]
+    assert ids == ["A1", "row-3", "A1@row-4", "row-5", "row-3@row-6", "A1@row-7", "row-8"]
     assert problems == [
-        (2, "record_id", "record-id-missing"),
-        (3, "record_id", "record-id-twice"),
-        (4, "record_id", "record-id-missing"),
-        (5, "record_id", "record-id-twice"),
+        (3, "record_id", "record-id-missing"),
+        (4, "record_id", "record-id-twice"),
+        (5, "record_id", "record-id-missing"),
         (6, "record_id", "record-id-twice"),
+        (7, "record_id", "record-id-twice"),
     ]
 
 
@@ -141,8 +141,8 @@ def test_raw_records_are_the_files_own_rows_under_the_same_ids(tmp_path: Path) -
     headings, batches = read_raw_records(path, MAPPING)
     [batch] = batches
     assert headings == HEADINGS
-    assert batch.rows == [1, 3]
-    assert batch.record_ids == ["A1", "row-3"]
+    assert batch.rows == [2, 4]
+    assert batch.record_ids == ["A1", "row-4"]
     assert list(batch.cells[0]) == list(RECORD)
     assert list(batch.cells[1]) == ["", "王小明", "男", None, None, None, None]
 
@@ -158,8 +158,8 @@ def test_rows_of_another_length_are_kept_and_reported(tmp_path: Path) -> None:
     ids, problems = ids_and_problems(write_csv(tmp_path / "x.csv", rows))
     assert ids == ["A1", "A2", "A3"]
     assert problems == [
-        (1, "row", "row-has-wrong-number-of-cells"),
-        (3, "row", "row-has-wrong-number-of-cells"),
+        (2, "row", "row-has-wrong-number-of-cells"),
+        (4, "row", "row-has-wrong-number-of-cells"),
     ]
 
 
@@ -223,17 +223,17 @@ def test_problems_are_masked_and_in_the_order_of_rows(tmp_path: Path) -> None:
     assert [p.row for p in batch.problems] == sorted(p.row for p in batch.problems)
     found = {(p.row, p.code) for p in batch.problems}
     assert found == {
-        (1, "date-impossible"),
-        (1, "id-wrong-length"),
-        (1, "phone-wrong-length"),
-        (2, "placeholder-name"),
-        (2, "sex-not-understood"),
-        (2, "date-in-future"),
-        (2, "not-a-resident-id"),
-        (2, "placeholder-phone"),
+        (2, "date-impossible"),
+        (2, "id-wrong-length"),
+        (2, "phone-wrong-length"),
+        (3, "placeholder-name"),
+        (3, "sex-not-understood"),
+        (3, "date-in-future"),
+        (3, "not-a-resident-id"),
+        (3, "placeholder-phone"),
     }
     for problem in batch.problems:
-        raw = dict(zip(COLUMNS, rows[problem.row - 1], strict=True))[problem.field]
+        raw = dict(zip(COLUMNS, rows[problem.row - 2], strict=True))[problem.field]
         assert raw not in problem.masked
         assert raw not in repr(batch)
 
@@ -243,7 +243,7 @@ def test_an_id_number_used_twice_is_found_across_batches(tmp_path: Path) -> None
     twin = ("A2", "王小亮", *RECORD[2:])
     path = write_csv(tmp_path / "x.csv", [HEADINGS, RECORD, *filler, twin])
     problems = [p for b in read(path, batch_rows=7) for p in b.problems]
-    assert [(p.row, p.code) for p in problems] == [(32, "id-used-twice")]
+    assert [(p.row, p.code) for p in problems] == [(33, "id-used-twice")]
 
 
 def test_values_of_the_mapping_translate_before_cleaning(tmp_path: Path) -> None:
