@@ -66,8 +66,98 @@ def feature_names(layouts: Sequence[ViewLayout]) -> tuple[str, ...]:
     return tuple(names)
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a distance is kept: one filter of one view.
+
+    Attributes:
+        view: number of the view.
+        group: name of the filter, which is a feature too.
+        filter_bits: its length.
+    """
+
+    view: int
+    group: str
+    filter_bits: int
+
+
+def distance_slots(layouts: Sequence[ViewLayout]) -> tuple[Slot, ...]:
+    """Every filter of every view, in the order of the views."""
+    return tuple(
+        Slot(number, group.name, group.filter_bits)
+        for number, layout in enumerate(layouts)
+        for group in layout.groups
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that the encodings say of m pairs; levels follow from this alone.
+
+    Attributes:
+        agreeing: ``(m,) int64``, bit v set where the pair is comparable in view v.
+        differing: ``(m,) int64``, bit v set where both have a tag in view v, and they differ.
+        distances: ``(m, n_slots) int16``, Hamming distance of each filter, as
+            :func:`distance_slots` orders them; -1 where the pair is not comparable in the view
+            or one of the two lacks the filter.
+    """
+
+    agreeing: I64
+    differing: I64
+    distances: npt.NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return int(self.agreeing.shape[0])
+
+
+def measure_pairs(views: Sequence[ViewColumns], left: I64, right: I64, agreeing: I64) -> Measured:
+    """Measure pairs that are comparable in the views that ``agreeing`` says; all ``(m,)``."""
+    slots = distance_slots([view.layout for view in views])
+    distances = np.full((len(left), len(slots)), -1, dtype=np.int16)
+    for column, slot in enumerate(slots):
+        view = views[slot.view]
+        both = (agreeing >> slot.view) & 1 == 1
+        both &= view.filter_present[slot.group][left] & view.filter_present[slot.group][right]
+        which = np.flatnonzero(both)
+        filters = view.filters[slot.group]
+        distances[which, column] = _hamming(filters, left[which], right[which])
+    differing = np.zeros(len(left), dtype=np.int64)
+    for number, view in enumerate(views):
+        if view.tags is not None:
+            both = view.present[left] & view.present[right]
+            both &= view.tags[left] != view.tags[right]
+            differing |= both.astype(np.int64) << number
+    return Measured(agreeing, differing, distances)
+
+
+def levels_of(layouts: Sequence[ViewLayout], measured: Measured) -> Levels:
+    """Levels of measured pairs, ``(m, n_features) int8``, as :func:`feature_names` orders them.
+
+    A function of each pair's measurements alone: whoever measures, and in whatever pieces, gets
+    the same levels.
+    """
+    slots = distance_slots(layouts)
+    features = feature_names(layouts)
+    levels = np.full((len(measured), len(features)), MISSING, dtype=np.int8)
+    for column, feature in enumerate(features):
+        total = np.zeros(len(measured), dtype=np.int64)
+        bits = np.zeros(len(measured), dtype=np.int64)
+        for number, slot in enumerate(slots):
+            if slot.group == feature:
+                distance = measured.distances[:, number].astype(np.int64)
+                total += np.where(distance >= 0, slot.filter_bits - 2 * distance, 0)
+                bits += np.where(distance >= 0, slot.filter_bits, 0)
+        refuting = sum(1 << v for v, layout in enumerate(layouts) if feature in layout.refutes)
+        implying = sum(1 << v for v, layout in enumerate(layouts) if feature in layout.implies)
+        levels[measured.differing & refuting != 0, column] = DIFFERS
+        seen = bits > 0
+        levels[seen, column] = _cut(total[seen] / bits[seen], bits[seen])
+        levels[measured.agreeing & implying != 0, column] = EQUAL
+    return levels
+
+
 def compare_pairs(views: Sequence[ViewColumns], pairs: CandidatePairs) -> Levels:
-    """Levels of agreement.
+    """Levels of agreement: every pair measured, then cut.
 
     Args:
         views: in the order that the bits of ``pairs.views`` refer to.
@@ -76,46 +166,13 @@ def compare_pairs(views: Sequence[ViewColumns], pairs: CandidatePairs) -> Levels
     Returns:
         ``(m, n_features) int8`` of levels, features as :func:`feature_names` orders them.
     """
-    features = feature_names([view.layout for view in views])
-    levels = np.zeros((len(pairs), len(features)), dtype=np.int8)
+    layouts = [view.layout for view in views]
+    levels = np.zeros((len(pairs), len(feature_names(layouts))), dtype=np.int8)
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
-        left, right = pairs.left[part], pairs.right[part]
-        for column, feature in enumerate(features):
-            levels[part, column] = _feature_levels(
-                views, feature, left, right, pairs.views[part].astype(np.int64)
-            )
-    return levels
-
-
-def _feature_levels(
-    views: Sequence[ViewColumns], feature: str, left: I64, right: I64, agreeing: I64
-) -> Levels:
-    n_pairs = len(left)
-    total = np.zeros(n_pairs)
-    bits = np.zeros(n_pairs, dtype=np.int64)
-    refuted = np.zeros(n_pairs, dtype=bool)
-    implied = np.zeros(n_pairs, dtype=bool)
-    for number, view in enumerate(views):
-        agrees = (agreeing >> number) & 1 == 1
-        if feature in view.layout.implies:
-            implied |= agrees
-        if feature in view.layout.refutes and view.tags is not None:
-            refuted |= view.present[left] & view.present[right] & ~agrees
-        if feature in view.filters:
-            both = agrees & view.filter_present[feature][left]
-            both &= view.filter_present[feature][right]
-            which = np.flatnonzero(both)
-            filters = view.filters[feature]
-            distance = _hamming(filters, left[which], right[which])
-            filter_bits = filters.shape[1] * 64
-            total[which] += filter_bits - 2.0 * distance
-            bits[which] += filter_bits
-    levels = np.full(n_pairs, MISSING, dtype=np.int8)
-    levels[refuted] = DIFFERS
-    seen = bits > 0
-    levels[seen] = _cut(total[seen] / bits[seen], bits[seen])
-    levels[implied] = EQUAL
+        agreeing = pairs.views[part].astype(np.int64)
+        measured = measure_pairs(views, pairs.left[part], pairs.right[part], agreeing)
+        levels[part] = levels_of(layouts, measured)
     return levels
 
 

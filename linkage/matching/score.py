@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkage.matching.compare import CLOSE, DIFFERS, FAINT, MISSING, N_LEVELS, UNLIKE, Levels
-from linkage.types import F64, I64, Bools
+from linkage.types import F64, Bools
 
 _DOUBT = 1e-2
 _MOST_AGREEMENT = 0.05
@@ -105,8 +105,10 @@ class EvidenceModel:
         return np.clip(odds, -_MAX_LOG_ODDS, _MAX_LOG_ODDS)
 
 
-def fit_evidence_model(levels: Levels, views: Bitmask, meaning: FeatureMeaning) -> EvidenceModel:
-    """Fit the mixture to the levels of all candidate pairs.
+def fit_evidence_model(
+    levels: Levels, views: Bitmask, meaning: FeatureMeaning, pair_weights: F64 | None = None
+) -> EvidenceModel:
+    """Fit the mixture to the levels of candidate pairs: all of them, or a sample.
 
     Deterministic: the same multiset of pairs gives the same model, in whatever order they come.
 
@@ -114,9 +116,10 @@ def fit_evidence_model(levels: Levels, views: Bitmask, meaning: FeatureMeaning) 
         levels: ``(m, f) int8``.
         views: ``(m,) uint16``, bit v set where a pair is comparable in view v.
         meaning: what the features mean.
+        pair_weights: ``(m,)``, how many pairs each stands for: one over its chance of being in
+            the sample.  ``None``: each for itself.
     """
-    patterns, pattern_views, counts = _distinct_rows(levels, views)
-    weights = counts.astype(np.float64)
+    patterns, pattern_views, weights = _distinct_rows(levels, views, pair_weights)
     guess, bounds = _first_guess(patterns, pattern_views, meaning)
     anchors = np.array(meaning.anchors, dtype=np.int64)
     strangers = (patterns[:, anchors] == DIFFERS).any(axis=1)
@@ -153,27 +156,44 @@ def probabilities(log_odds: F64) -> F64:
     return 1.0 / (1.0 + np.exp(-log_odds))
 
 
-def threshold_for_best_f1(probability: F64) -> float:
+def threshold_for_best_f1(probability: F64, pair_weights: F64 | None = None) -> float:
     """Threshold on the probability that maximises the *expected* F1 of the accepted pairs.
 
     With well calibrated probabilities, accepting the k most probable pairs has the expected F1
     ``2 sum(p_1..p_k) / (k + sum(p))``.  Returns a value from 0.05 to 0.95.
+
+    Args:
+        probability: ``(m,)`` of candidate pairs: all of them, or a sample.
+        pair_weights: ``(m,)``, how many pairs each stands for; ``None``: each for itself.
     """
     if not len(probability):
         return 0.5
-    ordered = np.sort(probability)[::-1]
-    expected = np.cumsum(ordered)
-    f1 = 2.0 * expected / (np.arange(1, len(ordered) + 1) + expected[-1])
+    weights = np.ones(len(probability)) if pair_weights is None else pair_weights
+    order = np.lexsort((weights, probability))[::-1]
+    ordered = probability[order]
+    expected = np.cumsum(ordered * weights[order])
+    f1 = 2.0 * expected / (np.cumsum(weights[order]) + expected[-1])
     best = int(np.argmax(f1))
     return float(np.clip(ordered[best], 0.05, 0.95))
 
 
-def _distinct_rows(levels: Levels, views: Bitmask) -> tuple[Levels, Bitmask, I64]:
+def _distinct_rows(
+    levels: Levels, views: Bitmask, pair_weights: F64 | None
+) -> tuple[Levels, Bitmask, F64]:
     key = views.astype(np.int64)
     for feature in range(levels.shape[1]):
         key = key * N_LEVELS + levels[:, feature]
-    _, first, counts = np.unique(key, return_index=True, return_counts=True)
-    return levels[first], views[first], counts.astype(np.int64)
+    if pair_weights is None:
+        _, first, counts = np.unique(key, return_index=True, return_counts=True)
+        return levels[first], views[first], counts.astype(np.float64)
+    # Sorted by weight as well, so that each sum is taken in the same order however pairs come.
+    order = np.lexsort((pair_weights, key))
+    key = key[order]
+    starts = np.flatnonzero(np.concatenate((np.ones(min(len(key), 1), bool), key[1:] != key[:-1])))
+    if not len(starts):
+        return levels, views, np.empty(0)
+    first = order[starts]
+    return levels[first], views[first], np.add.reduceat(pair_weights[order], starts)
 
 
 def _first_guess(patterns: Levels, views: Bitmask, meaning: FeatureMeaning) -> tuple[F64, _Bounds]:

@@ -95,3 +95,23 @@ def test_threshold_maximises_expected_f1() -> None:
 def test_probabilities_are_the_logistic_function() -> None:
     assert probabilities(np.array([0.0]))[0] == 0.5
     assert probabilities(np.array([30.0]))[0] > 0.999999
+
+
+def test_a_weight_stands_for_so_many_equal_pairs() -> None:
+    levels, _ = draw_mixture(1)
+    views = np.ones(len(levels), np.uint16)
+    twice = fit_evidence_model(np.repeat(levels, 2, axis=0), np.repeat(views, 2), MEANING)
+    weighted = fit_evidence_model(levels, views, MEANING, np.full(len(levels), 2.0))
+    assert np.array_equal(twice.log_likelihood, weighted.log_likelihood)
+    shuffled = np.random.default_rng(3).permutation(len(levels))
+    again = fit_evidence_model(
+        levels[shuffled], views, MEANING, np.full(len(levels), 2.0)[shuffled]
+    )
+    assert np.array_equal(again.log_likelihood, weighted.log_likelihood)
+
+
+def test_a_threshold_of_weighted_pairs_is_that_of_as_many_pairs() -> None:
+    probability = np.array([0.9, 0.6, 0.3, 0.1])
+    weights = np.array([1.0, 3.0, 2.0, 50.0])
+    repeated = np.repeat(probability, weights.astype(int))
+    assert threshold_for_best_f1(probability, weights) == threshold_for_best_f1(repeated)
