@@ -30,6 +30,10 @@ class SecretError(KeysError):
     """A linkage secret, or what is to be derived from it, is not well formed."""
 
 
+class AtRestError(KeysError):
+    """Something stored encrypted cannot be read with this key, or was altered."""
+
+
 class RequestSignatureError(KeysError):
     """A request is not signed as ``docs/http-api.md`` says.
 

@@ -34,3 +34,12 @@ SECRET_FINGERPRINT = b"tongqiao/v1/linkage-secret-fingerprint"
 
 SECRET_CHECKSUM = b"tongqiao/v1/linkage-secret-checksum"
 """Info of HKDF-Expand: what finds a damaged secret file; it never leaves the file."""
+
+AT_REST_FILE = b"tongqiao/v1/at-rest-file"
+"""Info of HKDF-Expand: key and nonce prefix of one encrypted file."""
+
+AT_REST_WRAP = b"tongqiao/v1/at-rest-wrap"
+"""Info of HKDF-Expand: what wraps a round's data key."""
+
+AT_REST_CHECKSUM = b"tongqiao/v1/at-rest-checksum"
+"""Info of HKDF-Expand: what finds a damaged installation key file; it never leaves the file."""
