@@ -3,7 +3,8 @@
 Contract of the package:
 
 - ``records``, ``encoding``, ``matching`` and ``quality`` are stages.  They may import
-  ``linkage.types``, ``linkage.errors``, ``linkage.profile`` and ``linkage.tqe``, never each other.
+  ``linkage.types``, ``linkage.errors``, ``linkage.profile``, ``linkage.tqe`` and
+  ``linkage.compiled``, never each other.
 - ``linkage.pipeline`` is the one module that composes the matching stages.
 - ``records`` and ``encoding`` run on an office's machine only; a server process cannot import
   them (import-linter checks it).
