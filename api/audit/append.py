@@ -1,21 +1,22 @@
 """Appending to the log, in the transaction of what is logged: both happen, or neither.
 
-Writers are put in a row by the first statement of :func:`append_entry`, which changes the log's
+Writers are put in a row by the first statement of :func:`append_entries`, which changes the log's
 single head row: PostgreSQL locks that row, SQLite the database, until the transaction ends. On
 SQLite the engine must begin its transactions with ``BEGIN IMMEDIATE``, or a transaction that has
 read before it appends may fail with "database is locked"; it cannot fork the log even so, because
 each index can be inserted once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 
-from sqlalchemy import Connection, Executable, func, insert, literal, select, update
+from sqlalchemy import Connection, Executable, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from api.audit.errors import LogStoreError, ProofError
-from api.audit.events import AuditEvent, entry_bytes, format_time
+from api.audit.events import AuditEvent, entry_bytes, format_time, subject_of
 from api.audit.merkle import CompactRange, leaf_hash
 from api.audit.tables import HEAD_ID, LogTables
 
@@ -39,6 +40,7 @@ class _Statements:
     lock: Executable
     begin: Executable
     add: Executable
+    add_subtrees: Executable
     advance: Executable
 
 
@@ -49,10 +51,11 @@ def _statements(tables: LogTables) -> _Statements:
     return _Statements(
         lock=update(head)
         .where(mine)
-        .values(size=head.c.size + 1)
+        .values(size=head.c.size + bindparam("n_entries"))
         .returning(head.c.size, head.c.compact_range, head.c.last_time),
-        begin=insert(head).values(id=HEAD_ID, size=1, compact_range=b"", last_time=""),
+        begin=insert(head),
         add=insert(tables.entries),
+        add_subtrees=insert(tables.subtrees),
         advance=update(head).where(mine),
     )
 
@@ -63,44 +66,73 @@ def append_entry(
     event: AuditEvent,
     now: datetime | None = None,
 ) -> int:
-    """Append an event in the caller's transaction and return its index.
+    """Append one event; as :func:`append_entries`."""
+    return append_entries(session, tables, [event], now)[0]
+
+
+def append_entries(
+    session: Session | Connection,
+    tables: LogTables,
+    events: Sequence[AuditEvent],
+    now: datetime | None = None,
+) -> range:
+    """Append events in the caller's transaction and return their indexes.
 
     The time is ``now`` (the clock if ``None``), or that of the entry before if the clock went
-    back. Append late in the transaction: others wait from here until it ends.
+    back. Append late in the transaction, and all at once: others wait from here until it ends.
 
     Raises:
-        AuditEventError: ``now`` has no time zone, or the event is too long.
+        AuditEventError: ``now`` has no time zone, or an event is too long.
         LogStoreError: the log's head is damaged.
     """
+    if not events:
+        return range(0)
     statements = _statements(tables)
-    locked = session.execute(statements.lock).one_or_none()
+    # Straight to the connection: nothing here is an object that the session keeps.
+    connection = session.connection() if isinstance(session, Session) else session
+    locked = connection.execute(statements.lock, {"n_entries": len(events)}).one_or_none()
     if locked is None:
-        session.execute(statements.begin)
-        index, tree, last_time = 0, CompactRange(), ""
+        start, tree, last_time = 0, CompactRange(), ""
+        first = {"id": HEAD_ID, "size": len(events), "compact_range": b"", "last_time": ""}
+        connection.execute(statements.begin, first)
     else:
-        index, last_time = locked.size - 1, locked.last_time
-        tree = _load_tree(index, locked.compact_range)
+        start, last_time = locked.size - len(events), locked.last_time
+        tree = _load_tree(start, locked.compact_range)
 
     time = max(format_time(datetime.now(UTC) if now is None else now), last_time)
-    body = entry_bytes(event, index, time)
-    leaf = leaf_hash(body)
-    tree.append(leaf)
-    session.execute(
-        statements.add,
-        {
-            "entry_index": index,
-            "leaf_hash": leaf,
-            "body": body.decode("ascii"),
-            "time": time,
-            "action": str(event.action),
-            "outcome": str(event.outcome),
-            "actor": event.actor,
-            "project": event.project,
-            "round": event.round,
-        },
-    )
-    session.execute(statements.advance, {"compact_range": tree.to_bytes(), "last_time": time})
-    return index
+    completed: list[tuple[int, int, bytes]] = []
+    rows = []
+    for index, event in enumerate(events, start):
+        body = entry_bytes(event, index, time)
+        leaf = leaf_hash(body)
+        tree.append_noting(leaf, completed)
+        rows.append(_row(event, index, time, body, leaf))
+    connection.execute(statements.add, rows)
+    if completed:
+        connection.execute(
+            statements.add_subtrees,
+            [
+                {"level": level, "subtree_index": index, "hash": value}
+                for level, index, value in completed
+            ],
+        )
+    connection.execute(statements.advance, {"compact_range": tree.to_bytes(), "last_time": time})
+    return range(start, start + len(events))
+
+
+def _row(event: AuditEvent, index: int, time: str, body: bytes, leaf: bytes) -> dict[str, object]:
+    return {
+        "entry_index": index,
+        "leaf_hash": leaf,
+        "body": body.decode("ascii"),
+        "time": time,
+        "action": str(event.action),
+        "outcome": str(event.outcome),
+        "actor": event.actor,
+        "project": event.project,
+        "round": event.round,
+        "subject": subject_of(event.details),
+    }
 
 
 def read_entries(
@@ -140,12 +172,13 @@ def read_head(session: Session | Connection, tables: LogTables) -> LogHead:
             head.c.size,
             head.c.compact_range,
             head.c.last_time,
+            head.c.sealed_size,
         )
         .select_from(select(literal(HEAD_ID).label("id")).subquery("wanted"))
         .outerjoin(head, head.c.id == HEAD_ID)
     ).one()
     size = 0 if row.size is None else int(row.size)
-    n_entries = 0 if row.last_index is None else row.last_index + 1
+    n_entries = (row.sealed_size or 0) if row.last_index is None else row.last_index + 1
     if n_entries != size or (row.signed_size or 0) > size:
         raise LogStoreError(
             "Entries of the access log are missing, or were added past it. Stop the server, keep "

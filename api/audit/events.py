@@ -114,6 +114,15 @@ _KEYS: Final = frozenset(
 )  # fmt: skip
 
 
+def subject_of(details: Mapping[str, DetailValue]) -> str | None:
+    """The member whose data an event is about, where its details name one."""
+    for name in ("office", "member"):
+        value = details.get(name)
+        if isinstance(value, str):
+            return value
+    return None
+
+
 def is_loggable_id(text: str) -> bool:
     """Whether a text from a request may stand in the log as an id; if not, log ``None``."""
     return _ID.match(text) is not None and _PERSONAL_NUMBER.search(text) is None

@@ -12,6 +12,9 @@ from typing import Final, Self
 from api.audit.errors import ProofError
 
 HASH_BYTES: Final = 32
+TILE_HEIGHT: Final = 8
+TILE_WIDTH: Final = 1 << TILE_HEIGHT
+"""Hashes in a full tile (C2SP ``tlog-tiles``)."""
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
 
@@ -23,6 +26,17 @@ def leaf_hash(data: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Hash of an inner node, 32 bytes (RFC 6962, section 2.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def full_root(hashes: Sequence[bytes]) -> bytes:
+    """Root over a power of two of neighbouring hashes, level by level: the fastest way."""
+    sha256, level = hashlib.sha256, hashes
+    while len(level) > 1:
+        level = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(level[::2], level[1::2], strict=True)
+        ]
+    return level[0]
 
 
 class CompactRange:
@@ -59,14 +73,46 @@ class CompactRange:
 
     def append(self, leaf: bytes) -> None:
         """Add the leaf with this leaf hash (32 bytes) at the end."""
+        self._push(leaf, 0, None)
+
+    def append_noting(self, leaf: bytes, completed: list[tuple[int, int, bytes]]) -> None:
+        """Add a leaf; note the subtrees that it completes which are hashes of tiles.
+
+        Args:
+            completed: gets level, index within it and hash of each completed subtree of
+                ``256**level`` leaves, for levels from 1 on.
+        """
+        self._push(leaf, 0, completed)
+
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add many leaf hashes, 256 at once where they fill a tile."""
+        at = 0
+        while at < len(leaves):
+            if self.size % TILE_WIDTH == 0 and at + TILE_WIDTH <= len(leaves):
+                self._push(full_root(leaves[at : at + TILE_WIDTH]), TILE_HEIGHT, None)
+                at += TILE_WIDTH
+            else:
+                self._push(leaves[at], 0, None)
+                at += 1
+
+    def copy(self) -> Self:
+        """The same range, to be gone on with apart."""
+        return type(self)(self.size, self._hashes)
+
+    def _push(
+        self, value: bytes, height: int, completed: list[tuple[int, int, bytes]] | None
+    ) -> None:
         hashes = self._hashes
-        hashes.append(leaf)
-        self.size += 1
-        carried = self.size
+        hashes.append(value)
+        self.size += 1 << height
+        carried = self.size >> height
         while not carried & 1:
             right = hashes.pop()
             hashes[-1] = node_hash(hashes[-1], right)
             carried >>= 1
+            height += 1
+            if completed is not None and height % TILE_HEIGHT == 0:
+                completed.append((height // TILE_HEIGHT, carried - 1, hashes[-1]))
 
     def root(self) -> bytes:
         """Root of the tree, 32 bytes."""

@@ -1,4 +1,4 @@
-"""The log's tables (SQLAlchemy Core), and guards that keep its rows from being changed."""
+"""The log's tables (SQLAlchemy Core); ``guards.py`` keeps their rows from being changed."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +7,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Connection,
     Index,
     Integer,
     LargeBinary,
@@ -16,10 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    text,
 )
-
-from api.audit.errors import LogStoreError
 
 HEAD_ID: Final = 1
 
@@ -29,22 +25,30 @@ _INDEX = BigInteger().with_variant(Integer(), "sqlite")
 
 @dataclass(frozen=True, slots=True)
 class LogTables:
-    """The three tables of a log.
+    """The tables of a log.
 
     Attributes:
         entries: one row an entry; ``body`` is what is hashed, the other columns repeat parts of
             it so that it can be searched.
-        head: a single row; size, compact range and latest time of the log.
+        head: a single row; size, compact range and latest time of the log, and how many of its
+            first entries are sealed in archives.
         checkpoints: every checkpoint that was signed, one a size.
+        subtrees: the root of each full subtree of ``256**level`` entries, from level 1 on: a tile
+            (C2SP ``tlog-tiles``) of that level is a run of these rows.
+        sealed: level-0 tiles of sealed entries, whose own rows are gone.
+        cosignatures: what witnesses signed, one a checkpoint and witness.
     """
 
     entries: Table
     head: Table
     checkpoints: Table
+    subtrees: Table
+    sealed: Table
+    cosignatures: Table
 
 
 def define_log_tables(metadata: MetaData) -> LogTables:
-    """Add ``log_entries``, ``log_head`` and ``log_checkpoints`` to the metadata."""
+    """Add the log's tables to the metadata; their names begin with ``log_``."""
     entries = Table(
         "log_entries",
         metadata,
@@ -57,10 +61,12 @@ def define_log_tables(metadata: MetaData) -> LogTables:
         Column("actor", String(63)),
         Column("project", String(63)),
         Column("round", String(63)),
+        Column("subject", String(63)),
         CheckConstraint("entry_index >= 0", name="ck_log_entries_index"),
         Index("ix_log_entries_time", "time"),
         Index("ix_log_entries_actor", "actor"),
         Index("ix_log_entries_round", "project", "round"),
+        Index("ix_log_entries_subject", "subject"),
     )
     head = Table(
         "log_head",
@@ -69,6 +75,7 @@ def define_log_tables(metadata: MetaData) -> LogTables:
         Column("size", _INDEX, nullable=False),
         Column("compact_range", LargeBinary, nullable=False),
         Column("last_time", String(24), nullable=False),
+        Column("sealed_size", _INDEX, nullable=False, server_default="0"),
         CheckConstraint(f"id = {HEAD_ID}", name="ck_log_head_single"),
     )
     checkpoints = Table(
@@ -79,67 +86,29 @@ def define_log_tables(metadata: MetaData) -> LogTables:
         Column("note", Text, nullable=False),
         Column("created_at", String(24), nullable=False),
     )
-    return LogTables(entries, head, checkpoints)
+    return LogTables(entries, head, checkpoints, *_define_tile_tables(metadata))
 
 
-_LOGGED: Final = "(SELECT entry_index FROM log_entries)"
-
-_SQLITE_GUARDS: Final = {
-    "log_entries_never_change": (
-        "BEFORE UPDATE ON log_entries",
-        "an entry of the access log cannot be changed",
-    ),
-    "log_entries_never_go": (
-        "BEFORE DELETE ON log_entries",
-        "an entry of the access log cannot be deleted",
-    ),
-    # INSERT OR REPLACE deletes the older row without its triggers.
-    "log_entries_never_replaced": (
-        f"BEFORE INSERT ON log_entries WHEN NEW.entry_index IN {_LOGGED}",
-        "an entry of the access log cannot be replaced",
-    ),
-    "log_head_never_shrinks": (
-        "BEFORE UPDATE ON log_head WHEN NEW.size < OLD.size",
-        "the access log cannot be shortened",
-    ),
-    "log_head_never_goes": (
-        "BEFORE DELETE ON log_head",
-        "the access log cannot be shortened",
-    ),
-    "log_head_never_replaced": (
-        "BEFORE INSERT ON log_head WHEN EXISTS (SELECT 1 FROM log_head)",
-        "the access log cannot be replaced",
-    ),
-    "log_checkpoints_never_change": (
-        "BEFORE UPDATE ON log_checkpoints",
-        "a checkpoint of the access log cannot be changed",
-    ),
-    "log_checkpoints_never_go": (
-        "BEFORE DELETE ON log_checkpoints",
-        "a checkpoint of the access log cannot be deleted",
-    ),
-    "log_checkpoints_never_replaced": (
-        "BEFORE INSERT ON log_checkpoints WHEN NEW.size IN (SELECT size FROM log_checkpoints)",
-        "a checkpoint of the access log cannot be replaced",
-    ),
-}
-
-
-def create_guards(connection: Connection) -> None:
-    """Make the database refuse to change or delete what is in the log; for use in a migration.
-
-    A guard against mistakes, not against who can change the database's schema: against them
-    stands the Merkle tree.
-
-    Raises:
-        LogStoreError: the database is not SQLite.
-    """
-    if connection.dialect.name != "sqlite":
-        raise LogStoreError("the log's guards are written for SQLite only so far")
-    for name, (when, message) in _SQLITE_GUARDS.items():
-        connection.execute(
-            text(
-                f"CREATE TRIGGER IF NOT EXISTS {name} {when} "
-                f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
-            )
-        )
+def _define_tile_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
+    subtrees = Table(
+        "log_subtrees",
+        metadata,
+        Column("level", SmallInteger, primary_key=True, autoincrement=False),
+        Column("subtree_index", _INDEX, primary_key=True, autoincrement=False),
+        Column("hash", LargeBinary(32), nullable=False),
+    )
+    sealed = Table(
+        "log_sealed_tiles",
+        metadata,
+        Column("tile_index", _INDEX, primary_key=True, autoincrement=False),
+        Column("hashes", LargeBinary(8192), nullable=False),
+    )
+    cosignatures = Table(
+        "log_cosignatures",
+        metadata,
+        Column("size", _INDEX, primary_key=True, autoincrement=False),
+        Column("witness", String(63), primary_key=True),
+        Column("line", String(500), nullable=False),
+        Column("signed_at", BigInteger, nullable=False),
+    )
+    return subtrees, sealed, cosignatures

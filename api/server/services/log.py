@@ -18,6 +18,7 @@ def read_checkpoint(installation: Installation, caller: Caller) -> str:
     """A signed checkpoint of the log as it is now, this very reading included."""
     with installation.work(caller) as work:
         work.record(Action.CHECKPOINT_READ)
+        work.append_recorded()
         return make_checkpoint(work.session, LOG_TABLES, installation.log_key)
 
 
@@ -26,6 +27,7 @@ def read_log(installation: Installation, caller: Caller, start: int, limit: int)
     with installation.work(caller) as work:
         entries = read_entries(work.session, LOG_TABLES, start, limit)
         work.record(Action.LOG_READ, details={"start": start, "n_entries": len(entries)})
+        work.append_recorded()
         return {"entries": entries, "size": log_size(work.session, LOG_TABLES)}
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from api.audit.append import append_entry
+from api.audit.append import append_entries
 from api.audit.events import Action, AuditEvent, Outcome
 from api.server.models import LOG_TABLES
 from api.server.refusals import RefusalError
@@ -69,12 +69,16 @@ class UnloggedWorkError(Exception):
 
 @dataclass(slots=True)
 class Work:
-    """One transaction, and what it adds to the access log."""
+    """One transaction, and what it adds to the access log.
+
+    Entries are appended together at the end, so that others wait for the log as short as can be.
+    """
 
     session: Session
     now: datetime
     caller: Caller
     n_entries: int = field(default=0, init=False)
+    _pending: list[AuditEvent] = field(default_factory=list, init=False)
 
     def record(
         self,
@@ -86,7 +90,7 @@ class Work:
         reason: str | None = None,
         details: Details | None = None,
     ) -> None:
-        """Append an entry to the access log, in this transaction."""
+        """An entry for the access log, in this transaction."""
         caller = self.caller
         event = AuditEvent(
             action=action,
@@ -100,8 +104,13 @@ class Work:
             request_id=caller.request_id,
             origin=caller.origin,
         )
-        append_entry(self.session, LOG_TABLES, event, self.now)
+        self._pending.append(event)
         self.n_entries += 1
+
+    def append_recorded(self) -> None:
+        """Append what was recorded so far; who reads the log afterwards finds it there."""
+        events, self._pending = self._pending, []
+        append_entries(self.session, LOG_TABLES, events, self.now)
 
 
 @contextlib.contextmanager
@@ -117,3 +126,4 @@ def begin_work(database: Database, clock: Callable[[], datetime], caller: Caller
         yield work
         if work.n_entries == 0:
             raise UnloggedWorkError("nothing was recorded in the access log")
+        work.append_recorded()

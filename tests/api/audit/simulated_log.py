@@ -18,9 +18,10 @@ from sqlalchemy.pool import StaticPool
 from api.audit.append import append_entry, read_entries
 from api.audit.checkpoint import LogKey, make_checkpoint
 from api.audit.events import Action, AuditEvent, Outcome, renumbered
+from api.audit.guards import create_guards
 from api.audit.merkle import leaf_hash, tree_root
 from api.audit.note import Checkpoint, VerifierKey
-from api.audit.tables import LogTables, create_guards, define_log_tables
+from api.audit.tables import LogTables, define_log_tables
 
 ORIGIN = "linkage.example/log"
 KEY = LogKey(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from api.audit.tables import create_guards
+from api.audit.guards import create_guards
 
 revision = "0001"
 down_revision = None
