@@ -1,10 +1,9 @@
 """An office reads and signs the terms of a round, uploads, and fetches its links."""
 
-import base64
 import json
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,16 +20,13 @@ from api.client.terminal import (
     show_json,
 )
 from api.office.session import (
-    get_round,
     open_office,
     overwrite_option,
     round_option,
 )
 
 if TYPE_CHECKING:
-    from api.client.http import ServerClient
-
-_MAX_PROFILE_BYTES = 1024 * 1024
+    from keys.linkage_secret import LinkageSecret
 
 
 @click.command(name="terms")
@@ -59,12 +55,13 @@ def terms_command(
             --keys my-office.private.json
     """
     from api.client.private_files import write_privately
-    from api.office.round_terms import check_profile, plain_words
+    from api.office.round_terms import plain_words
+    from api.office.signing_terms import fetch_profile, fetch_round
 
     with failing("write the terms"):
         client, office = open_office(server, keys, ca_file)
-        terms = get_round(client, round_id).terms
-        profile = check_profile(terms, _get_profile_text(client, round_id))
+        terms = fetch_round(client, round_id).terms
+        profile = fetch_profile(client, terms)
         text = json.dumps(terms.document, ensure_ascii=False, indent=2) + "\n"
         write_privately(out, text.encode(), overwrite=overwrite)
         if profile_out is not None:
@@ -118,32 +115,15 @@ def sign_command(
             --keys my-office.private.json
     """
     from api.client.terms import TermsError, parse_terms
-    from api.office.round_terms import check_part, check_profile, check_same_terms
-    from keys import labels
-    from keys.canonical import canonical_json
-    from keys.signing import sign_document
+    from api.office.signing_terms import sign_terms
 
     with failing("read the terms"):
         client, office = open_office(server, keys, ca_file)
         terms = parse_terms(terms_file.read_bytes())
         if terms.round != round_id:
             raise TermsError("The file holds the terms of another round than --round names.")
-        check_part(terms, office)
-        confirmation = _key_confirmation(
-            office, terms.coordinating_office, terms.context, secret_file
-        )
-        check_same_terms(terms, get_round(client, round_id).terms)
-        check_profile(terms, _get_profile_text(client, round_id))
-        signature = sign_document(
-            client.identity.signing_private, labels.TERMS, canonical_json(terms.document)
-        )
-        body: dict[str, Any] = {
-            "terms_sha256": terms.sha256,
-            "signature": base64.b64encode(signature).decode("ascii"),
-        }
-        if confirmation is not None:
-            body["key_confirmation"] = confirmation
-        client.put_json(f"/v1/rounds/{round_id}/signatures/{office}", body)
+        secret = _confirming_secret(office, terms.coordinating_office, secret_file)
+        sign_terms(client, office, terms, secret)
     say(f"Signed the terms of round {round_id} for {office}.")
 
 
@@ -172,12 +152,13 @@ def upload_command(
             --keys my-office.private.json
     """
     from api.office.round_terms import check_upload
+    from api.office.signing_terms import fetch_round
     from linkage.tqe import read_manifest
 
     with failing("read the encoded file"):
         client, office = open_office(server, keys, ca_file)
         manifest = read_manifest(encoded)
-        check_upload(get_round(client, round_id), office, manifest)
+        check_upload(fetch_round(client, round_id), office, manifest)
         with progress_bar("sending") as advance:
             receipt = client.put_file(
                 f"/v1/rounds/{round_id}/uploads/{office}", encoded, on_progress=advance
@@ -234,10 +215,11 @@ def results_command(
             --keys my-office.private.json
     """
     from api.office.results import write_links
+    from api.office.signing_terms import fetch_round
 
     with failing("write the links"):
         client, office = open_office(server, keys, ca_file)
-        terms = get_round(client, round_id).terms
+        terms = fetch_round(client, round_id).terms
         with progress_bar("fetching links", unit="steps") as advance:
             counts = write_links(
                 client,
@@ -253,20 +235,10 @@ def results_command(
         say(f"    {n_links:,} with {counterpart}")
 
 
-def _get_profile_text(client: "ServerClient", round_id: str) -> str:
-    data = client.get_bytes(f"/v1/rounds/{round_id}/profile", max_bytes=_MAX_PROFILE_BYTES)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ApiError(
-            "bad-answer", 200, "The server's profile is no text. Do not sign."
-        ) from error
-
-
-def _key_confirmation(
-    office: str, coordinating_office: str, context: str, secret_file: Path | None
-) -> str | None:
-    """The check value that the coordinating office, and it alone, sends with its signature."""
+def _confirming_secret(
+    office: str, coordinating_office: str, secret_file: Path | None
+) -> "LinkageSecret | None":
+    """The secret of the coordinating office, which alone confirms the key of the round with it."""
     if office != coordinating_office:
         if secret_file is not None:
             raise click.UsageError(
@@ -279,4 +251,4 @@ def _key_confirmation(
         )
     from keys.linkage_secret import load_linkage_secret
 
-    return load_linkage_secret(secret_file).key_confirmation(context)
+    return load_linkage_secret(secret_file)

@@ -9,7 +9,6 @@ from api.client.terminal import ID, open_client
 
 if TYPE_CHECKING:
     from api.client.http import ServerClient
-    from api.client.round_view import RoundView
 
 round_option = click.option(
     "--round", "round_id", metavar="ID", type=ID, required=True, help="Id of the round."
@@ -43,10 +42,3 @@ def open_office(server: str, keys: Path, ca_file: Path | None) -> "tuple[ServerC
             "These are the keys of a person, not of an office. Give your office's file as --keys."
         )
     return client, public.holder
-
-
-def get_round(client: "ServerClient", round_id: str) -> "RoundView":
-    """What the server says of a round, checked.  Raises: ApiError, TermsError."""
-    from api.client.round_view import parse_round
-
-    return parse_round(client.get_json(f"/v1/rounds/{round_id}"), round_id)
