@@ -1,8 +1,6 @@
 """``tongqiao encode``: a file of records becomes a ``.tqe`` file and its map."""
 
 import contextlib
-import csv
-import importlib.metadata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +19,10 @@ from api.client.terminal import (
 
 if TYPE_CHECKING:
     from api.client.terms import Terms
-    from linkage.encoding import EncodedFile
     from linkage.profile import Profile
     from linkage.types import Manifest, RecordBatch
 
 _OFFLINE = "offline"
-MAP_HEADINGS = ("pseudonym", "record_id")
 
 
 @click.command(name="encode")
@@ -108,23 +104,21 @@ def encode_command(
         terms = _load_terms(terms_file, profile)
         secret = load_linkage_secret(secret_file)
     context = _OFFLINE if terms is None else terms.context
-    with failing("encode the records"):
-        from linkage.encoding import encode_records
+    with failing("write the encodings and their map"):
+        from api.office.encoding import encode_to_files
 
         with _counted(_batches(records_file, columns_file, profile)) as batches:
-            encoded = encode_records(
+            manifest, sha256 = encode_to_files(
                 batches,
                 profile,
-                secret.round_key(context),
-                name=out.stem,
+                secret,
                 context=context,
-                key_confirmation=secret.key_confirmation(context),
-                encoder_version=importlib.metadata.version("tongqiao"),
+                out=out,
+                map_file=map_file,
+                max_records=None if terms is None else terms.max_records,
+                overwrite=force,
             )
-    _check_count(encoded.dataset.n_records, terms)
-    with failing("write the encodings and their map"):
-        sha256 = _write(encoded, out, map_file, force=force)
-    _show_summary(encoded.dataset.manifest, sha256)
+    _show_summary(manifest, sha256)
 
 
 def _refuse_paths_twice(inputs: Sequence[Path | None], outputs: Sequence[Path]) -> None:
@@ -190,41 +184,6 @@ def _counted(batches: Iterable["RecordBatch"]) -> Iterator[Iterator["RecordBatch
             progress.update(task, completed=done, total=done)
 
         yield passing()
-
-
-def _check_count(n_records: int, terms: "Terms | None") -> None:
-    if n_records == 0:
-        raise click.ClickException("The file holds no records. Nothing was written.")
-    if terms is not None and n_records > terms.max_records:
-        raise click.ClickException(
-            f"The file holds {n_records:,} records, and the terms allow {terms.max_records:,}. "
-            "Nothing was written. Encode only the records that belong to this round."
-        )
-
-
-def _write(encoded: "EncodedFile", out: Path, map_file: Path, *, force: bool) -> str:
-    """Write both files, or neither; returns the SHA-256 of the ``.tqe`` file."""
-    from api.client.private_files import replacing_privately
-    from linkage.tqe import write_tqe
-
-    with contextlib.ExitStack() as undo:
-        # The map is put in place last: an older one, with --force, is kept until all else is done.
-        with replacing_privately(map_file, overwrite=force) as map_draft:
-            _write_map(map_draft, encoded)
-            with replacing_privately(out, overwrite=force) as tqe_draft:
-                sha256 = write_tqe(tqe_draft, encoded.dataset)
-            # Encodings without their map are of no use.
-            undo.callback(out.unlink, missing_ok=True)
-        undo.pop_all()
-    return sha256
-
-
-def _write_map(path: Path, encoded: "EncodedFile") -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(MAP_HEADINGS)
-        for row, record_id in enumerate(encoded.record_ids):
-            writer.writerow((encoded.dataset.pseudonym(row), record_id))
 
 
 def _show_summary(manifest: "Manifest", sha256: str) -> None:

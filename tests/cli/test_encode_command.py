@@ -247,14 +247,14 @@ def test_a_failure_while_encoding_leaves_nothing(office: Path, encode: Encode) -
     assert files_of(office) == set()
 
 
-@pytest.mark.parametrize("step", ["linkage.tqe.write_tqe", "api.office.encode_commands._write_map"])
+@pytest.mark.parametrize("step", ["write_tqe", "_write_map"])
 def test_a_failure_while_writing_leaves_nothing(
     office: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def full(*_arguments: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(step, full)
+    monkeypatch.setattr(f"api.office.encoding.{step}", full)
     result = encode()
     assert result.exit_code == 1
     assert "disk is full" in result.stderr
