@@ -64,16 +64,22 @@ class Finding:
 
 
 def compare_with_verified(
-    lines: Sequence[bytes], verified: Sequence[bytes], *, newer_follow: bool = False
+    lines: Sequence[bytes],
+    verified: Sequence[bytes],
+    *,
+    first: int = 0,
+    newer_follow: bool = False,
+    older_follow: bool = False,
 ) -> list[Finding]:
     """What happened to entries since they were verified.
 
     Args:
-        lines: the entries as they are now, without newlines.
-        verified: leaf hashes (32 bytes) of the entries as they were.
+        lines: the entries as they are now, without newlines, from place ``first`` on.
+        verified: leaf hashes (32 bytes) of the entries as they were, from index ``first`` on.
         newer_follow: whether entries after the last verified one are expected.
+        older_follow: whether both go on beyond what is given, so that their ends say nothing.
     """
-    origins = _find_origins(lines, verified)
+    origins = _find_origins(lines, verified, first)
     used = {origin for origin in origins if origin is not None}
     places = [place for place, origin in enumerate(origins) if origin is not None]
     matched = [origin for origin in origins if origin is not None]
@@ -92,13 +98,16 @@ def compare_with_verified(
         both = min(len(new), len(gone))
         changed += gone[:both]
         if next_place == len(lines) and len(gone) > both:
-            cut = gone[both:]
+            cut = [] if older_follow else gone[both:]
         else:
             removed += gone[both:]
             cut = []
-        if not (newer_follow and next_place == len(lines)):
+        if not ((newer_follow or older_follow) and next_place == len(lines)):
             inserted += new[both:]
         place, origin = next_place, next_origin
+    changed, removed, inserted, moved, cut = (
+        [first + at for at in places] for places in (changed, removed, inserted, moved, cut)
+    )
     return [
         *_about(Kind.ENTRY_CHANGED, changed, "{was} changed after the log had been verified"),
         *_about(Kind.ENTRY_REMOVED, removed, "{was} removed after the log had been verified"),
@@ -145,8 +154,10 @@ def classify_by_index(indexes: Sequence[int | None]) -> list[Finding]:
     ]
 
 
-def _find_origins(lines: Sequence[bytes], verified: Sequence[bytes]) -> list[int | None]:
-    """For each line the index that it was verified under; each index is given once."""
+def _find_origins(
+    lines: Sequence[bytes], verified: Sequence[bytes], first: int
+) -> list[int | None]:
+    """For each line the place in ``verified`` of what it was; each place is given once."""
     where = {leaf: index for index, leaf in enumerate(verified)}
     taken: set[int] = set()
     origins: list[int | None] = []
@@ -155,7 +166,7 @@ def _find_origins(lines: Sequence[bytes], verified: Sequence[bytes]) -> list[int
         origin = where.get(leaf_hash(line))
         if origin is None:
             window = _WINDOW if searches < _MAX_SEARCHES else 0
-            origin = _find_renumbered(line, verified, place + shift, window)
+            origin = _find_renumbered(line, verified, first, place + shift, window)
             searches += origin is None
         if origin is None or origin in taken:
             origins.append(None)
@@ -167,12 +178,12 @@ def _find_origins(lines: Sequence[bytes], verified: Sequence[bytes]) -> list[int
 
 
 def _find_renumbered(
-    line: bytes, verified: Sequence[bytes], expected: int, window: int
+    line: bytes, verified: Sequence[bytes], first: int, expected: int, window: int
 ) -> int | None:
     for distance in range(window + 1):
         for index in {expected - distance, expected + distance}:
             if 0 <= index < len(verified):
-                body = renumbered(line, index)
+                body = renumbered(line, first + index)
                 if body is None:
                     return None
                 if leaf_hash(body) == verified[index]:

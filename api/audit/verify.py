@@ -6,9 +6,9 @@ cannot be seen from a folder.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from api.audit.directory import (
     CHECKPOINT,
@@ -33,6 +33,9 @@ from api.audit.findings import (
 )
 from api.audit.note import VerifierKey
 from api.audit.scan import MAX_OF_A_KIND, Scan, scan_entries
+
+_MAX_COMPARED: Final = 200_000
+"""So many entries are compared one by one, from the first that differs on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +190,14 @@ def _find_tampering(
             Finding(Kind.ENTRY_MALFORMED, f"Entry {place} bears another number.", place)
             for place in scan.misnumbered
         ] + _find_cut(scan.tree.size, evidence)
-    lines = [line.removesuffix(b"\n") for line in iterate_lines(directory / ENTRIES)]
     if kept_is_good:
-        findings = compare_with_verified(lines, list(iterate_leaves(directory / LEAVES)))
+        findings = _compare(directory, scan)
         return findings + _find_cut(max(scan.tree.size, scan.kept_tree.size), evidence)
-    indexes = [_index_in(line) for line in lines]
-    findings = classify_by_index(indexes) if scan.misnumbered else []
+    indexes: list[int | None] = []
+    if scan.misnumbered:
+        lines = iterate_lines(directory / ENTRIES)
+        indexes = [_index_in(line.removesuffix(b"\n")) for line in lines]
+    findings = classify_by_index(indexes)
     # What the numbers show explains why the roots differ; else say at least where.
     findings = findings or _find_changed_range(scan, evidence)
     stop = max((index for index in indexes if index is not None), default=-1) + 1
@@ -202,6 +207,28 @@ def _find_tampering(
         message = f"{n_unsigned} entries at the end are under no signed checkpoint."
         findings = [Finding(Kind.ENTRY_INSERTED, message, evidence.newest_size)]
     return findings
+
+
+def _compare(directory: Path, scan: Scan) -> list[Finding]:
+    """Compare entries with the leaf hashes kept of them, from where they first differ.
+
+    Of a long log a part is compared, so that memory stays bounded: enough to say what was done
+    first.
+    """
+    first = scan.first_difference or 0
+    stop = first + _MAX_COMPARED
+    lines = [
+        line.removesuffix(b"\n") for line in islice(iterate_lines(directory / ENTRIES), first, stop)
+    ]
+    kept = list(islice(iterate_leaves(directory / LEAVES), first, stop))
+    is_part = stop < max(scan.tree.size, scan.kept_tree.size)
+    findings = compare_with_verified(lines, kept, first=first, older_follow=is_part)
+    if is_part and scan.tree.size < scan.kept_tree.size and not findings:
+        message = f"The log ends at {scan.tree.size} entries; {scan.kept_tree.size} were verified."
+        findings = [Finding(Kind.TAIL_CUT, message, scan.tree.size)]
+    return findings or [
+        Finding(Kind.ENTRY_CHANGED, f"Entries from {first} on are not those verified.", first)
+    ]
 
 
 def _find_cut(size: int, evidence: Evidence) -> list[Finding]:
