@@ -68,6 +68,7 @@ from keys.request_signing import content_digest, sign_request
 from keys.signing import sign_document
 from tests import factories
 from tests.factories import COORDINATOR, PROJECT, ROLES, ROUND, SECRET
+from tests.logged_writes import watch_writes
 
 _SCENES: dict[str, tuple[bytes, datetime]] = {}
 """Databases after scenes that were played, and when that was; keys of people stay the same."""
@@ -556,6 +557,7 @@ def simulated_server(
     time = clock or SimulatedClock()
     app = create_app(load_config(directory), clock=time)
     installation: Installation = app.extensions["tongqiao"]
+    watch_writes(installation.database.engine)
     try:
         yield SimulatedServer(directory, time, installation, app.test_client())
     finally:

@@ -28,9 +28,11 @@ class Action(StrEnum):
 
     CHECKPOINT_READ = "checkpoint:read"
     DATA_DELETE = "data:delete"
+    DATA_SWEEP = "data:sweep"
     DATABASE_MIGRATE = "database:migrate"
     JOB_FAIL = "job:fail"
     JOB_FINISH = "job:finish"
+    JOB_RELEASE = "job:release"
     JOB_RESUME = "job:resume"
     JOB_START = "job:start"
     LOG_READ = "log:read"

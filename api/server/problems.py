@@ -89,6 +89,15 @@ def _on_failure(error: Exception) -> Response:
     return _answer(refusal)
 
 
+def answer_unlogged() -> Response:
+    """Instead of an answer that left no entry in the access log: a fault of the program."""
+    return _on_failure(UnloggedAnswerError())
+
+
+class UnloggedAnswerError(Exception):
+    """An endpoint answered without an entry in the access log."""
+
+
 def _unavailable() -> RefusalError:
     return RefusalError(
         "unavailable",

@@ -92,7 +92,7 @@ class Worker:
         except LeaseLostError:
             _LOG.warning("the round was cancelled or taken over", extra={"round": job.round_id})
         except StopRequestedError:
-            release_lease(self._installation, job)
+            release_lease(self._installation, self._caller, job)
             _LOG.info("matching given back", extra={"round": job.round_id})
         except Exception as error:
             self._fail(job, error)

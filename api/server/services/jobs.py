@@ -104,13 +104,20 @@ def extend_lease(
         raise LeaseLostError("the round is not this worker's any more")
 
 
-def release_lease(installation: Installation, job: Job) -> None:
+def release_lease(installation: Installation, caller: Caller, job: Job) -> None:
     """Give an unfinished round back at once, as a worker that is told to stop does."""
-    with installation.database.writing() as session:
-        session.execute(
+    with installation.work(caller) as work:
+        kept = work.session.execute(
             update(Round)
             .where(Round.id == job.round_id, Round.lease_owner == job.owner)
-            .values(lease_expires_at=installation.clock(), attempts=Round.attempts - 1)
+            .values(lease_expires_at=work.now, attempts=Round.attempts - 1)
+            .returning(Round.attempts)
+        ).one_or_none()
+        work.record(
+            Action.JOB_RELEASE,
+            project=job.project,
+            round_id=job.round_id,
+            details={"held": int(kept is not None)},
         )
 
 

@@ -7,6 +7,7 @@ A file that a crash left behind is swept, since no row refers to it any more.
 from collections.abc import Sequence
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from api.audit.events import Action
 from api.server.models import Link, Round, Upload
@@ -14,7 +15,7 @@ from api.server.refusals import RefusalError
 from api.server.round_states import STEPS, Step
 from api.server.services.installation import Installation
 from api.server.services.steps import take_step
-from api.server.services.work import Caller, Work
+from api.server.services.work import Caller, Work, own_caller
 
 StoredFile = tuple[str, str]
 """Round and SHA-256 of an encoded file."""
@@ -72,7 +73,7 @@ def delete_files(installation: Installation, files: Sequence[StoredFile]) -> Non
 
 
 def sweep(installation: Installation, *, incoming_older_than_s: float) -> int:
-    """Delete what interrupted requests left on the disk.
+    """Delete what interrupted requests left on the disk, with an entry if there was anything.
 
     Returns:
         Number of files deleted.
@@ -80,13 +81,22 @@ def sweep(installation: Installation, *, incoming_older_than_s: float) -> int:
     swept = installation.encodings.sweep_incoming(
         installation.clock().timestamp() - incoming_older_than_s
     )
-    with installation.database.writing() as session:
-        known = {(r, s) for r, s in session.execute(select(Upload.round_id, Upload.sha256))}
-        for stored in installation.encodings.stored():
-            if stored not in known:
-                installation.encodings.delete(*stored)
-                swept += 1
+    with installation.database.reading() as session:
+        is_any = bool(_litter(installation, session))
+    if not swept and not is_any:
+        return 0
+    with installation.work(own_caller("worker")) as work:
+        for stored in _litter(installation, work.session):
+            installation.encodings.delete(*stored)
+            swept += 1
+        work.record(Action.DATA_SWEEP, details={"n_files": swept})
     return swept
+
+
+def _litter(installation: Installation, session: Session) -> list[StoredFile]:
+    """Files in their place that no row refers to."""
+    known = {(r, s) for r, s in session.execute(select(Upload.round_id, Upload.sha256))}
+    return [stored for stored in installation.encodings.stored() if stored not in known]
 
 
 def expire_rounds(installation: Installation, caller: Caller) -> int:

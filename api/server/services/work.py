@@ -18,6 +18,17 @@ from api.server.services.database import Database
 Details = Mapping[str, str | int | None]
 
 
+@dataclass(slots=True)
+class Trace:
+    """What one request left in the access log.
+
+    Attributes:
+        n_entries: entries that are committed.
+    """
+
+    n_entries: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks for something, and how the request is called.
@@ -28,12 +39,14 @@ class Caller:
         role: one of ``api.audit.events.ROLES``; ``None`` before the signature is verified.
         request_id: random, in the answer and in the log.
         origin: IP address that the request came from; ``None`` for this machine's own commands.
+        trace: counts the entries that acting under this name left.
     """
 
     member: str | None
     role: str | None
     request_id: str
     origin: str | None = None
+    trace: Trace = field(default_factory=Trace, compare=False, repr=False)
 
     @property
     def actor(self) -> Actor | None:
@@ -127,3 +140,4 @@ def begin_work(database: Database, clock: Callable[[], datetime], caller: Caller
         if work.n_entries == 0:
             raise UnloggedWorkError("nothing was recorded in the access log")
         work.append_recorded()
+    caller.trace.n_entries += work.n_entries

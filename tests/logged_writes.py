@@ -1,0 +1,72 @@
+"""Watches every transaction of a server under test: what changes data leaves an entry.
+
+Put on the engine of every simulated server, so that each test of the server is also a test of the
+access log's completeness: a commit that changed a row of a project's data, and appended nothing to
+the log, fails the test.
+"""
+
+import re
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event
+
+_CHANGE = re.compile(
+    r"(?:INSERT INTO|UPDATE|DELETE FROM)\s+\"?(?P<table>[a-z_]+)\"?", re.IGNORECASE
+)
+_SET = re.compile(r"\sSET\s(?P<columns>.*?)(?:\sWHERE\s|\Z)", re.IGNORECASE | re.DOTALL)
+_COLUMN = re.compile(r"(?:\A|,)\s*\"?([a-z_]+)\"?\s*=")
+
+UNLOGGED_TABLES: Final = {
+    "nonces": "a signed request's number; the request itself has its entry",
+    "alembic_version": "the migration has its entry, once the log's tables are up to date",
+}
+"""Tables that may change without an entry, and why."""
+
+UNLOGGED_COLUMNS: Final = {
+    "rounds": {"lease_expires_at", "stage", "done", "total"},
+}
+"""Columns of running jobs that may: a sign of life and how far it is, once a second."""
+
+
+class UnloggedChangeError(AssertionError):
+    """A transaction changed data and left no entry in the access log."""
+
+
+def watch_writes(engine: Engine) -> None:
+    """Fail every commit on this engine that changes data without an entry in the access log."""
+    event.listen(engine, "before_cursor_execute", _note)
+    event.listen(engine, "commit", _check)
+    event.listen(engine, "rollback", _forget)
+
+
+def _note(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+    table = changed_table(statement)
+    if table is not None:
+        connection.info.setdefault("changed_tables", []).append(table)
+
+
+def changed_table(statement: str) -> str | None:
+    """The table that a statement changes, unless that needs no entry."""
+    match = _CHANGE.match(statement.lstrip())
+    if match is None:
+        return None
+    table = match["table"].lower()
+    if table in UNLOGGED_TABLES:
+        return None
+    assigned = _SET.search(statement)
+    if table in UNLOGGED_COLUMNS and assigned is not None:
+        columns = set(_COLUMN.findall(assigned["columns"]))
+        if columns and columns <= UNLOGGED_COLUMNS[table]:
+            return None
+    return table
+
+
+def _check(connection: Connection) -> None:
+    tables = connection.info.pop("changed_tables", [])
+    data = sorted({table for table in tables if not table.startswith("log_")})
+    if data and "log_entries" not in tables:
+        raise UnloggedChangeError(f"changed without an entry in the access log: {data}")
+
+
+def _forget(connection: Connection) -> None:
+    connection.info.pop("changed_tables", None)
