@@ -1,6 +1,6 @@
 """A whole linkage server in one process, and the people who use it: a tutorial by example.
 
-The server is the real one: the real application over a real SQLite database and real files, asked
+The server is the real one: the real application over a real database and real files, asked
 through Flask's test client with real signatures.  Only time is simulated, so that 180 days pass at
 once.  People are small objects whose methods read like sentences::
 
@@ -39,7 +39,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,12 +65,13 @@ from keys.identity import Kind, PrivateIdentity
 from keys.linkage_secret import LinkageSecret
 from keys.request_signing import content_digest, sign_request
 from keys.signing import sign_document
-from tests import factories
+from tests import databases, factories, postgresql
 from tests.factories import COORDINATOR, PROJECT, ROLES, ROUND, SECRET
 from tests.logged_writes import watch_writes
 
-_SCENES: dict[str, tuple[bytes, datetime]] = {}
-"""Databases after scenes that were played, and when that was; keys of people stay the same."""
+_SCENES: dict[tuple[str, str], tuple[Any, datetime]] = {}
+"""Databases after scenes that were played (a SQLite file's bytes, the name of a PostgreSQL
+database), and when that was; keys of people stay the same."""
 
 BASE_URL = "https://linkage.example"
 START = datetime(2026, 8, 3, 1, 0, tzinfo=UTC)
@@ -469,13 +469,13 @@ class SimulatedServer:
         """Play a scene on a new server; once played, the next new server gets its database."""
         if self.log_size() > 1:
             return play()
-        if scene not in _SCENES:
+        key = (databases.kind(), scene)
+        if key not in _SCENES:
             party = play()
-            _SCENES[scene] = (self._copy_database(), self.clock.now)
+            _SCENES[key] = (self._copy_database(), self.clock.now)
             return party
-        database, self.clock.now = _SCENES[scene]
-        self.installation.close()
-        self.installation.config.database_file.write_bytes(database)
+        database, self.clock.now = _SCENES[key]
+        self._restore_database(database)
         return OpenRound(
             self.office(COORDINATOR),
             [self.office(office) for office in ROLES],
@@ -485,9 +485,23 @@ class SimulatedServer:
             self._party(Auditor, "he", "auditor"),
         )
 
-    def _copy_database(self) -> bytes:
-        self.installation.database.scrub()
-        return self.installation.config.database_file.read_bytes()
+    def _copy_database(self) -> Any:
+        config = self.installation.config
+        if config.database == "sqlite":
+            self.installation.database.scrub()
+            return config.database_file.read_bytes()
+        self.installation.close()
+        return postgresql.new_database(template=str(config.database_url.database))
+
+    def _restore_database(self, copy: Any) -> None:
+        config = self.installation.config
+        self.installation.close()
+        if config.database == "sqlite":
+            config.database_file.write_bytes(copy)
+        else:
+            name = str(config.database_url.database)
+            postgresql.drop_database(name)
+            postgresql.new_database(template=copy, name=name)
 
     def terms_of(self, round_id: str) -> Mapping[str, Any]:
         """A round's terms, as stored."""
@@ -511,16 +525,23 @@ class SimulatedServer:
                     found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         return found
 
+    def database_files(self) -> list[Path]:
+        """Every file in which the database keeps rows; PostgreSQL's write-ahead log aside."""
+        config = self.installation.config
+        if config.database == "sqlite":
+            return list(self.directory.glob(config.database_file.name + "*"))
+        return postgresql.stored_files(str(config.database_url.database))
+
     def snapshot(self) -> object:
         """Everything that a refused request must leave as it is."""
-        database = sqlite3.connect(self.installation.config.database_file)
-        try:
+        with self.installation.database.reading() as session:
             tables = {
-                table: sorted(database.execute(f"SELECT * FROM {table}"), key=repr)  # noqa: S608
+                table: sorted(
+                    session.connection().exec_driver_sql(f"SELECT * FROM {table}"),  # noqa: S608
+                    key=repr,
+                )
                 for table in sorted(set(Base.metadata.tables) - _UNWATCHED)
             }
-        finally:
-            database.close()
         return tables, self.files()
 
     def log(self, start: int = 0) -> list[dict[str, Any]]:
@@ -550,8 +571,13 @@ def simulated_server(
 ) -> Iterator[SimulatedServer]:
     """A new server below ``folder``; ``settings`` are lines of its ``server.toml``."""
     directory = folder / "server"
-    shutil.copytree(_new_installation(), directory)
+    template = _new_installation(databases.kind())
+    shutil.copytree(template.directory, directory)
     directory.chmod(0o700)
+    if databases.kind() == "sqlite":
+        settings += 'database = "sqlite"\n'
+    else:
+        settings += f'database = "{databases.new_address(template.database)}"\n'
     with (directory / "server.toml").open("a", encoding="utf-8") as file:
         file.write(settings)
     time = clock or SimulatedClock()
@@ -564,13 +590,24 @@ def simulated_server(
         installation.close()
 
 
+@dataclass(frozen=True)
+class _Template:
+    directory: Path
+    database: str | None
+
+
 @cache
-def _new_installation() -> Path:
-    """A server's folder as `tongqiao server init` makes it, to copy."""
+def _new_installation(kind: str) -> _Template:
+    """A server's folder and database as `tongqiao server init` makes them, to copy."""
     folder = Path(tempfile.mkdtemp(prefix="tongqiao-simulated-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    create_installation(folder / "server", "Simulated").close()
-    return folder / "server"
+    database = None if kind == "sqlite" else postgresql.new_database()
+    address = "sqlite" if database is None else postgresql.url_of(database)
+    create_installation(folder / "server", "Simulated", {"database": address}).close()
+    settings = folder / "server" / "server.toml"
+    lines = settings.read_text(encoding="utf-8").splitlines(keepends=True)
+    settings.write_text("".join(line for line in lines if not line.startswith("database")))
+    return _Template(folder / "server", database)
 
 
 def encoded_files(folder: Path) -> dict[str, factories.EncodedTestFile]:

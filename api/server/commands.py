@@ -40,6 +40,14 @@ def server_group() -> None:
 @_DIRECTORY
 @click.option("--name", default="Tongqiao", show_default=True, help="What the server is called.")
 @click.option(
+    "--database",
+    metavar="URL",
+    default="sqlite",
+    show_default=True,
+    help="Where the tables are: sqlite, or an empty PostgreSQL database, as "
+    "postgresql://USER@HOST/NAME.",
+)
+@click.option(
     "--operator",
     "operators",
     metavar="PUB.json",
@@ -56,7 +64,11 @@ def server_group() -> None:
     help="Public identity of an auditor; may be given several times.",
 )
 def init_command(
-    directory: Path, name: str, operators: tuple[Path, ...], auditors: tuple[Path, ...]
+    directory: Path,
+    name: str,
+    database: str,
+    operators: tuple[Path, ...],
+    auditors: tuple[Path, ...],
 ) -> None:
     """Make a server's folder: settings, keys of the access log, database.
 
@@ -79,7 +91,7 @@ def init_command(
                 raise click.UsageError(
                     f"'{identity.holder}' is the identity of an {identity.kind}, not of an {kind}."
                 )
-        installation = create_installation(directory, name)
+        installation = create_installation(directory, name, {"database": database})
         for identity, _ in people:
             _add(installation, identity)
         key = installation.log_key.verifier_key
@@ -272,13 +284,24 @@ def _opened(directory: Path) -> "Iterator[Installation]":
 
 @contextlib.contextmanager
 def _failing(doing: str) -> Iterator[None]:
+    from sqlalchemy.exc import DBAPIError
+
     from api.audit.errors import AuditError
     from api.server.config import ConfigError
     from api.server.refusals import RefusalError
+    from api.server.services.database import is_busy
 
     with failing(doing):
         try:
             yield
+        except DBAPIError as error:
+            if not is_busy(error):
+                raise
+            # Not the driver's own words: they can hold the address with its password.
+            raise click.ClickException(
+                "The server's database does not answer, or has no room. Look whether it runs and "
+                "whether `database` in server.toml names it (`tongqiao server config DIR`)."
+            ) from error
         except (ConfigError, AuditError) as error:
             raise click.ClickException(str(error)) from error
         except RefusalError as refusal:

@@ -4,11 +4,15 @@ Nothing else reads configuration, and nothing reads the environment.
 """
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 CONFIG_FILE = "server.toml"
 
@@ -17,9 +21,22 @@ class ConfigError(Exception):
     """The settings cannot be used as they are; the message says which and what is expected."""
 
 
-def _setting(default: Any, unit: str, help_text: str, low: float = 0, high: float = 0) -> Any:
+_ONE_LINE = r"(?=.*\S).{1,200}"
+_PASSWORD = re.compile(r"(?<=://)([^/@]*):[^/@]*(?=@)")
+
+
+def _setting(
+    default: Any,
+    unit: str,
+    help_text: str,
+    low: float = 0,
+    high: float = 0,
+    *,
+    pattern: str = _ONE_LINE,
+) -> Any:
     return dataclasses.field(
-        default=default, metadata={"unit": unit, "help": help_text, "low": low, "high": high}
+        default=default,
+        metadata={"unit": unit, "help": help_text, "low": low, "high": high, "pattern": pattern},
     )
 
 
@@ -38,6 +55,14 @@ class ServerConfig:
         "list of HOST or HOST:PORT",
         "Names that requests may be addressed to. Empty: any. Set it where members use several "
         "linkage servers, so that a request to one cannot be repeated to another.",
+    )
+    database: str = _setting(
+        "sqlite",
+        "sqlite or URL",
+        "Where the tables are: a SQLite file in the server's folder, or a PostgreSQL database, as "
+        "postgresql://USER@HOST/NAME (the password in ~/.pgpass) or "
+        "postgresql:///NAME?host=/var/run/postgresql.",
+        pattern=r"sqlite|postgresql://[!-~]{1,400}",
     )
     max_upload_bytes: int = _setting(4 * 1024**3, "bytes", "Largest .tqe file.", 1024, 1024**4)
     max_json_bytes: int = _setting(512 * 1024, "bytes", "Largest JSON body.", 4096, 64 * 1024**2)
@@ -77,8 +102,15 @@ class ServerConfig:
     )
 
     @property
+    def database_url(self) -> URL:
+        """The database, as SQLAlchemy names it."""
+        if self.database == "sqlite":
+            return URL.create("sqlite", database=str(self.database_file))
+        return make_url(self.database)
+
+    @property
     def database_file(self) -> Path:
-        """The SQLite database."""
+        """The SQLite database, where there is one."""
         return self.directory / "tongqiao.db"
 
     @property
@@ -99,7 +131,7 @@ class ServerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as people read it."""
+    """One setting as people read it; a password in an address is hidden."""
 
     name: str
     value: Any
@@ -113,7 +145,7 @@ def describe_settings(config: ServerConfig) -> Iterator[Setting]:
     for field in _settings():
         yield Setting(
             field.name,
-            getattr(config, field.name),
+            _without_password(getattr(config, field.name)),
             field.default,
             field.metadata["unit"],
             field.metadata["help"],
@@ -164,11 +196,13 @@ def _settings() -> Iterator["dataclasses.Field[Any]"]:
     return (field for field in dataclasses.fields(ServerConfig) if "help" in field.metadata)
 
 
+def _without_password(value: Any) -> Any:
+    return _PASSWORD.sub(r"\1:***", value) if isinstance(value, str) else value
+
+
 def _checked(field: "dataclasses.Field[Any]", value: Any) -> Any:
     if isinstance(field.default, str):
-        if not isinstance(value, str) or not 1 <= len(value) <= 200 or not value.isprintable():
-            raise ConfigError(f"{field.name} in server.toml must be one line of text.")
-        return value
+        return _checked_text(field, value)
     if isinstance(field.default, tuple):
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
             raise ConfigError(f"{field.name} in server.toml must be a {field.metadata['unit']}.")
@@ -185,3 +219,16 @@ def _checked(field: "dataclasses.Field[Any]", value: Any) -> Any:
             f"({field.metadata['unit']})."
         )
     return value if whole else float(value)
+
+
+def _checked_text(field: "dataclasses.Field[Any]", value: Any) -> str:
+    pattern, unit = field.metadata["pattern"], field.metadata["unit"]
+    if not isinstance(value, str) or not value.isprintable() or not re.fullmatch(pattern, value):
+        expected = "one line of text" if unit == "text" else f"of the form: {unit}"
+        raise ConfigError(f"{field.name} in server.toml must be {expected}.")
+    if field.name == "database" and value != "sqlite":
+        try:
+            make_url(value)
+        except ArgumentError:
+            raise ConfigError("database in server.toml is no address of a database.") from None
+    return value

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
 from api.audit.events import Action, is_loggable_id
@@ -29,7 +30,8 @@ _MAX_DETAIL_CHARACTERS = 800
 def handle_problems(app: Flask) -> None:
     """Answer every refusal and failure of an app with problem details."""
     app.register_error_handler(RefusalError, _on_refusal)
-    app.register_error_handler(OperationalError, _on_database_error)
+    app.register_error_handler(DBAPIError, _on_database_error)
+    app.register_error_handler(PoolTimeoutError, _on_database_error)
     app.register_error_handler(Exception, _on_failure)
 
 
@@ -64,8 +66,8 @@ def _on_refusal(refusal: RefusalError) -> Response:
     return _answer(refusal)
 
 
-def _on_database_error(error: OperationalError) -> Response:
-    if not is_busy(error):
+def _on_database_error(error: DBAPIError | PoolTimeoutError) -> Response:
+    if isinstance(error, DBAPIError) and not is_busy(error):
         return _on_failure(error)
     _log_failure(error)
     return _answer(_unavailable())

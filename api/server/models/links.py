@@ -1,6 +1,6 @@
 """Links between two offices' records."""
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from api.server.models.base import ID_LENGTH, PSEUDONYM_LENGTH, Base
@@ -19,7 +19,10 @@ class Link(Base):
         Index("uq_links_side_b", "round_id", "office_b", "link_b", unique=True),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    # SQLite numbers rows in INTEGER only; PostgreSQL's INTEGER would end at 2^31.
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer(), "sqlite"), primary_key=True
+    )
     round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"))
     office_a: Mapped[str] = mapped_column(String(ID_LENGTH))
     record_a: Mapped[str] = mapped_column(String(PSEUDONYM_LENGTH))

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action, Outcome
@@ -147,16 +146,12 @@ def _member_with_key(session: Session, key_id: str) -> Member | None:
 def _note_nonce(installation: Installation, session: Session, verified: VerifiedRequest) -> None:
     now = installation.clock()
     session.execute(delete(Nonce).where(Nonce.expires_at < now))
-    added = session.execute(
-        insert(Nonce)
-        .values(key_id=verified.key_id, nonce=verified.nonce, expires_at=now + NONCE_KEPT)
-        .on_conflict_do_nothing()
-        .returning(Nonce.nonce)
-    ).first()
-    if added is None:
+    # Writers stand in a row, so nobody else adds it between these two statements.
+    if session.get(Nonce, (verified.key_id, verified.nonce)) is not None:
         raise RefusalError(
             "replayed",
             "The same signed request came before; it was not carried out again. "
             "Repeat the command, which signs a new one.",
             details={"key": verified.key_id},
         )
+    session.add(Nonce(key_id=verified.key_id, nonce=verified.nonce, expires_at=now + NONCE_KEPT))

@@ -1,53 +1,65 @@
-"""Transactions on the server's database.
+"""Transactions on the server's database: SQLite in its folder, or PostgreSQL.
 
-Writers take SQLite's write lock when they begin, not at their first write: two transactions that
-read, decide and write can then never decide on the same state.
+Writers stand in a row from their first statement on, not from their first write: two transactions
+that read, decide and write can then never decide on the same state.  All of them append to the one
+access log anyway, so nothing is lost by it.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-_WRITE_OPTION = "tongqiao_begin"
+_MODE: Final = "tongqiao_mode"
+_WRITING: Final = "writing"
 
 
 class Database:
     """The database of one server.
 
     Args:
-        file: the SQLite file; the folder exists.
+        url: ``sqlite:///FILE``, whose folder exists, or ``postgresql://...``.
         busy_timeout_s: how long a transaction waits for the one before it.
         connections: connections kept open, one for each thread that uses them at a time.
+
+    Raises:
+        ModuleNotFoundError: PostgreSQL without its driver.
     """
 
-    def __init__(self, file: Path, *, busy_timeout_s: float, connections: int) -> None:
+    def __init__(self, url: str | URL, *, busy_timeout_s: float, connections: int) -> None:
+        address = make_url(url)
+        is_sqlite = address.get_backend_name() == "sqlite"
+        backend = _SQLITE if is_sqlite else _POSTGRESQL
+        self._backend = backend
         self.engine: Engine = create_engine(
-            f"sqlite:///{file}",
+            address.set(drivername=backend.driver),
             pool_size=connections,
             max_overflow=connections,
             pool_timeout=busy_timeout_s,
-            connect_args={"timeout": busy_timeout_s},
+            **backend.engine_options(busy_timeout_s),
         )
-        event.listen(self.engine, "connect", _set_up_connection)
-        event.listen(self.engine, "begin", _begin)
-        self._writers = self.engine.execution_options(**{_WRITE_OPTION: "IMMEDIATE"})
+        event.listen(self.engine, "connect", backend.set_up)
+        event.listen(self.engine, "begin", backend.begin)
+        self._readers = self.engine.execution_options(**backend.reading)
+        self._writers = self.engine.execution_options(**backend.writing, **{_MODE: _WRITING})
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Session]:
         """A transaction that holds the write lock; committed at the end, rolled back on error."""
         with Session(self._writers, expire_on_commit=False) as session, session.begin():
+            # Takes the lock now, and not at the first statement: what the caller reads meanwhile
+            # (the clock) is read under it.
+            session.connection()
             yield session
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction on one state of the database, which changes nothing."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._readers, expire_on_commit=False) as session:
             try:
                 yield session
             finally:
@@ -60,49 +72,148 @@ class Database:
             yield connection
 
     def scrub(self) -> None:
-        """Empty the write-ahead log, so that what was deleted is nowhere on the disk.
+        """Rewrite what holds traces of rows that were deleted.
 
-        Pages are zeroed as rows are deleted (``secure_delete``); the log would hold them until it
-        is overwritten.  A reader in the way delays this until the next time.
+        SQLite zeroes pages as rows are deleted (``secure_delete``), and its write-ahead log is
+        emptied here.  PostgreSQL keeps deleted rows in a table's file until it is rewritten.
+        A transaction in the way delays this until the next time.
         """
-        with contextlib.suppress(OperationalError), self.engine.connect() as connection:
+        driver_error = self.engine.dialect.loaded_dbapi.Error
+        with contextlib.suppress(DBAPIError, driver_error), self.engine.connect() as connection:
             raw = connection.connection.dbapi_connection
             if raw is not None:
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._backend.scrub(raw)
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones (as after a fork)."""
         self.engine.dispose()
 
 
-def is_busy(error: OperationalError) -> bool:
-    """Whether another writer, a full disk or a broken one is the reason, not the statement."""
+def is_busy(error: DBAPIError) -> bool:
+    """Whether another writer, a full disk or a database that is away is the reason, not the
+    statement: the same may work later."""
     original = error.orig
     code = getattr(original, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-    )
+    if code is not None:
+        return code & 0xFF in _SQLITE_BUSY
+    state = getattr(original, "sqlstate", "")
+    if state is None:
+        # Without a word of the server: it could not be reached, or went away.
+        return error.connection_invalidated or type(original).__name__ == "OperationalError"
+    return state in _POSTGRESQL_BUSY or state[:2] in _POSTGRESQL_BUSY_CLASSES
 
 
-def _set_up_connection(connection: Any, _record: Any) -> None:
-    # Transactions begin where _begin says, not where the driver guesses.
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode = WAL",
-        # An acknowledged upload survives a power cut.
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "secure_delete = ON",
-        "temp_store = MEMORY",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+_SQLITE_BUSY: Final = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRESQL_BUSY_CLASSES: Final = frozenset(
+    {"08", "40", "53", "57", "58"}  # connection, rollback, resources, operator, system
+)
+_POSTGRESQL_BUSY: Final = frozenset({"55P03", "25006"})  # lock not available, read only
 
 
-def _begin(connection: Connection) -> None:
-    mode = connection.get_execution_options().get(_WRITE_OPTION, "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {mode}")
+class _Backend(Protocol):
+    """What the two databases do differently."""
+
+    driver: str
+    reading: Mapping[str, Any]
+    writing: Mapping[str, Any]
+
+    def engine_options(self, busy_timeout_s: float) -> dict[str, Any]:
+        """Arguments of ``create_engine``."""
+
+    def set_up(self, raw: Any, record: Any) -> None:
+        """A new connection of the driver."""
+
+    def begin(self, connection: Connection) -> None:
+        """A transaction begins; a writer takes its place in the row."""
+
+    def scrub(self, raw: Any) -> None:
+        """See :meth:`Database.scrub`."""
+
+
+class _Sqlite:
+    driver = "sqlite"
+    reading: Mapping[str, Any] = {}
+    writing: Mapping[str, Any] = {}
+
+    def engine_options(self, busy_timeout_s: float) -> dict[str, Any]:
+        return {"connect_args": {"timeout": busy_timeout_s}}
+
+    def set_up(self, raw: Any, record: Any) -> None:
+        # Transactions begin where `begin` says, not where the driver guesses.
+        raw.isolation_level = None
+        for pragma in (
+            "journal_mode = WAL",
+            # An acknowledged upload survives a power cut.
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            "temp_store = MEMORY",
+        ):
+            raw.execute(f"PRAGMA {pragma}").fetchall()
+
+    def begin(self, connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_MODE) == _WRITING
+        connection.exec_driver_sql(f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}")
+
+    def scrub(self, raw: Any) -> None:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+class _Postgresql:
+    driver = "postgresql+psycopg"
+    reading: Mapping[str, Any] = {
+        "isolation_level": "REPEATABLE READ",
+        "postgresql_readonly": True,
+    }
+    # Each statement sees what was committed before it: the lock is held by then.
+    writing: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
+
+    _ROW: Final = 0x746F6E67716961  # "tongqia": the lock that writers stand in a row for
+    _SCRUB_WAIT_MS: Final = 2000
+    _SCRUBBED: Final = ("links", "uploads", "rounds")
+
+    def engine_options(self, busy_timeout_s: float) -> dict[str, Any]:
+        wait_ms = int(busy_timeout_s * 1000)
+        return {
+            # A connection that died while nobody used it is replaced before use.
+            "pool_pre_ping": True,
+            "connect_args": {
+                "application_name": "tongqiao",
+                "connect_timeout": max(2, int(busy_timeout_s)),
+                "options": f"-c lock_timeout={wait_ms} -c timezone=UTC",
+                # A machine that vanished is noticed although it never says so.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": wait_ms,
+            },
+        }
+
+    def set_up(self, raw: Any, record: Any) -> None:
+        """Nothing: all of it is in the options of the connection."""
+
+    def begin(self, connection: Connection) -> None:
+        if connection.get_execution_options().get(_MODE) == _WRITING:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({self._ROW})")
+
+    def scrub(self, raw: Any) -> None:
+        raw.autocommit = True
+        try:
+            raw.execute(f"SET lock_timeout = {self._SCRUB_WAIT_MS}")
+            for table in self._SCRUBBED:
+                raw.execute(f"VACUUM (FULL) {table}")
+        finally:
+            raw.execute("RESET lock_timeout")
+            raw.autocommit = False
+
+
+_SQLITE: Final[_Backend] = _Sqlite()
+_POSTGRESQL: Final[_Backend] = _Postgresql()

@@ -3,10 +3,11 @@
 import contextlib
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -15,7 +16,7 @@ from api.audit.events import Action
 from api.server.config import CONFIG_FILE, ConfigError, ServerConfig, load_config, parse_config
 from api.server.services.database import Database
 from api.server.services.encodings import EncodingStore
-from api.server.services.schema import check_schema, migrate
+from api.server.services.schema import check_empty, check_schema, migrate
 from api.server.services.work import Caller, Work, begin_work, own_caller
 
 Clock = Callable[[], datetime]
@@ -52,14 +53,23 @@ class Installation:
         self.database.close()
 
 
-def create_installation(directory: Path, name: str) -> Installation:
+def create_installation(
+    directory: Path, name: str, settings: Mapping[str, Any] | None = None
+) -> Installation:
     """Make a server's folder, which is new or empty: settings, keys, database.
 
+    Args:
+        directory: the folder.
+        name: what the server calls itself.
+        settings: other settings that differ from their defaults, for ``server.toml``.
+
     Raises:
-        ConfigError: the folder is not empty, or the name is not one line of text.
+        ConfigError: the folder is not empty, the PostgreSQL database holds a server already, or a
+            setting is not acceptable.
+        sqlalchemy.exc.DBAPIError: the PostgreSQL database does not answer.
         OSError: the folder cannot be written.
     """
-    text = tomli_w.dumps({"name": name})
+    text = tomli_w.dumps({"name": name, **(settings or {})})
     parse_config(text, directory)
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(
@@ -68,17 +78,22 @@ def create_installation(directory: Path, name: str) -> Installation:
         )
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
+    installation: Installation | None = None
     try:
         save_log_key(new_log_key(f"tongqiao/{secrets.token_hex(8)}"), directory / "log.key")
         head = "# Settings of this server. All of them: `tongqiao server config DIR`.\n"
         (directory / CONFIG_FILE).write_text(head + text, encoding="utf-8")
+        (directory / CONFIG_FILE).chmod(0o600)
         installation = _assemble(load_config(directory), utc_now)
+        check_empty(installation.database)
         installation.encodings.create()
         revision = migrate(installation.database)[1]
         with installation.work(own_caller("administrator")) as work:
             work.record(Action.SERVER_INIT, details={"schema": revision})
     except BaseException:
         # Half a server would stop the next attempt; the folder was empty before.
+        if installation is not None:
+            installation.close()
         for entry in directory.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         raise
@@ -94,8 +109,12 @@ def open_installation(config: ServerConfig, clock: Clock = utc_now) -> Installat
         OSError: something cannot be read.
     """
     installation = _assemble(config, clock)
-    check_schema(installation.database)
-    installation.encodings.create()
+    try:
+        check_schema(installation.database)
+        installation.encodings.create()
+    except BaseException:
+        installation.close()
+        raise
     return installation
 
 
@@ -115,13 +134,20 @@ def migrate_installation(directory: Path) -> tuple[str | None, str | None]:
 
 
 def _assemble(config: ServerConfig, clock: Clock) -> Installation:
-    return Installation(
-        config=config,
-        database=Database(
-            config.database_file,
+    try:
+        database = Database(
+            config.database_url,
             busy_timeout_s=config.busy_timeout_s,
             connections=config.threads + 4,
-        ),
+        )
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "PostgreSQL needs its driver: install `tongqiao[postgresql]`, or set database to "
+            "sqlite in server.toml."
+        ) from error
+    return Installation(
+        config=config,
+        database=database,
         encodings=EncodingStore(config.encodings_directory, config.incoming_directory),
         log_key=load_log_key(config.log_key_file),
         clock=clock,

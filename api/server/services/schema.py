@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
 
 from api.server.config import ConfigError
 from api.server.services.database import Database
@@ -30,6 +31,20 @@ def migrate(database: Database) -> tuple[str | None, str | None]:
 def newest_revision() -> str | None:
     """The revision that this program is written for."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def check_empty(database: Database) -> None:
+    """Whether a new server may take the database.
+
+    Raises:
+        ConfigError: it has tables already.
+    """
+    with database.engine.connect() as connection:
+        if inspect(connection).get_table_names():
+            raise ConfigError(
+                "The database is not empty: it has tables already. Name a new, empty one; a server "
+                "that is there already is started with `tongqiao server run DIR`."
+            )
 
 
 def check_schema(database: Database) -> None:

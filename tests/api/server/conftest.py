@@ -1,4 +1,4 @@
-"""A running server for each test."""
+"""A running server for each test, on each database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.simulator import SimulatedServer, simulated_server
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[SimulatedServer]:
+def server(tmp_path: Path, database_kind: str) -> Iterator[SimulatedServer]:
     """A new, empty server."""
     with simulated_server(tmp_path) as running:
         yield running

@@ -1,11 +1,13 @@
 """The database: migrations make what the models say, and times keep their zone."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from api.server.config import ConfigError, load_config
@@ -17,12 +19,17 @@ from api.server.services.installation import (
     open_installation,
 )
 from api.server.services.schema import migrate, newest_revision
+from tests import databases
 from tests.simulator import SimulatedServer
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "test.db", busy_timeout_s=1, connections=2)
+def database(tmp_path: Path, database_kind: str) -> Iterator[Database]:
+    address = databases.new_address()
+    url = f"sqlite:///{tmp_path / 'test.db'}" if address == "sqlite" else address
+    made = Database(url, busy_timeout_s=1, connections=2)
+    yield made
+    made.close()
 
 
 def test_migrations_make_what_the_models_say(database: Database) -> None:
@@ -34,23 +41,25 @@ def test_migrations_make_what_the_models_say(database: Database) -> None:
     database.close()
 
 
-def test_a_server_does_not_start_on_another_version(tmp_path: Path) -> None:
-    create_installation(tmp_path / "server", "Test").close()
+def test_a_server_does_not_start_on_another_version(tmp_path: Path, database_kind: str) -> None:
+    databases.new_installation(tmp_path / "server", "Test").close()
     config = load_config(tmp_path / "server")
-    database = Database(config.database_file, busy_timeout_s=1, connections=2)
+    database = Database(config.database_url, busy_timeout_s=1, connections=2)
     for revision, advice in (("9999", "Update the program"), (None, "server migrate")):
         with database.writing() as session:
             connection = session.connection()
             connection.exec_driver_sql("DELETE FROM alembic_version")
             if revision is not None:
-                connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (revision,))
+                connection.execute(
+                    text("INSERT INTO alembic_version VALUES (:new)"), {"new": revision}
+                )
         with pytest.raises(ConfigError, match=advice):
             open_installation(config)
     database.close()
 
 
-def test_a_database_that_is_up_to_date_is_left_alone(tmp_path: Path) -> None:
-    create_installation(tmp_path / "server", "Test").close()
+def test_a_database_that_is_up_to_date_is_left_alone(tmp_path: Path, database_kind: str) -> None:
+    databases.new_installation(tmp_path / "server", "Test").close()
     newest = newest_revision()
     assert migrate_installation(tmp_path / "server") == (newest, newest)
 

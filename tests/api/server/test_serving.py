@@ -14,12 +14,12 @@ import pytest
 from api.client.errors import ApiError
 from api.client.http import ServerClient
 from api.server.config import ConfigError, load_config
-from api.server.services.installation import create_installation, open_installation
+from api.server.services.installation import open_installation
 from api.server.services.members import add_member
 from api.server.services.work import own_caller
 from api.server.serving import Listening, is_loopback
 from keys.request_signing import content_digest, sign_request
-from tests import factories
+from tests import databases, factories
 from tests.api.server.running_server import RunningServer, server_process
 from tests.factories import COORDINATOR, PROJECT, ROLES, ROUND, SECRET
 from tests.simulator import SimulatedClock, SimulatedServer, encoded_files
@@ -43,8 +43,8 @@ def test_without_tls_only_this_machine(host: str) -> None:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    installation = create_installation(tmp_path / "server", "Process")
+def directory(tmp_path: Path, database_kind: str) -> Path:
+    installation = databases.new_installation(tmp_path / "server", "Process")
     for person, kind in (("chen", "operator"), ("luo", "operator"), ("he", "auditor")):
         add_member(
             installation,

@@ -1,6 +1,7 @@
 """The worker: leases, death, failure, retention."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -280,11 +281,16 @@ class TestRetention:
 
         def found() -> bool:
             files = [path for path in server.directory.rglob("*") if path.is_file()]
+            files += server.database_files()
             return any(trace in path.read_bytes() for path in files for trace in traces)
 
         assert found()
         server.clock.advance(days=181)
         server.worker().run(once=True)
+        # On PostgreSQL a connection that just opens, to whichever database, delays the scrubbing.
+        deadline = time.monotonic() + 10
+        while found() and time.monotonic() < deadline:
+            server.installation.database.scrub()
         assert not found()
 
     @pytest.mark.parametrize("state", ["open", "frozen", "review"])

@@ -167,7 +167,7 @@ def _create_rounds() -> None:
     op.create_index("ix_rounds_state", "rounds", ["state"], unique=False)
     op.create_table(
         "links",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", _INDEX, nullable=False),
         sa.Column("round_id", sa.String(length=63), nullable=False),
         sa.Column("office_a", sa.String(length=63), nullable=False),
         sa.Column("record_a", sa.String(length=32), nullable=False),
