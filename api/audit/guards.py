@@ -138,7 +138,8 @@ def _for_postgresql(name: str, guard: _Guard) -> Iterator[str]:
     # The condition stands in the function: one with a subquery may not stand in the trigger.
     yield (
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {guard.when or 'true'} THEN RAISE EXCEPTION '{guard.message}'; END IF; "
+        f"IF {guard.when or 'true'} THEN RAISE EXCEPTION '{guard.message}' "
+        "USING ERRCODE = 'integrity_constraint_violation'; END IF; "
         f"RETURN {row}; END $$"
     )
     yield f"DROP TRIGGER IF EXISTS {name} ON {guard.table}"
@@ -152,7 +153,8 @@ def _never_emptied(table: str) -> Iterator[str]:
     name = f"{table}_never_emptied"
     yield (
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "RAISE EXCEPTION 'the access log cannot be emptied'; END $$"
+        "RAISE EXCEPTION 'the access log cannot be emptied' "
+        "USING ERRCODE = 'integrity_constraint_violation'; END $$"
     )
     yield f"DROP TRIGGER IF EXISTS {name} ON {table}"
     yield (
