@@ -94,7 +94,7 @@ def match_command(
                 datasets,
                 solve=cast("SolveMode", solve),
                 threshold=threshold,
-                on_progress=lambda _stage, done, total: advance(done, total),
+                on_progress=lambda now: advance(now.done, now.total, now.stage),
             )
         with replacing_privately(out, overwrite=force) as draft:
             write_links(draft, links, datasets)

@@ -25,7 +25,7 @@ from api.server.services.jobs import (
 from api.server.services.retention import expire_rounds, sweep
 from api.server.services.work import own_caller
 from linkage.errors import LinkageError
-from linkage.pipeline import match_datasets
+from linkage.pipeline import MatchProgress, match_datasets
 from linkage.tqe import open_tqe
 from linkage.types import EncodedDataset
 
@@ -109,6 +109,9 @@ class Worker:
                     raise StopRequestedError
                 lease.progress = (stage, done, total)
 
+            def on_matching(now: MatchProgress) -> None:
+                on_progress(now.stage, now.done, now.total)
+
             on_progress("reading", 0, len(job.files))
             datasets = []
             for number, (office, (sha256, path)) in enumerate(sorted(job.files.items()), 1):
@@ -118,7 +121,7 @@ class Worker:
                 datasets,
                 solve=job.terms.solve,
                 threshold=job.terms.threshold,
-                on_progress=on_progress,
+                on_progress=on_matching,
             )
             on_progress("writing", 0, len(link_set))
             return finish_job(self._installation, self._caller, job, datasets, link_set)

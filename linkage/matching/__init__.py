@@ -1,12 +1,27 @@
-"""Encodings in, links out, in four stages that know nothing of each other's insides.
+"""Encodings in, links out.  Records of all datasets are numbered through; a pair is always
+(smaller number, larger number).
 
-1. ``candidates``: pairs of records that share a salt tag in some view (or any pair, where a view
-   has no tags).
-2. ``compare``: one level of agreement for each feature of each candidate pair.
-3. ``score``: levels into log odds of being the same child, learned without truth.
-4. ``solve``: scored pairs into links.
+A pair is a **candidate** when it is comparable in some view: both records carry the same salt tag
+there, or, in a view without tags, their first filters resemble each other.  What its encodings say
+is **measured** (``compare.Measured``): views in which it is comparable, views in which its tags
+differ, and Hamming distances of the filters of the comparable views.  From these alone follow the
+**levels** of agreement of its features, from the levels its **log odds**, and if these reach the
+**floor** the pair is **kept**.  Links are made of kept pairs.  So whoever measures a pair, and in
+whatever pieces, the links are the same to the byte.
 
-Records of all datasets are numbered through: record ``i`` of dataset ``d`` has the number
-``offsets[d] + i``.  A pair is always (smaller number, larger number).  Nothing depends on the order
-in which datasets are given: ``pipeline`` sorts them by content first.
+The stages, which know nothing of each other's insides:
+
+- ``numbering``: the records, their tags in memory, their filters in mapped files.
+- ``sample``: some of the candidates, weighted, to fit the model to; all where they are few.
+- ``compare``: measurements into levels.  ``score``: levels into log odds, learned without truth.
+- ``join``: all candidates into kept pairs.  ``tagged_join`` compares the pairs of a tag group in
+  compiled loops (``join_loops``) and drops those that ``local_evidence`` says can never be kept:
+  they agree in this view alone, and what it shows is too little.  The others are spilled as sorted
+  runs, one a chunk, and ``scored`` merges the pieces that several views have of a pair.
+  ``similar_pairs`` finds the candidates of untagged views.
+- ``reference``: the same, plainly: no chunks, no tables, everything in memory.
+- ``solve``: kept pairs into links.
+
+Chunks are pure functions of the files.  ``engines`` compute them, on this machine or on many;
+``chunk_store`` keeps the finished ones on disk.
 """

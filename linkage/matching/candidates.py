@@ -14,6 +14,9 @@ from linkage.errors import MatchingError
 from linkage.types import I64, U64, Bools
 
 MAX_VIEWS = 16
+MIN_CORRELATION = 0.5
+"""Pairs whose first filters of an untagged view correlate less are not comparable in it."""
+
 _BLOCK_ROWS = 512
 
 
@@ -86,7 +89,7 @@ def pairs_by_similarity(
     """
     numbers = np.flatnonzero(present).astype(np.int64)
     rows = filters[numbers]
-    max_distance = int(np.floor((1.0 - min_correlation) * filters.shape[1] * 64 / 2))
+    max_distance = most_distance(filters.shape[1] * 64, min_correlation)
     for start in range(0, len(numbers), _BLOCK_ROWS):
         block = rows[start : start + _BLOCK_ROWS]
         distance = np.zeros((len(block), len(rows) - start), dtype=np.int32)
@@ -96,6 +99,11 @@ def pairs_by_similarity(
         left, right = np.nonzero(distance <= max_distance)
         ahead = left < right
         yield numbers[start + left[ahead]], numbers[start + right[ahead]]
+
+
+def most_distance(filter_bits: int, min_correlation: float) -> int:
+    """Largest Hamming distance at which filters still correlate so much."""
+    return int(np.floor((1.0 - min_correlation) * filter_bits / 2))
 
 
 def merge_candidates(

@@ -16,13 +16,15 @@ diffusion with ``t`` inputs a bit (Armknecht, Heng, Schnell, PoPETs 2023) it is 
 power of the correlation of the undiffused filters, and 0 +- ``1/sqrt(m)`` for unlike ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from linkage.matching.candidates import CandidatePairs
+from linkage.matching.join_loops import hamming_rows
 from linkage.types import F64, I64, U64, Bools, ViewLayout
 
 MISSING, DIFFERS, UNLIKE, FAINT, SIMILAR, CLOSE, EQUAL = range(7)
@@ -34,6 +36,17 @@ _NOISE_SIGMAS = 3.0
 _SIMILAR, _CLOSE = 0.25, 0.5
 
 Levels = npt.NDArray[np.int8]
+
+
+class Rows(Protocol):
+    """Rows of a column: an array, or one that is read when it is asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows, then the shape of a row."""
+
+    def __getitem__(self, numbers: I64, /) -> Any:
+        """The rows of these numbers, in the order asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +64,8 @@ class ViewColumns:
     layout: ViewLayout
     tags: U64 | None
     present: Bools
-    filters: dict[str, U64]
-    filter_present: dict[str, Bools]
+    filters: Mapping[str, Rows]
+    filter_present: Mapping[str, Rows]
 
 
 def feature_names(layouts: Sequence[ViewLayout]) -> tuple[str, ...]:
@@ -120,7 +133,7 @@ def measure_pairs(views: Sequence[ViewColumns], left: I64, right: I64, agreeing:
         both &= view.filter_present[slot.group][left] & view.filter_present[slot.group][right]
         which = np.flatnonzero(both)
         filters = view.filters[slot.group]
-        distances[which, column] = _hamming(filters, left[which], right[which])
+        distances[which, column] = hamming(filters, left[which], right[which])
     differing = np.zeros(len(left), dtype=np.int64)
     for number, view in enumerate(views):
         if view.tags is not None:
@@ -176,9 +189,14 @@ def compare_pairs(views: Sequence[ViewColumns], pairs: CandidatePairs) -> Levels
     return levels
 
 
-def _hamming(filters: U64, left: I64, right: I64) -> npt.NDArray[np.int64]:
-    counts = np.bitwise_count(filters[left] ^ filters[right])
-    return np.asarray(counts.sum(axis=1), dtype=np.int64)
+def hamming(filters: Rows, left: I64, right: I64) -> I64:
+    """Hamming distances of pairs of filters, ``(m,)``."""
+    distances = np.empty(len(left), dtype=np.int64)
+    if isinstance(filters, np.ndarray):
+        hamming_rows(filters, left, right, distances)
+    else:
+        distances[:] = np.bitwise_count(filters[left] ^ filters[right]).sum(axis=1)
+    return distances
 
 
 def _cut(correlation: F64, bits: npt.NDArray[np.int64]) -> Levels:

@@ -22,6 +22,7 @@ explain among the pairs without ID numbers is then left to the match classes.
 A missing level is evidence of nothing: it has probability one in every class.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +90,13 @@ class EvidenceModel:
     log_prior: F64
     log_likelihood: F64
     n_match_classes: int
+
+    def sha256(self) -> str:
+        """Tells models apart: a hash of all that pairs are judged by, hex."""
+        digest = hashlib.sha256(str(self.n_match_classes).encode())
+        for array in (self.log_prior, self.log_likelihood):
+            digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def class_log_joint(self, levels: Levels) -> F64:
         """Log of prior times likelihood, ``(m, c)``, for levels ``(m, f)``."""

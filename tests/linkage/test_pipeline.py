@@ -157,5 +157,5 @@ def test_one_dataset_or_two_of_one_name_are_refused(
 
 def test_progress_names_the_stages_in_order(datasets: tuple[EncodedDataset, ...]) -> None:
     stages: list[str] = []
-    match_datasets(datasets, on_progress=lambda stage, done, total: stages.append(stage))
+    match_datasets(datasets, on_progress=lambda now: stages.append(now.stage))
     assert list(dict.fromkeys(stages)) == ["candidates", "compare", "score", "solve"]

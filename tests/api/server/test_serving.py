@@ -272,9 +272,10 @@ from pathlib import Path
 import api.server.worker as worker
 from api.server.config import load_config
 from api.server.services.installation import open_installation
+from linkage.pipeline import MatchProgress
 
 def hang(*_, on_progress, **__):
-    on_progress("compare", 1, 2)
+    on_progress(MatchProgress("compare", 1, 2))
     time.sleep(600)
 
 worker.match_datasets = hang

@@ -12,7 +12,7 @@ import api.server.worker as worker_module
 from api.server.services.jobs import LeaseLostError, claim_job, extend_lease, finish_job
 from api.server.services.work import own_caller
 from api.server.worker import Worker
-from linkage.pipeline import match_datasets
+from linkage.pipeline import MatchProgress, match_datasets
 from tests.factories import ROLES, ROUND, children, encoded_file
 from tests.simulator import OpenRound, SimulatedServer, granted, refused, simulated_server
 
@@ -61,11 +61,11 @@ def test_tells_how_far_it_is(
     stages: list[str] = []
 
     def watched(
-        *arguments: Any, on_progress: Callable[[str, int, int], None], **options: Any
+        *arguments: Any, on_progress: Callable[[MatchProgress], None], **options: Any
     ) -> Any:
-        def told(stage: str, done: int, total: int) -> None:
-            stages.append(stage)
-            on_progress(stage, done, total)
+        def told(now: MatchProgress) -> None:
+            stages.append(now.stage)
+            on_progress(now)
 
         return match_datasets(*arguments, on_progress=told, **options)
 
@@ -89,7 +89,7 @@ def test_progress_reaches_those_who_ask(tmp_path: Path, monkeypatch: pytest.Monk
         at_work, go_on = threading.Event(), threading.Event()
 
         def slow(*arguments: Any, on_progress: Any, **options: Any) -> Any:
-            on_progress("compare", 3, 10)
+            on_progress(MatchProgress("compare", 3, 10))
             at_work.set()
             assert go_on.wait(20)
             return match_datasets(*arguments, on_progress=on_progress, **options)
@@ -166,7 +166,7 @@ class TestLease:
 
         def told_to_stop(*arguments: Any, on_progress: Any, **options: Any) -> Any:
             stopping.stop()
-            on_progress("compare", 1, 2)
+            on_progress(MatchProgress("compare", 1, 2))
             raise AssertionError("it went on")
 
         monkeypatch.setattr(worker_module, "match_datasets", told_to_stop)

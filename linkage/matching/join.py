@@ -1,0 +1,189 @@
+"""The fast way to scored pairs: join every view in chunks, then merge what the chunks kept.
+
+:mod:`linkage.matching.reference` is the plain way; both give the same pairs to the byte.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from linkage.matching.chunk_store import ChunkStore
+from linkage.matching.compare import measure_pairs
+from linkage.matching.engines import Engine
+from linkage.matching.local_evidence import LocalRule, local_rule
+from linkage.matching.numbering import NumberedRecords
+from linkage.matching.score import EvidenceModel
+from linkage.matching.scored import ScoredPairs, agreeing_views, merge_range, ranges_of_left
+from linkage.matching.similar_pairs import SimilarPairs
+from linkage.matching.tagged_join import (
+    JoinChunk,
+    PairRun,
+    join_chunk,
+    run_dtype,
+    sorted_run,
+)
+
+PAIRS_OF_A_RANGE = 2_000_000
+
+Tell = Callable[[int, int, int], None]
+"""Told of a stage: chunks' pairs done, pairs looked at so far, and pairs kept so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinTask:
+    """What a chunk of the join is computed from; the same on every machine.
+
+    Attributes:
+        records: gives the records; on another machine they are opened there.
+        rules: for each view; ``None`` for untagged ones.
+        across_only: leave out pairs inside a dataset.
+    """
+
+    records: Callable[[], NumberedRecords]
+    rules: tuple[LocalRule | None, ...]
+    across_only: bool
+
+    def __call__(self, chunk: JoinChunk) -> PairRun:
+        """Compute a chunk."""
+        rule = self.rules[chunk.view]
+        if rule is None:
+            raise ValueError("an untagged view has no chunks of the tagged join")
+        return join_chunk(self.records(), chunk, rule, across_only=self.across_only)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPairs:
+    """All pairs whose log odds reach the floor, and what was counted on the way.
+
+    Attributes:
+        parts: each ascending by (left, right), and ascending from part to part.
+        n_candidates: pairs that are comparable in some view.
+        n_across: those of them between datasets.
+        n_compared: pairs looked at, once for each view that they share.
+    """
+
+    parts: tuple[ScoredPairs, ...]
+    n_candidates: int
+    n_across: int
+    n_compared: int
+
+
+def rules_of(
+    records: NumberedRecords, model: EvidenceModel, floor: float
+) -> tuple[LocalRule | None, ...]:
+    """The rule of each tagged view."""
+    return tuple(
+        local_rule(records.layouts, view, model, floor) if layout.tagged else None
+        for view, layout in enumerate(records.layouts)
+    )
+
+
+def join_views(
+    task: JoinTask,
+    chunks: Sequence[JoinChunk],
+    engine: Engine,
+    store: ChunkStore,
+    tell: Tell,
+) -> list[PairRun]:
+    """Runs of all chunks; those that the store has already are not computed again."""
+    runs = []
+    missing = []
+    done = compared = kept = 0
+
+    def account(chunk: JoinChunk, run: PairRun) -> None:
+        nonlocal done, compared, kept
+        runs.append(run)
+        done += chunk.n_pairs
+        compared += run.n_compared
+        kept += len(run.rows)
+        tell(done, compared, kept)
+
+    finished = store.names()
+    for chunk in chunks:
+        found = store.get(chunk.name) if chunk.name in finished else None
+        if found is None:
+            missing.append(chunk)
+        else:
+            account(chunk, PairRun(chunk.view, found[0], **found[1]))
+    for chunk, run in engine.results(task, missing):
+        figures = {
+            "n_candidates": run.n_candidates,
+            "n_across": run.n_across,
+            "n_compared": run.n_compared,
+        }
+        account(chunk, PairRun(chunk.view, store.put(chunk.name, run.rows, figures), **figures))
+    return runs
+
+
+def runs_of_similar(records: NumberedRecords, similar: SimilarPairs) -> list[PairRun]:
+    """The candidates of untagged views, measured, as runs."""
+    runs = []
+    for view in similar.by_view:
+        left, right = similar.pairs_of(view)
+        agreeing = np.full(len(left), 1 << view, dtype=np.int64)
+        measured = measure_pairs(records.views, left, right, agreeing)
+        first = sum(len(layout.groups) for layout in records.layouts[:view])
+        k = len(records.layouts[view].groups)
+        rows = np.empty(len(left), dtype=run_dtype(k))
+        rows["left"], rows["right"] = left, right
+        rows["distances"] = measured.distances[:, first : first + k]
+        # Met earlier: in a view before this one.
+        new = agreeing_views(records, left, right) & ((1 << view) - 1) == 0
+        across = records.dataset_of(left) != records.dataset_of(right)
+        runs.append(
+            PairRun(
+                view,
+                sorted_run([rows], k),
+                n_candidates=int(new.sum()),
+                n_across=int((new & across).sum()),
+                n_compared=len(left),
+            )
+        )
+    return runs
+
+
+def merge_runs(
+    records: NumberedRecords,
+    runs: Sequence[PairRun],
+    model: EvidenceModel,
+    floor: float,
+    engine: Engine,
+    store: ChunkStore,
+    tell: Tell,
+    *,
+    pairs_of_a_range: int = PAIRS_OF_A_RANGE,
+) -> KeptPairs:
+    """Bring the pieces of each pair together, score it, and keep it if it reaches the floor."""
+    ranges = ranges_of_left(runs, pairs_of_a_range)
+    found: dict[tuple[int, int], ScoredPairs] = {}
+    finished = store.names()
+    for span in ranges:
+        name = _range_name(span)
+        chunk = store.get(name) if name in finished else None
+        if chunk is not None:
+            found[span] = chunk[0]
+
+    def merge(span: tuple[int, int]) -> ScoredPairs:
+        return merge_range(records, runs, model, floor, *span)
+
+    for span, pairs in engine.results(merge, [span for span in ranges if span not in found]):
+        found[span] = store.put(_range_name(span), pairs, {})
+        tell(len(found), len(ranges), sum(len(part) for part in found.values()))
+    return KeptPairs(
+        parts=tuple(found[span] for span in ranges),
+        n_candidates=sum(run.n_candidates for run in runs),
+        n_across=sum(run.n_across for run in runs),
+        n_compared=sum(run.n_compared for run in runs),
+    )
+
+
+def _range_name(span: tuple[int, int]) -> str:
+    return f"scored-{span[0]}-{span[1]}"
+
+
+def all_of(parts: Sequence[ScoredPairs]) -> ScoredPairs:
+    """Parts as one array."""
+    from linkage.matching.scored import SCORED
+
+    return np.concatenate(parts) if parts else np.empty(0, dtype=SCORED)
