@@ -14,8 +14,12 @@ from api.server.services.database import Database
 _SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 
 
-def migrate(database: Database) -> tuple[str | None, str | None]:
+def migrate(database: Database, revision: str = "head") -> tuple[str | None, str | None]:
     """Bring the schema up to date, in one transaction.
+
+    Args:
+        database: the database; other processes wait meanwhile.
+        revision: where to stop; tests stop earlier.
 
     Returns:
         The revision before and the revision now.
@@ -24,8 +28,9 @@ def migrate(database: Database) -> tuple[str | None, str | None]:
         before = MigrationContext.configure(connection).get_current_revision()
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return before, newest_revision()
+        command.upgrade(config, revision)
+        now = MigrationContext.configure(connection).get_current_revision()
+    return before, now
 
 
 def newest_revision() -> str | None:
