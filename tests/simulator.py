@@ -51,6 +51,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from api.audit.append import log_size, read_entries
+from api.audit.cosignature import cosign, witness_name
+from api.audit.note import parse_checkpoint, parse_note
 from api.server.app import create_app
 from api.server.config import load_config
 from api.server.models import LOG_TABLES, Base
@@ -218,6 +220,16 @@ class Party:
         return self.sends(
             "PUT", path, data, content_type="application/octet-stream", arriving=arriving
         )
+
+    def cosigns(self, checkpoint: bytes | None = None, *, name: str | None = None) -> Answer:
+        """Witness the log: cosign a checkpoint, the present one if none is given."""
+        assert self.identity is not None
+        note = parse_note(checkpoint or self.gets("/v1/log/checkpoint").body)
+        size = parse_checkpoint(note.text).size
+        witness = witness_name(self.server.installation.log_key.origin, name or self.id)
+        now = int(self.server.clock().timestamp())
+        line = cosign(self.identity.signing_private, witness, note.text, now)
+        return self.posts("/v1/log/cosignatures", {"size": size, "line": line.to_text()})
 
     def reads_round(self, round_id: str) -> Answer:
         """Read a round."""

@@ -26,6 +26,7 @@ DetailValue = str | int | None
 class Action(StrEnum):
     """Everything that leaves an entry, as ``subject:verb``; nothing else can be logged."""
 
+    CHECKPOINT_COSIGN = "checkpoint:cosign"
     CHECKPOINT_READ = "checkpoint:read"
     DATA_DELETE = "data:delete"
     DATA_SWEEP = "data:sweep"
@@ -35,6 +36,7 @@ class Action(StrEnum):
     JOB_RELEASE = "job:release"
     JOB_RESUME = "job:resume"
     JOB_START = "job:start"
+    LOG_PROVE = "log:prove"
     LOG_READ = "log:read"
     MEMBER_ADD = "member:add"
     MEMBER_APPROVE = "member:approve"
@@ -66,6 +68,7 @@ class Action(StrEnum):
     SERVER_START = "server:start"
     SERVER_STOP = "server:stop"
     TERMS_SIGN = "terms:sign"
+    TILE_READ = "tile:read"
     UPLOAD_PUT = "upload:put"
     UPLOAD_READ = "upload:read"
     UPLOAD_WITHDRAW = "upload:withdraw"

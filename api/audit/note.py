@@ -38,7 +38,7 @@ class VerifierKey:
     public_key: bytes
 
     def __post_init__(self) -> None:
-        if not _is_key_name(self.name):
+        if not is_key_name(self.name):
             raise NoteError("the name of a log's key must have neither spaces nor a plus")
         if len(self.public_key) != SIGNING_KEY_BYTES or is_weak_signing_key(self.public_key):
             raise NoteError("the log's key is no usable Ed25519 key")
@@ -51,7 +51,7 @@ class VerifierKey:
 
     def to_text(self) -> str:
         """``NAME+KEYID+KEY``, the form in which such keys are passed on."""
-        return f"{self.name}+{self.key_id.hex()}+{_base64(ED25519 + self.public_key)}"
+        return f"{self.name}+{self.key_id.hex()}+{encode_base64(ED25519 + self.public_key)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,10 @@ class NoteSignature:
     name: str
     key_id: bytes
     signature: bytes
+
+    def to_text(self) -> str:
+        """The line, without a newline."""
+        return f"{_DASH}{self.name} {encode_base64(self.key_id + self.signature)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,8 @@ class SignedNote:
 
     def to_bytes(self) -> bytes:
         """The note as it is stored and sent."""
-        lines = (
-            f"{_DASH}{line.name} {_base64(line.key_id + line.signature)}\n"
-            for line in self.signatures
-        )
-        return f"{self.text}\n{''.join(lines)}".encode()
+        lines = "".join(f"{line.to_text()}\n" for line in self.signatures)
+        return f"{self.text}\n{lines}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Checkpoint:
 
     def to_text(self) -> str:
         """The text that is signed."""
-        return f"{self.origin}\n{self.size}\n{_base64(self.root)}\n"
+        return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
 
 
 def parse_verifier_key(text: str) -> VerifierKey:
@@ -100,7 +101,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
     """
     name, _, rest = text.partition("+")
     key_id, _, key = rest.partition("+")
-    data = _from_base64(key)
+    data = decode_base64(key)
     if len(data) != 1 + SIGNING_KEY_BYTES or data[:1] != ED25519:
         raise NoteError("the log's key is no Ed25519 key in the form NAME+KEYID+KEY")
     result = VerifierKey(name, data[1:])
@@ -129,7 +130,7 @@ def parse_note(data: bytes) -> SignedNote:
     lines = tail[:-1].split("\n")
     if len(lines) > _MAX_SIGNATURES:
         raise NoteError("the checkpoint has too many signatures")
-    return SignedNote(f"{text}\n", tuple(_parse_signature(line) for line in lines))
+    return SignedNote(f"{text}\n", tuple(parse_signature_line(line) for line in lines))
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -141,7 +142,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     lines = text.split("\n")
     if len(lines) != 4 or lines[3] or not lines[0] or not _SIZE.fullmatch(lines[1]):
         raise NoteError("the checkpoint has not an origin, a size and a root")
-    root = _from_base64(lines[2])
+    root = decode_base64(lines[2])
     if len(root) != HASH_BYTES:
         raise NoteError("the checkpoint's root has not 32 bytes")
     return Checkpoint(lines[0], int(lines[1]), root)
@@ -180,31 +181,39 @@ def open_checkpoint(data: bytes, key: VerifierKey) -> Checkpoint:
     return checkpoint
 
 
-def _parse_signature(line: str) -> NoteSignature:
+def parse_signature_line(line: str) -> NoteSignature:
+    """Read one signature line without its newline; what it signs is not verified.
+
+    Raises:
+        NoteError: not in the one form that it can have.
+    """
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or not _is_key_name(name):
+    if not line.startswith(_DASH) or not is_key_name(name):
         raise NoteError("a signature line of the checkpoint is malformed")
-    data = _from_base64(encoded)
+    data = decode_base64(encoded)
     if len(data) <= _KEY_ID_BYTES:
         raise NoteError("a signature line of the checkpoint is malformed")
     key_id, signature = data[:_KEY_ID_BYTES], data[_KEY_ID_BYTES:]
     return NoteSignature(name, key_id, signature)
 
 
-def _is_key_name(name: str) -> bool:
+def is_key_name(name: str) -> bool:
+    """Whether a key may be called so (C2SP ``signed-note``)."""
     return bool(name) and "+" not in name and name.isprintable() and not re.search(r"\s", name)
 
 
-def _base64(data: bytes) -> str:
+def encode_base64(data: bytes) -> str:
+    """RFC 4648, section 4, with padding."""
     return base64.b64encode(data).decode("ascii")
 
 
-def _from_base64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
+    """The bytes, from the one text that they have.  Raises: NoteError."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise NoteError("a part that should be base64 is not") from error
     # The last character may have unused bits: one form only, or a change could go unseen.
-    if _base64(data) != text:
+    if encode_base64(data) != text:
         raise NoteError("a part that should be base64 is not in its one form")
     return data

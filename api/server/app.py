@@ -20,7 +20,7 @@ from api.server.problems import (
     on_http_exception,
 )
 from api.server.routes import BLUEPRINTS
-from api.server.routes.blueprints import EPOCH, ID
+from api.server.routes.blueprints import COUNT, EPOCH, ID
 from api.server.schemas.answers import ProblemSchema
 from api.server.schemas.fields import ID_PATTERN
 from api.server.services.installation import Clock, Installation, open_installation, utc_now
@@ -67,6 +67,7 @@ def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask
     app.url_map.merge_slashes = False
     app.url_map.converters[ID] = IdConverter
     app.url_map.converters[EPOCH] = EpochConverter
+    app.url_map.converters[COUNT] = CountConverter
     app.before_request(_start_timer)
     guard(app)
     app.after_request(_finish)
@@ -76,6 +77,7 @@ def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask
     api.spec.components.security_scheme("signature", _SIGNATURE_SCHEME)
     api.register_converter(IdConverter, _document_id)
     api.register_converter(EpochConverter, _document_epoch)
+    api.register_converter(CountConverter, _document_count)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     if behind_proxy:
@@ -98,6 +100,12 @@ class EpochConverter(BaseConverter):
     def to_python(self, value: str) -> int:
         """The number."""
         return int(value)
+
+
+class CountConverter(EpochConverter):
+    """A place or a size in the log in an address: a whole number from 0, in its only spelling."""
+
+    regex = "0|[1-9][0-9]{0,9}"
 
 
 class ProblemApi(Api):  # type: ignore[misc]
@@ -133,6 +141,10 @@ def _document_id(_converter: BaseConverter) -> dict[str, Any]:
 
 def _document_epoch(_converter: BaseConverter) -> dict[str, Any]:
     return {"type": "integer", "minimum": 1, "maximum": 999_999}
+
+
+def _document_count(_converter: BaseConverter) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 0, "maximum": 9_999_999_999}
 
 
 def _start_timer() -> None:

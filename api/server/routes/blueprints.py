@@ -18,6 +18,10 @@ EPOCH = "epoch"
 """Name of the URL converter for epochs."""
 
 
+COUNT = "count"
+"""Name of the URL converter for places and sizes in the log."""
+
+
 class VerifiedBodyParser(FlaskParser):
     """Parses only the bytes whose signature was verified, and only one reading of them."""
 

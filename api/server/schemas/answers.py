@@ -204,10 +204,3 @@ class LinkPageSchema(Schema):
 
     links = fields.List(fields.Nested(LinkSchema), required=True)
     next = fields.String(required=True, allow_none=True)
-
-
-class LogPageSchema(Schema):
-    """A page of the access log."""
-
-    entries = fields.List(fields.String(), required=True)
-    size = fields.Integer(required=True)

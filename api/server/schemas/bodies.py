@@ -11,7 +11,6 @@ from api.server.schemas.terms import OfficeRoleSchema, TermsSchema
 
 _MAX_OFFICES = 500
 _MAX_PROFILE_CHARACTERS = 100_000
-_MAX_LOG_INDEX = 10**10 - 1
 
 
 class ApprovalSchema(StrictSchema):
@@ -71,10 +70,3 @@ class LinksPageSchema(StrictSchema):
 
     after = hex_field(32, required=False, load_default=None)
     limit = fields.Integer(load_default=1000, validate=validate.Range(1, 100_000))
-
-
-class EntriesPageSchema(StrictSchema):
-    """Which page of the log."""
-
-    start = fields.Integer(load_default=0, validate=validate.Range(0, _MAX_LOG_INDEX))
-    limit = fields.Integer(load_default=1000, validate=validate.Range(1, 10_000))

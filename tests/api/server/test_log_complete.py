@@ -27,7 +27,7 @@ from tests.simulator import Party, SimulatedServer, granted
 
 _PLACEHOLDER = re.compile(r"<(?:(?P<converter>[a-z_]+)(?:\([^)]*\))?:)?(?P<name>[a-z_]+)>")
 _EXAMPLES = {"round_id": ROUND, "project_id": PROJECT}
-_BY_CONVERTER = {"id": "nobody", "epoch": "1", "int": "1", "path": "tile/0/000"}
+_BY_CONVERTER = {"id": "nobody", "epoch": "1", "int": "1", "count": "1", "path": "tile/0/000"}
 
 
 def example_address(rule: str) -> str:

@@ -57,6 +57,12 @@ GET    /v1/rounds/R/review          no       no       no       no       yes     
 GET    /v1/rounds/R/results/OWN     yes      no       unknown  no       no       no       sign
 GET    /v1/log/checkpoint           yes      yes      yes      yes      yes      yes      sign
 GET    /v1/log/entries              no       no       no       no       no       yes      sign
+GET    /v1/log/own-entries          yes      yes      yes      yes      no       no       sign
+GET    /v1/log/entries/0/proof      unknown  unknown  unknown  unknown  no       yes      sign
+GET    /v1/log/consistency/1/2      yes      yes      yes      yes      yes      yes      sign
+GET    /v1/log/tile/0/000.p/1       no       no       no       no       no       yes      sign
+POST   /v1/log/cosignatures         yes      yes      yes      yes      no       yes      sign
+GET    /v1/log/cosignatures         yes      yes      yes      yes      yes      yes      sign
 """
 
 LINES = [line.split() for line in TABLE.strip().splitlines()[1:]]
@@ -82,6 +88,8 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         )
     if line.endswith("/uploads/OWN"):
         return asker.puts_bytes(path, party.files[OWN].data)
+    if line == "/v1/log/cosignatures":
+        return asker.cosigns() if asker.identity else asker.posts(path, {"size": 1, "line": "-"})
     if "/secrets/" in line:
         return asker.puts_bytes(path, b"sealed")
     bodies: Mapping[str, Any] = {
@@ -141,6 +149,10 @@ def test_the_table_has_every_address(tmp_path: Path) -> None:
         "<id:project_id>": "P",
         "<id:round_id>": "R",
         "<epoch:epoch>": "1",
+        "<count:index>": "0",
+        "<count:old_size>": "1",
+        "<count:new_size>": "2",
+        "<path:tile>": "0/000.p/1",
     }
     served = set()
     for rule in app.url_map.iter_rules():

@@ -1,0 +1,166 @@
+"""What the log proves to offices and auditors, and what witnesses sign."""
+
+import base64
+import json
+
+import pytest
+
+from api.audit.append import read_head
+from api.audit.cosignature import WitnessKey, find_cosignatures, witness_name
+from api.audit.merkle import leaf_hash, verify_consistency
+from api.audit.note import VerifierKey, open_checkpoint, parse_note
+from api.audit.proof import verify_proof
+from api.audit.tiles import parse_bundle
+from api.server.models import LOG_TABLES
+from tests.factories import ROUND
+from tests.simulator import Party, SimulatedServer, granted, refused
+
+
+def log_key(server: SimulatedServer) -> VerifierKey:
+    return server.installation.log_key.verifier_key
+
+
+def witness_key(server: SimulatedServer, party: Party) -> WitnessKey:
+    assert party.identity is not None
+    name = witness_name(log_key(server).name, party.id)
+    return WitnessKey(name, party.identity.public.signing_key)
+
+
+def test_an_office_sees_all_about_its_data_and_nothing_about_others(
+    server: SimulatedServer,
+) -> None:
+    party = server.open_round()
+    party.is_released()
+    office, peer = party.office("jinjiang-civil"), party.office("zhongjiang-civil")
+    outsider = server.enrolled_office("outside-office")
+    granted(office.reads_results(ROUND))
+    granted(peer.reads_results(ROUND))
+    answer = granted(office.gets("/v1/log/own-entries?limit=1000"))
+    entries = [json.loads(text) for text in answer["entries"]]
+    assert answer["next"] is None
+    actions = [entry["action"] for entry in entries]
+    for action in ("member:add", "terms:sign", "upload:put", "results:read", "round:release"):
+        assert action in actions
+    for entry in entries:
+        assert entry["actor"] != peer.id
+        assert peer.id not in json.dumps(entry["details"])
+    stranger = granted(outsider.gets("/v1/log/own-entries"))
+    assert [json.loads(text)["action"] for text in stranger["entries"]] == ["member:add"]
+
+
+def test_entries_about_ones_data_come_in_pages(server: SimulatedServer) -> None:
+    office = server.open_round().office("jinjiang-civil")
+    for _ in range(5):
+        granted(office.reads_round(ROUND))
+    whole = granted(office.gets("/v1/log/own-entries"))["entries"]
+    found: list[str] = []
+    start: int | None = 0
+    while start is not None and len(found) < len(whole):
+        page = granted(office.gets(f"/v1/log/own-entries?start={start}&limit=2"))
+        found += page["entries"]
+        start = page["next"]
+    assert found[: len(whole)] == whole
+
+
+def test_an_office_proves_that_an_entry_about_its_data_is_in_the_log(
+    server: SimulatedServer,
+) -> None:
+    party = server.open_round()
+    office, peer = party.office("jinjiang-civil"), party.office("zhongjiang-civil")
+    granted(office.uploads(ROUND, party.files[office.id].data))
+    (index,) = (entry["index"] for entry in server.log() if entry["action"] == "upload:put")
+    proof = granted(office.gets(f"/v1/log/entries/{index}/proof")).body
+    proven = verify_proof(proof, log_key(server))
+    assert proven.entry.action == "upload:put"
+    assert proven.cosignatures == ()
+    refused(peer.gets(f"/v1/log/entries/{index}/proof"), "not-found")
+    refused(office.gets("/v1/log/entries/9999999999/proof"), "not-found")
+
+
+def test_a_proof_bears_the_signatures_of_witnesses(server: SimulatedServer) -> None:
+    party = server.open_round()
+    office, he = party.office("jinjiang-civil"), party.auditor
+    granted(office.reads_round(ROUND))
+    index = server.log_size() - 1
+    checkpoint = granted(office.gets("/v1/log/checkpoint")).body
+    granted(he.cosigns(checkpoint), 201)
+    granted(he.cosigns(checkpoint), 200)
+    granted(party.offices[1].cosigns(checkpoint), 201)
+    proof = granted(office.gets(f"/v1/log/entries/{index}/proof")).body
+    keys = [witness_key(server, he), witness_key(server, party.offices[1])]
+    proven = verify_proof(proof, log_key(server), keys)
+    assert {one.witness for one in proven.cosignatures} == set(keys)
+
+
+def test_cosigned_checkpoints_are_handed_out(server: SimulatedServer) -> None:
+    party = server.open_round()
+    he = party.auditor
+    first = granted(he.reads_checkpoint()).body
+    granted(he.cosigns(first))
+    second = granted(he.reads_checkpoint()).body
+    granted(he.cosigns(second))
+    key = witness_key(server, he)
+    notes = granted(party.offices[0].gets("/v1/log/cosignatures"))["checkpoints"]
+    assert len(notes) == 2
+    sizes = []
+    for note in notes:
+        sizes.append(open_checkpoint(note.encode(), log_key(server)).size)
+        (found,) = find_cosignatures(parse_note(note.encode()), [key])
+        assert found.time > 0
+    later = granted(he.gets(f"/v1/log/cosignatures?after={sizes[0]}"))["checkpoints"]
+    assert later == notes[1:]
+
+
+def test_what_is_no_cosignature_is_not_kept(server: SimulatedServer) -> None:
+    party = server.open_round()
+    he, office = party.auditor, party.offices[0]
+    checkpoint = granted(he.reads_checkpoint()).body
+    refused(he.cosigns(checkpoint, name="someone-else"), "invalid")
+    other = checkpoint.replace(b"\n", b"x\n", 1)
+    refused(he.cosigns(other), "invalid")
+    refused(he.posts("/v1/log/cosignatures", {"size": 1, "line": "none"}), "invalid")
+    assert server.rows("log_cosignatures") == []
+    granted(office.cosigns(checkpoint))
+    refused(party.first.cosigns(checkpoint), "forbidden")
+
+
+def test_two_checkpoints_are_compared_by_a_proof(server: SimulatedServer) -> None:
+    party = server.open_round()
+    office = party.offices[0]
+    key = log_key(server)
+    old = open_checkpoint(granted(office.gets("/v1/log/checkpoint")).body, key)
+    granted(office.reads_round(ROUND))
+    new = open_checkpoint(granted(office.gets("/v1/log/checkpoint")).body, key)
+    answer = granted(office.gets(f"/v1/log/consistency/{old.size}/{new.size}"))
+    proof = [base64.b64decode(text) for text in answer["proof"]]
+    verify_consistency(old.size, new.size, proof, old.root, new.root)
+    refused(office.gets(f"/v1/log/consistency/{new.size}/{old.size}"), "not-found")
+    refused(office.gets("/v1/log/consistency/1/9999999"), "not-found")
+
+
+def test_tiles_hold_what_entries_hold(server: SimulatedServer) -> None:
+    he = server.auditor()
+    server.open_round()
+    bundle = granted(he.gets("/v1/log/tile/entries/000.p/5"))
+    assert bundle.headers["Content-Type"] == "application/octet-stream"
+    lines = parse_bundle(bundle.body)
+    assert [json.loads(line)["index"] for line in lines] == [0, 1, 2, 3, 4]
+    hashes = granted(he.gets("/v1/log/tile/0/000.p/5")).body
+    assert hashes == b"".join(leaf_hash(line) for line in lines)
+
+
+@pytest.mark.parametrize("name", ["0/000", "0/0", "entries/001", "1/000.p/1", "../0/000.p/1", "9"])
+def test_tiles_that_are_none(server: SimulatedServer, name: str) -> None:
+    answer = server.auditor().gets(f"/v1/log/tile/{name}")
+    assert answer.slug == "not-found"
+
+
+def test_the_head_is_the_root_of_the_tiles(server: SimulatedServer) -> None:
+    from api.audit.stored_tiles import StoredTiles
+    from api.audit.tiles import TileTree
+
+    server.open_round()
+    with server.installation.database.reading() as session:
+        head = read_head(session, LOG_TABLES)
+        tree = TileTree(StoredTiles(session, LOG_TABLES), head.size)
+        assert tree.root() == head.root
