@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from linkage.errors import MatchingError
+from linkage.matching.assignment import greedy_one_to_one, optimal_one_to_one
 from linkage.matching.candidates import CandidatePairs
 from linkage.matching.chunk_store import ChunkStore, fingerprint
 from linkage.matching.compare import compare_pairs, feature_names, levels_of, measure_pairs
@@ -58,7 +59,7 @@ from linkage.matching.score import (
 )
 from linkage.matching.scored import FLOOR_LOG_ODDS, ScoredPairs, agreeing_views
 from linkage.matching.similar_pairs import SimilarPairs, find_similar_pairs
-from linkage.matching.solve import link_groups, one_to_one
+from linkage.matching.solve import link_groups
 from linkage.matching.tagged_join import BUCKET_BYTES, plan_join
 from linkage.tqe import content_sha256
 from linkage.types import F64, I64, EncodedDataset, LinkSet, SolveMode
@@ -125,7 +126,8 @@ def match_datasets(
     Args:
         datasets: two or more, encoded alike (same profile, cleaning, context and secret).
         solve: ``groups`` over all datasets (each may hold duplicates), ``one-to-one`` for each
-            pair of datasets, or ``pairs``: every pair over the threshold.
+            pair of datasets, best pairs first, ``one-to-one-optimal`` for the highest total of
+            log odds, or ``pairs``: every pair over the threshold.
         threshold: least probability of a link, 0 to 1; ``None`` chooses the one with the best
             expected F1.  Pairs below one in four hundred are never linked.
         resources: what may be used; all cores and a temporary folder if ``None``.
@@ -304,13 +306,17 @@ def _solve(
     left, right = pairs["left"].astype(np.int64), pairs["right"].astype(np.int64)
     log_odds = np.ascontiguousarray(pairs["log_odds"])
     if solve != "groups":
-        good = np.flatnonzero(log_odds >= least)
+        good = log_odds >= least
+        left, right, log_odds = left[good], right[good], log_odds[good]
+        dataset_of = np.stack((records.dataset_of(left), records.dataset_of(right)))
+        chosen = np.ones(len(left), dtype=np.bool_)
         if solve == "one-to-one":
-            dataset_of = records.dataset_of(np.arange(records.n_records))
-            good = good[one_to_one(log_odds[good], left[good], right[good], dataset_of)]
-        score = probabilities(log_odds[good])
-        number = np.arange(len(good), dtype=np.int64)
-        return _link_set(records, left[good], right[good], score, number, {})
+            chosen = greedy_one_to_one(log_odds, left, right, dataset_of, records.n_records)
+        elif solve == "one-to-one-optimal":
+            chosen = optimal_one_to_one(log_odds, least, left, right, dataset_of)
+        number = np.arange(int(chosen.sum()), dtype=np.int64)
+        score = probabilities(log_odds[chosen])
+        return _link_set(records, left[chosen], right[chosen], score, number, {})
 
     def other_pairs(left: I64, right: I64) -> F64:
         agreeing = agreeing_views(records, left, right)

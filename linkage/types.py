@@ -35,7 +35,7 @@ FieldKind = Literal[
 ]
 """How a field is cleaned.  Each kind is one function of ``linkage.records.cleaning``."""
 
-SolveMode = Literal["groups", "one-to-one", "pairs"]
+SolveMode = Literal["groups", "one-to-one", "one-to-one-optimal", "pairs"]
 
 
 @dataclass(frozen=True, slots=True)

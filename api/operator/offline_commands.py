@@ -58,11 +58,12 @@ class _Threshold(click.ParamType["float | None"]):
 )
 @click.option(
     "--solve",
-    type=click.Choice(["groups", "one-to-one", "pairs"]),
+    type=click.Choice(["groups", "one-to-one", "one-to-one-optimal", "pairs"]),
     default="groups",
     show_default=True,
     help="groups: over all files, duplicates allowed. one-to-one: each record once for each pair "
-    "of files. pairs: every pair over the threshold.",
+    "of files, best pairs first; one-to-one-optimal: with the best total. pairs: every pair over "
+    "the threshold.",
 )
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 def match_command(

@@ -159,3 +159,14 @@ def test_progress_names_the_stages_in_order(datasets: tuple[EncodedDataset, ...]
     stages: list[str] = []
     match_datasets(datasets, on_progress=lambda now: stages.append(now.stage))
     assert list(dict.fromkeys(stages)) == ["candidates", "compare", "score", "solve"]
+
+
+def test_optimal_assignment_is_one_to_one_too_and_has_no_lower_total(
+    datasets: tuple[EncodedDataset, ...],
+) -> None:
+    greedy = match_datasets(datasets, solve="one-to-one", threshold=0.5)
+    optimal = match_datasets(datasets, solve="one-to-one-optimal", threshold=0.5)
+    left = list(zip(optimal.dataset_a, optimal.row_a, optimal.dataset_b, strict=True))
+    assert len(set(left)) == len(left)
+    assert len(optimal) >= len(greedy) > 0
+    assert f1(optimal) > 0.9
