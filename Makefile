@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
 PROJECT := $(PIP) --no-build-isolation --editable .
 
-.PHONY: setup setup-dev demo test lint lock clean
+.PHONY: setup setup-dev demo test lint lock translations clean
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev
@@ -44,6 +44,15 @@ lock:
 	for name in runtime production dev; do uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --override requirements/overrides.in --custom-compile-command "make lock" \
 	  requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+# Collects the strings of the pages into the catalogue, and compiles it. Fill in what is new by hand.
+CATALOGUE := api/pages/translations
+translations: setup-dev
+	$(BIN)/pybabel -q extract -F $(CATALOGUE)/babel.cfg -k _l -k lazy_gettext --no-location --no-wrap \
+	  --sort-output --omit-header -o $(CATALOGUE)/messages.pot .
+	$(BIN)/pybabel -q update -i $(CATALOGUE)/messages.pot -d $(CATALOGUE) --no-fuzzy-matching --no-wrap \
+	  --ignore-obsolete --omit-header
+	$(BIN)/pybabel -q compile -d $(CATALOGUE) --use-fuzzy
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from api.client.errors import ApiError
 from api.client.terminal import say, show_table
@@ -18,6 +18,10 @@ _WHAT_STATES_MEAN = {
     "expired": "encodings and links have been deleted",
     "cancelled": "stopped; nothing more happens",
 }
+
+
+Step = Literal["sign", "wait-key", "send", "sent", "fetch", "nothing"]
+"""What an office has to do next; ``wait-key``: until the coordinating office has signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +58,37 @@ class RoundView:
         """State of one member office; ``None`` where it is none."""
         return next((member for member in self.members if member.office == office), None)
 
-    def to_do(self, office: str) -> str:
-        """What an office has to do next, in a few words."""
+    def next_step(self, office: str) -> Step:
+        """What an office has to do next."""
         member = self.member(office)
         if office == self.terms.coordinating_office and not self.key_confirmed:
-            return "sign the terms with --secret-file" if self.state == "open" else "nothing"
+            return "sign" if self.state == "open" else "nothing"
         if member is None:
             return "nothing"
         if self.state == "released":
-            return "fetch the results"
+            return "fetch"
         if self.state != "open":
             return "nothing"
         if not member.signed:
-            return "read and sign the terms"
+            return "sign"
         if not self.key_confirmed:
-            return f"wait until {self.terms.coordinating_office} has signed"
-        return "nothing" if member.uploaded else "encode and upload"
+            return "wait-key"
+        return "sent" if member.uploaded else "send"
+
+    def to_do(self, office: str) -> str:
+        """What an office has to do next, in a few words."""
+        coordinator = self.terms.coordinating_office
+        step = self.next_step(office)
+        if step == "sign" and office == coordinator and not self.key_confirmed:
+            return "sign the terms with --secret-file"
+        return {
+            "sign": "read and sign the terms",
+            "wait-key": f"wait until {coordinator} has signed",
+            "send": "encode and upload",
+            "sent": "nothing",
+            "fetch": "fetch the results",
+            "nothing": "nothing",
+        }[step]
 
 
 def parse_round(answer: Mapping[str, Any], round_id: str) -> RoundView:

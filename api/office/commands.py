@@ -1,6 +1,7 @@
 """``tongqiao office``: everything that an office says to the linkage server, and the list it makes.
 
-Nothing here reads a raw record but ``join``, and that sends nothing.
+Nothing here reads a raw record but ``join``, which sends nothing, and ``workbench``, whose pages
+answer to this computer alone.
 """
 
 import click
@@ -20,6 +21,7 @@ from api.office.round_commands import (
     upload_command,
     withdraw_command,
 )
+from api.office.workbench.commands import workbench_command
 
 
 @click.group(name="office")
@@ -48,5 +50,6 @@ for _command in (
     withdraw_command,
     results_command,
     join_command,
+    workbench_command,
 ):
     office_group.add_command(_command)
