@@ -57,11 +57,13 @@ from api.server.app import create_app
 from api.server.config import load_config
 from api.server.models import LOG_TABLES, Base
 from api.server.refusals import PROBLEMS
+from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.installation import Installation, create_installation
 from api.server.services.members import add_member
 from api.server.services.work import own_caller
 from api.server.worker import Worker
 from keys import labels
+from keys.at_rest import decrypt_stream
 from keys.canonical import canonical_json
 from keys.identity import Kind, PrivateIdentity
 from keys.linkage_secret import LinkageSecret
@@ -284,6 +286,38 @@ class Office(Party):
         return self.puts_bytes(
             f"/v1/rounds/{round_id}/uploads/{office or self.id}", data, arriving=arriving
         )
+
+    def begins(self, round_id: str, data: bytes) -> Answer:
+        """Begin an upload in pieces."""
+        body = {"sha256": hashlib.sha256(data).hexdigest(), "n_bytes": len(data)}
+        return self.posts(f"/v1/rounds/{round_id}/uploads/{self.id}/part", body)
+
+    def appends(
+        self, round_id: str, offset: int, data: bytes, *, arriving: bytes | None = None
+    ) -> Answer:
+        """Send a piece of an upload; ``arriving`` is what arrives of it before a break."""
+        cut = arriving is not None and data.startswith(arriving) and arriving != data
+        return self.sends(
+            "PATCH",
+            f"/v1/rounds/{round_id}/uploads/{self.id}/part?offset={offset}",
+            data,
+            content_type="application/octet-stream",
+            arriving=arriving,
+            environ={"CONTENT_LENGTH": str(len(data))} if cut else None,
+        )
+
+    def completes(self, round_id: str, data: bytes) -> Answer:
+        """Have an upload in pieces stored."""
+        body = {"sha256": hashlib.sha256(data).hexdigest()}
+        return self.posts(f"/v1/rounds/{round_id}/uploads/{self.id}/part/completion", body)
+
+    def reads_part(self, round_id: str) -> Answer:
+        """Ask where an upload in pieces stands."""
+        return self.gets(f"/v1/rounds/{round_id}/uploads/{self.id}/part")
+
+    def drops(self, round_id: str) -> Answer:
+        """Give up an upload in pieces."""
+        return self.sends("DELETE", f"/v1/rounds/{round_id}/uploads/{self.id}/part")
 
     def reads_upload(self, round_id: str, office: str | None = None) -> Answer:
         """Read the status of an upload."""
@@ -528,9 +562,9 @@ class SimulatedServer:
             return sorted((dict(row) for row in found), key=repr)
 
     def files(self) -> dict[str, str]:
-        """Every file that the server keeps of its offices, with its hash."""
+        """Every file that the server keeps of its offices, with the hash of its bytes."""
         found = {}
-        for folder in ("encodings", "incoming"):
+        for folder in ("encodings", "incoming", "work"):
             for path in sorted((self.directory / folder).rglob("*")):
                 if path.is_file():
                     name = str(path.relative_to(self.directory))
@@ -543,6 +577,14 @@ class SimulatedServer:
         if config.database == "sqlite":
             return list(self.directory.glob(config.database_file.name + "*"))
         return postgresql.stored_files(str(config.database_url.database))
+
+    def plaintext(self, round_id: str, sha256: str) -> bytes:
+        """A stored encoding in the clear, as whoever has the installation key can read it."""
+        data_key = data_key_of(self.installation, round_id)
+        path = self.installation.encodings.path(round_id, sha256)
+        context = encoding_context(round_id, sha256)
+        with path.open("rb") as stored:
+            return b"".join(decrypt_stream(stored, data_key=data_key, context=context))
 
     def snapshot(self) -> object:
         """Everything that a refused request must leave as it is."""

@@ -65,6 +65,21 @@ class ServerConfig:
         pattern=r"sqlite|postgresql://[!-~]{1,400}",
     )
     max_upload_bytes: int = _setting(4 * 1024**3, "bytes", "Largest .tqe file.", 1024, 1024**4)
+    abandoned_after_s: float = _setting(
+        86_400.0, "seconds", "How long an upload that stopped may wait to go on.", 60, 30 * 86_400
+    )
+    data_key_path: str = _setting(
+        "data.key",
+        "path",
+        "The installation key, which wraps the keys of stored encodings. Relative paths begin in "
+        "the server's folder; another disk keeps it away from who gets this one.",
+    )
+    work_path: str = _setting(
+        "work",
+        "path",
+        "Folder for encodings in the clear while they are checked and matched. Best on a disk "
+        "that is encrypted or in memory, as large as all files of a round.",
+    )
     max_json_bytes: int = _setting(512 * 1024, "bytes", "Largest JSON body.", 4096, 64 * 1024**2)
     max_secret_bytes: int = _setting(64 * 1024, "bytes", "Largest sealed secret.", 1024, 1024**2)
     max_records: int = _setting(
@@ -115,13 +130,23 @@ class ServerConfig:
 
     @property
     def encodings_directory(self) -> Path:
-        """Encodings that offices uploaded: ``encodings/ROUND/SHA256``."""
+        """Encodings that offices uploaded, encrypted: ``encodings/ROUND/SHA256``."""
         return self.directory / "encodings"
 
     @property
     def incoming_directory(self) -> Path:
-        """Uploads that are still arriving."""
+        """Uploads that are still arriving, encrypted."""
         return self.directory / "incoming"
+
+    @property
+    def data_key_file(self) -> Path:
+        """The installation key."""
+        return self.directory / self.data_key_path
+
+    @property
+    def work_directory(self) -> Path:
+        """Encodings in the clear, only while they are worked on."""
+        return self.directory / self.work_path
 
     @property
     def log_key_file(self) -> Path:

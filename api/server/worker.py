@@ -11,7 +11,9 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from api.audit.events import Action
+from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.database import is_busy
+from api.server.services.incoming import decrypt_file
 from api.server.services.installation import Installation
 from api.server.services.jobs import (
     Job,
@@ -24,13 +26,13 @@ from api.server.services.jobs import (
 )
 from api.server.services.retention import expire_rounds, sweep
 from api.server.services.work import own_caller
+from keys.errors import AtRestError
 from linkage.errors import LinkageError
 from linkage.pipeline import MatchProgress, match_datasets
 from linkage.tqe import open_tqe
 from linkage.types import EncodedDataset
 
 _HOUSEKEEPING_S = 60.0
-_ABANDONED_AFTER_S = 24 * 3600.0
 _NAP_S = 0.2
 _LOG = logging.getLogger("tongqiao.worker")
 
@@ -101,7 +103,11 @@ class Worker:
         return True
 
     def _match(self, job: Job) -> int:
-        with _lease_kept(self._installation, job) as lease:
+        with (
+            # In the clear only here, only now: gone with this block, or swept if the process dies.
+            self._installation.workspace.folder() as folder,
+            _lease_kept(self._installation, job) as lease,
+        ):
 
             def on_progress(stage: str, done: int, total: int) -> None:
                 lease.check()
@@ -115,7 +121,7 @@ class Worker:
             on_progress("reading", 0, len(job.files))
             datasets = []
             for number, (office, (sha256, path)) in enumerate(sorted(job.files.items()), 1):
-                datasets.append(self._open(job, office, sha256, path))
+                datasets.append(self._open(job, office, sha256, path, folder))
                 on_progress("reading", number, len(job.files))
             link_set = match_datasets(
                 datasets,
@@ -126,13 +132,23 @@ class Worker:
             on_progress("writing", 0, len(link_set))
             return finish_job(self._installation, self._caller, job, datasets, link_set)
 
-    def _open(self, job: Job, office: str, sha256: str, path: Path) -> EncodedDataset:
-        if not self._installation.encodings.is_intact(job.round_id, sha256):
+    def _open(self, job: Job, office: str, sha256: str, path: Path, folder: Path) -> EncodedDataset:
+        plain = folder / f"{office}.tqe"
+        try:
+            found = decrypt_file(
+                path,
+                plain,
+                data_key=data_key_of(self._installation, job.round_id),
+                context=encoding_context(job.round_id, sha256),
+            )
+        except (FileNotFoundError, AtRestError):
+            found = ""
+        if found != sha256:
             raise AlteredFileError(
                 f"The stored file of '{office}' is gone or was altered on the server. "
                 "Look into the access log, then cancel the round and make a new one."
             )
-        return open_tqe(path, name=office)
+        return open_tqe(plain, name=office)
 
     def _fail(self, job: Job, error: Exception) -> None:
         # Frames only: the text of an error that nobody expected may hold anything.
@@ -152,7 +168,7 @@ class Worker:
 
     def _keep_house(self) -> None:
         expired = expire_rounds(self._installation, self._caller)
-        swept = sweep(self._installation, incoming_older_than_s=_ABANDONED_AFTER_S)
+        swept = sweep(self._installation, self._caller)
         if expired or swept:
             _LOG.info("retention", extra={"n_rounds": expired, "n_files": swept})
 

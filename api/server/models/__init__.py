@@ -2,6 +2,7 @@
 
 from api.audit.tables import define_log_tables
 from api.server.models.base import Base, UtcDateTime
+from api.server.models.incoming import RoundKey, UploadPart
 from api.server.models.links import Link
 from api.server.models.members import Member, Nonce
 from api.server.models.projects import Project, ProjectOffice, SealedSecret
@@ -19,10 +20,12 @@ __all__ = [
     "Project",
     "ProjectOffice",
     "Round",
+    "RoundKey",
     "RoundOffice",
     "SealedSecret",
     "Signature",
     "StateChange",
     "Upload",
+    "UploadPart",
     "UtcDateTime",
 ]

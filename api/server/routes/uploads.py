@@ -1,8 +1,10 @@
 """Uploads and results of offices."""
 
+import contextlib
 from typing import Any
 
 from flask import request
+from werkzeug.exceptions import ClientDisconnected
 
 from api.audit.events import Action
 from api.server.auth import caller, installation, may_call, signed_sha256
@@ -10,9 +12,14 @@ from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.routes.blueprints import StrictBlueprint
 from api.server.routes.projects import BYTES_BODY
-from api.server.schemas.answers import LinkPageSchema, UploadSchema
-from api.server.schemas.bodies import LinksPageSchema
-from api.server.services import results, uploads
+from api.server.schemas.answers import LinkPageSchema, PartSchema, UploadSchema
+from api.server.schemas.bodies import (
+    CompletionSchema,
+    LinksPageSchema,
+    NewPartSchema,
+    OffsetSchema,
+)
+from api.server.services import parts, results, uploads
 
 blueprint = StrictBlueprint(
     "uploads", __name__, url_prefix="/v1/rounds", description="Encoded files in, links out"
@@ -31,7 +38,13 @@ def put_upload(round_id: str, office: str) -> tuple[dict[str, Any], int]:
     """Upload an encoded file (`.tqe`) to an open round; replaces an earlier one."""
     try:
         status, is_new = uploads.receive_upload(
-            installation(), caller(), round_id, office, request.stream, signed_sha256()
+            installation(),
+            caller(),
+            round_id,
+            office,
+            _Body(),
+            _announced_bytes(),
+            signed_sha256(),
         )
     except RefusalError:
         _read_rest()
@@ -55,6 +68,62 @@ def withdraw_upload(round_id: str, office: str) -> dict[str, Any]:
     return uploads.withdraw_upload(installation(), caller(), round_id, office)
 
 
+@blueprint.route("/<id:round_id>/uploads/<id:office>/part", methods=["POST"])
+@may_call(Actor.OFFICE, action=Action.UPLOAD_BEGIN)
+@blueprint.arguments(NewPartSchema)
+@blueprint.response(201, PartSchema)
+@blueprint.alt_response(200, schema=PartSchema, description="Begun before, the same file")
+def begin_part(body: dict[str, Any], round_id: str, office: str) -> tuple[dict[str, Any], int]:
+    """Begin an upload that can go on after a break, or find one that was begun before."""
+    status, is_new = parts.begin_part(
+        installation(), caller(), round_id, office, sha256=body["sha256"], n_bytes=body["n_bytes"]
+    )
+    return status, 201 if is_new else 200
+
+
+@blueprint.route("/<id:round_id>/uploads/<id:office>/part", methods=["GET"])
+@may_call(Actor.OFFICE, action=Action.UPLOAD_READ)
+@blueprint.response(200, PartSchema)
+def read_part(round_id: str, office: str) -> dict[str, Any]:
+    """Where an upload that was begun stands."""
+    return parts.read_part(installation(), caller(), round_id, office)
+
+
+@blueprint.route("/<id:round_id>/uploads/<id:office>/part", methods=["PATCH"])
+@may_call(Actor.OFFICE, action=Action.UPLOAD_APPEND, body="streamed")
+@blueprint.doc(**BYTES_BODY)
+@blueprint.arguments(OffsetSchema, location="query")
+@blueprint.response(200, PartSchema)
+def append_part(query: dict[str, Any], round_id: str, office: str) -> dict[str, Any]:
+    """Append the next bytes, at the offset where the upload stands."""
+    try:
+        return parts.append_part(
+            installation(), caller(), round_id, office, query["offset"], _Body(), signed_sha256()
+        )
+    except RefusalError:
+        _read_rest()
+        raise
+
+
+@blueprint.route("/<id:round_id>/uploads/<id:office>/part", methods=["DELETE"])
+@may_call(Actor.OFFICE, action=Action.UPLOAD_DROP)
+@blueprint.response(200, PartSchema)
+def drop_part(round_id: str, office: str) -> dict[str, Any]:
+    """Give up an upload that is not complete."""
+    return parts.drop_part(installation(), caller(), round_id, office)
+
+
+@blueprint.route("/<id:round_id>/uploads/<id:office>/part/completion", methods=["POST"])
+@may_call(Actor.OFFICE, action=Action.UPLOAD_PUT)
+@blueprint.arguments(CompletionSchema)
+@blueprint.response(201, UploadSchema)
+@blueprint.alt_response(200, schema=UploadSchema, description="Replaced, or completed before")
+def complete_part(body: dict[str, Any], round_id: str, office: str) -> tuple[dict[str, Any], int]:
+    """Have an upload checked and stored of which everything has arrived."""
+    status, is_new = parts.complete_part(installation(), caller(), round_id, office, body["sha256"])
+    return status, 201 if is_new else 200
+
+
 @blueprint.route("/<id:round_id>/results/<id:office>", methods=["GET"])
 @may_call(Actor.OFFICE, action=Action.RESULTS_READ)
 @blueprint.arguments(LinksPageSchema, location="query")
@@ -67,8 +136,25 @@ def read_results(query: dict[str, Any], round_id: str, office: str) -> dict[str,
     )
 
 
+def _announced_bytes() -> int | None:
+    """Size of the body as its sender announced it; ``None`` where it comes in chunks."""
+    return None if request.headers.get("Transfer-Encoding") else request.content_length or 0
+
+
+class _Body:
+    """The body of this request, whose end before its time is told from its end."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end.  Raises: BodyBrokenError."""
+        try:
+            return request.stream.read(size)
+        except (ClientDisconnected, OSError) as error:
+            raise uploads.BodyBrokenError from error
+
+
 def _read_rest() -> None:
     """Read what the sender still sends: most read the answer only when they have sent all."""
-    left = installation().config.max_upload_bytes
-    while left > 0 and (chunk := request.stream.read(_CHUNK_BYTES)):
-        left -= len(chunk)
+    body, left = _Body(), installation().config.max_upload_bytes
+    with contextlib.suppress(uploads.BodyBrokenError):
+        while left > 0 and (chunk := body.read(_CHUNK_BYTES)):
+            left -= len(chunk)

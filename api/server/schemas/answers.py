@@ -153,6 +153,15 @@ class UploadSchema(Schema):
     received_at = fields.String(required=True)
 
 
+class PartSchema(Schema):
+    """An upload that is under way."""
+
+    sha256 = fields.String(required=True)
+    n_bytes = fields.Integer(required=True)
+    offset = fields.Integer(required=True, metadata={"description": "Bytes that are there."})
+    started_at = fields.String(required=True)
+
+
 class ReviewPairSchema(Schema):
     """Aggregates of two offices."""
 

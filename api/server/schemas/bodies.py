@@ -6,11 +6,18 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.server.round_states import OPERATOR_STEPS
-from api.server.schemas.fields import StrictSchema, hex_field, id_field, text_field
+from api.server.schemas.fields import (
+    StrictSchema,
+    count_field,
+    hex_field,
+    id_field,
+    text_field,
+)
 from api.server.schemas.terms import OfficeRoleSchema, TermsSchema
 
 _MAX_OFFICES = 500
 _MAX_PROFILE_CHARACTERS = 100_000
+_MAX_BYTES = 2**53 - 1
 
 
 class ApprovalSchema(StrictSchema):
@@ -63,6 +70,25 @@ class TransitionSchema(StrictSchema):
     """A step that an operator takes."""
 
     action = fields.String(required=True, validate=validate.OneOf(list(OPERATOR_STEPS)))
+
+
+class NewPartSchema(StrictSchema):
+    """A file that is about to be uploaded in pieces."""
+
+    sha256 = hex_field(64)
+    n_bytes = count_field(1, _MAX_BYTES)
+
+
+class OffsetSchema(StrictSchema):
+    """Where a piece of an upload belongs."""
+
+    offset = fields.Integer(required=True, validate=validate.Range(0, _MAX_BYTES))
+
+
+class CompletionSchema(StrictSchema):
+    """The file that has been uploaded in pieces."""
+
+    sha256 = hex_field(64)
 
 
 class LinksPageSchema(StrictSchema):

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.server.schemas.fields import StrictSchema, count_field, hex_field, id_field, text_field
+from keys.cipher_suites import CIPHER_SUITE_NAMES, CipherSuiteName
 from linkage.types import SolveMode
 
 TERMS_FORMAT = "tongqiao-terms-v1"
@@ -77,6 +78,8 @@ class TermsSchema(StrictSchema):
     threshold = ThresholdField(required=True)
     retention_days = count_field(1, _MAX_COUNT)
     max_records = count_field(1, _MAX_COUNT)
+    cipher_suite = fields.String(required=False, validate=validate.OneOf(list(CIPHER_SUITE_NAMES)))
+    """Left out in terms from before there was a choice: ``default``."""
 
     @validates_schema
     def check_members(self, data: Mapping[str, Any], **_options: Any) -> None:
@@ -153,6 +156,12 @@ class Terms:
     def max_records(self) -> int:
         """Most records an office may upload."""
         return int(self.document["max_records"])
+
+    @property
+    def cipher_suite(self) -> CipherSuiteName:
+        """What keys are derived by and stored encodings encrypted with."""
+        name: CipherSuiteName = self.document.get("cipher_suite", "default")
+        return name
 
     def may_see_each_other(self, office: str, other: str) -> bool:
         """Whether links between these two offices are delivered, to both of them."""

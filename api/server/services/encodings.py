@@ -1,4 +1,4 @@
-"""Where encoded files lie: ``encodings/ROUND/SHA256``, named by what they hold.
+"""Where encoded files lie, encrypted: ``encodings/ROUND/SHA256``, named by what they hold.
 
 A file is written elsewhere first and moved into place whole, so a file with its right name is
 always complete.  What no row of the database refers to is litter of an interrupted request and is
@@ -6,7 +6,6 @@ swept; what a row refers to is never touched.
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
@@ -14,10 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _DIRECTORY_MODE = 0o700
-_FILE_MODE = 0o600
-_CHUNK_BYTES = 1024 * 1024
 _ROUND = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_INCOMING = re.compile(r"[0-9a-f]{32}\.part")
 
 
 class EncodingStore:
@@ -38,10 +36,14 @@ class EncodingStore:
             folder.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
 
     def new_incoming(self) -> Path:
-        """An empty new file to receive into; the caller deletes it or puts it into place."""
-        path = self._incoming / f"{secrets.token_hex(16)}.part"
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
-        return path
+        """A name for a new file to receive into; the caller makes it, and deletes or puts it."""
+        return self._incoming / f"{secrets.token_hex(16)}.part"
+
+    def incoming_path(self, name: str) -> Path:
+        """Where a file that is arriving lies, by the name that :meth:`new_incoming` gave it."""
+        if not _INCOMING.fullmatch(name):
+            raise ValueError("not the name of an incoming file")
+        return self._incoming / name
 
     def path(self, round_id: str, sha256: str) -> Path:
         """Where the file with this hash lies, whether it is there or not."""
@@ -67,17 +69,6 @@ class EncodingStore:
         with contextlib.suppress(OSError):
             (self._directory / round_id).rmdir()
 
-    def is_intact(self, round_id: str, sha256: str) -> bool:
-        """Whether the file is there and still holds what its name says."""
-        digest = hashlib.sha256()
-        try:
-            with self.path(round_id, sha256).open("rb") as source:
-                while chunk := source.read(_CHUNK_BYTES):
-                    digest.update(chunk)
-        except FileNotFoundError:
-            return False
-        return digest.hexdigest() == sha256
-
     def stored(self) -> Iterator[tuple[str, str]]:
         """Round and hash of every file in place."""
         for folder in sorted(self._directory.iterdir()):
@@ -85,17 +76,14 @@ class EncodingStore:
                 if _ROUND.fullmatch(folder.name) and _SHA256.fullmatch(file.name):
                     yield folder.name, file.name
 
-    def sweep_incoming(self, older_than: float) -> int:
-        """Delete what an interrupted request left before this time (seconds since 1970)."""
-        swept = 0
-        for path in self._incoming.glob("*.part"):
+    def abandoned(self, older_than: float) -> Iterator[str]:
+        """Names of incoming files not touched since this time (seconds since 1970)."""
+        for path in sorted(self._incoming.glob("*.part")):
             try:
-                if path.stat().st_mtime < older_than:
-                    path.unlink()
-                    swept += 1
+                if path.stat().st_mtime < older_than and _INCOMING.fullmatch(path.name):
+                    yield path.name
             except FileNotFoundError:
                 continue
-        return swept
 
 
 def _sync(path: Path) -> None:

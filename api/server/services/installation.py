@@ -1,4 +1,4 @@
-"""One server's folder: made once, then opened: settings, database, encodings, the log's key."""
+"""One server's folder: made once, then opened: settings, database, encodings, keys."""
 
 import contextlib
 import secrets
@@ -10,14 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+from sqlalchemy import select
 
 from api.audit.checkpoint import LogKey, load_log_key, new_log_key, save_log_key
 from api.audit.events import Action
 from api.server.config import CONFIG_FILE, ConfigError, ServerConfig, load_config, parse_config
+from api.server.models import RoundKey
 from api.server.services.database import Database
 from api.server.services.encodings import EncodingStore
 from api.server.services.schema import check_empty, check_schema, migrate
 from api.server.services.work import Caller, Work, begin_work, own_caller
+from api.server.services.workspace import Workspace
+from keys.installation_key import (
+    InstallationKey,
+    load_installation_key,
+    new_installation_key,
+    save_installation_key,
+)
 
 Clock = Callable[[], datetime]
 
@@ -39,7 +48,9 @@ class Installation:
     config: ServerConfig
     database: Database
     encodings: EncodingStore
+    workspace: Workspace
     log_key: LogKey
+    data_key: InstallationKey
     clock: Clock = utc_now
 
     @contextlib.contextmanager
@@ -81,6 +92,7 @@ def create_installation(
     installation: Installation | None = None
     try:
         save_log_key(new_log_key(f"tongqiao/{secrets.token_hex(8)}"), directory / "log.key")
+        save_installation_key(new_installation_key(), parse_config(text, directory).data_key_file)
         head = "# Settings of this server. All of them: `tongqiao server config DIR`.\n"
         (directory / CONFIG_FILE).write_text(head + text, encoding="utf-8")
         (directory / CONFIG_FILE).chmod(0o600)
@@ -121,11 +133,19 @@ def open_installation(config: ServerConfig, clock: Clock = utc_now) -> Installat
 def migrate_installation(directory: Path) -> tuple[str | None, str | None]:
     """Bring a server's database up to date; returns the revisions before and now.
 
+    A server from before encodings were encrypted gets its installation key here.
+
     Raises:
         ConfigError: it is no server's folder.
+        KeyFileError: the installation key is gone, though keys are wrapped by it.
     """
-    installation = _assemble(load_config(directory), utc_now)
-    before, now = migrate(installation.database)
+    config = load_config(directory)
+    database = _open_database(config)
+    before, now = migrate(database)
+    if not config.data_key_file.exists() and not has_wrapped_keys(database):
+        save_installation_key(new_installation_key(), config.data_key_file)
+    database.close()
+    installation = _assemble(config, utc_now)
     if before != now:
         with installation.work(own_caller("administrator")) as work:
             work.record(Action.DATABASE_MIGRATE, details={"from": before, "to": now})
@@ -133,9 +153,27 @@ def migrate_installation(directory: Path) -> tuple[str | None, str | None]:
     return before, now
 
 
+def has_wrapped_keys(database: Database) -> bool:
+    """Whether any round has a data key, which only the installation key at hand then opens."""
+    with database.reading() as session:
+        return session.scalar(select(RoundKey.round_id).limit(1)) is not None
+
+
 def _assemble(config: ServerConfig, clock: Clock) -> Installation:
+    return Installation(
+        config=config,
+        database=_open_database(config),
+        encodings=EncodingStore(config.encodings_directory, config.incoming_directory),
+        workspace=Workspace(config.work_directory),
+        log_key=load_log_key(config.log_key_file),
+        data_key=_load_data_key(config),
+        clock=clock,
+    )
+
+
+def _open_database(config: ServerConfig) -> Database:
     try:
-        database = Database(
+        return Database(
             config.database_url,
             busy_timeout_s=config.busy_timeout_s,
             connections=config.threads + 4,
@@ -145,10 +183,14 @@ def _assemble(config: ServerConfig, clock: Clock) -> Installation:
             "PostgreSQL needs its driver: install `tongqiao[postgresql]`, or set database to "
             "sqlite in server.toml."
         ) from error
-    return Installation(
-        config=config,
-        database=database,
-        encodings=EncodingStore(config.encodings_directory, config.incoming_directory),
-        log_key=load_log_key(config.log_key_file),
-        clock=clock,
-    )
+
+
+def _load_data_key(config: ServerConfig) -> InstallationKey:
+    try:
+        return load_installation_key(config.data_key_file)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "The installation key (setting data_key_path) is not there. After an update of the "
+            "program, run `tongqiao server migrate DIR`; else restore the file from a backup: "
+            "without it, no stored encoding can be read."
+        ) from error

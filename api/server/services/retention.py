@@ -4,32 +4,41 @@ Rows go in the transaction that decides it, with an entry for each hash; files g
 A file that a crash left behind is swept, since no row refers to it any more.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action
-from api.server.models import Link, Round, Upload
+from api.server.models import Link, Round, Upload, UploadPart
 from api.server.refusals import RefusalError
 from api.server.round_states import STEPS, Step
+from api.server.services.data_keys import destroy_data_key
 from api.server.services.installation import Installation
 from api.server.services.steps import take_step
-from api.server.services.work import Caller, Work, own_caller
+from api.server.services.work import Caller, Work
 
 StoredFile = tuple[str, str]
 """Round and SHA-256 of an encoded file."""
 
 
-def forget_data(work: Work, entry: Round) -> list[StoredFile]:
-    """Delete a round's uploads, links and review from the database, with an entry for each hash.
+@dataclass(slots=True)
+class Leftovers:
+    """Files to delete once the transaction that forgot them is committed.
 
-    Returns:
-        The files to delete once the transaction is committed.
+    Attributes:
+        incoming: names of files that were still arriving.
     """
-    files = []
+
+    files: list[StoredFile] = field(default_factory=list)
+    incoming: list[str] = field(default_factory=list)
+
+
+def forget_data(work: Work, entry: Round) -> Leftovers:
+    """Delete a round's uploads, links, review and data key, with an entry for each hash."""
+    leftovers = forget_parts(work, entry)
     for upload in list(entry.uploads):
-        files.append((entry.id, upload.sha256))
+        leftovers.files.append((entry.id, upload.sha256))
         work.record(
             Action.DATA_DELETE,
             project=entry.project_id,
@@ -53,18 +62,30 @@ def forget_data(work: Work, entry: Round) -> list[StoredFile]:
             details={"links": entry.links_sha256, "n_links": n_links},
         )
     work.session.execute(delete(Link).where(Link.round_id == entry.id))
+    destroy_data_key(work, entry)
     entry.review = entry.links_sha256 = None
     entry.stage, entry.done, entry.total = None, 0, 0
-    return files
+    return leftovers
 
 
-def delete_files(installation: Installation, files: Sequence[StoredFile]) -> None:
-    """Delete encoded files that no row refers to (any more), and their traces in the database."""
-    if not files:
+def forget_parts(work: Work, entry: Round) -> Leftovers:
+    """Delete uploads of a round that are not complete: after the freeze they never will be."""
+    leftovers = Leftovers()
+    for part in work.session.scalars(select(UploadPart).where(UploadPart.round_id == entry.id)):
+        _forget_part(work, entry.project_id, part)
+        leftovers.incoming.append(part.file)
+    return leftovers
+
+
+def delete_leftovers(installation: Installation, leftovers: Leftovers) -> None:
+    """Delete files that no row refers to (any more), and their traces in the database."""
+    for name in leftovers.incoming:
+        installation.encodings.incoming_path(name).unlink(missing_ok=True)
+    if not leftovers.files:
         return
     with installation.database.writing() as session:
         # Under the write lock: the same file may have been uploaded again meanwhile.
-        for round_id, sha256 in files:
+        for round_id, sha256 in leftovers.files:
             kept = select(Upload.sha256).where(Upload.round_id == round_id, Upload.sha256 == sha256)
             if session.scalar(kept) is None:
                 installation.encodings.delete(round_id, sha256)
@@ -72,20 +93,23 @@ def delete_files(installation: Installation, files: Sequence[StoredFile]) -> Non
     installation.database.scrub()
 
 
-def sweep(installation: Installation, *, incoming_older_than_s: float) -> int:
-    """Delete what interrupted requests left on the disk, with an entry if there was anything.
+def sweep(installation: Installation, caller: Caller) -> int:
+    """Delete what interrupted requests left, encrypted or in the clear, with an entry if any.
 
     Returns:
-        Number of files deleted.
+        Number of files and folders deleted.
     """
-    swept = installation.encodings.sweep_incoming(
-        installation.clock().timestamp() - incoming_older_than_s
-    )
+    swept = installation.workspace.sweep()
+    older_than = installation.clock().timestamp() - installation.config.abandoned_after_s
+    for name in installation.encodings.abandoned(older_than):
+        _forget_abandoned(installation, caller, name)
+        installation.encodings.incoming_path(name).unlink(missing_ok=True)
+        swept += 1
     with installation.database.reading() as session:
         is_any = bool(_litter(installation, session))
     if not swept and not is_any:
         return 0
-    with installation.work(own_caller("worker")) as work:
+    with installation.work(caller) as work:
         for stored in _litter(installation, work.session):
             installation.encodings.delete(*stored)
             swept += 1
@@ -97,6 +121,28 @@ def _litter(installation: Installation, session: Session) -> list[StoredFile]:
     """Files in their place that no row refers to."""
     known = {(r, s) for r, s in session.execute(select(Upload.round_id, Upload.sha256))}
     return [stored for stored in installation.encodings.stored() if stored not in known]
+
+
+def _forget_abandoned(installation: Installation, caller: Caller, name: str) -> None:
+    query = select(UploadPart).where(UploadPart.file == name)
+    with installation.database.reading() as session:
+        if session.scalar(query) is None:
+            # A request in one piece that was cut off has no row, and needs no entry.
+            return
+    with installation.work(caller) as work:
+        part = work.session.scalars(query).one()
+        entry = work.session.get_one(Round, part.round_id)
+        _forget_part(work, entry.project_id, part)
+
+
+def _forget_part(work: Work, project: str, part: UploadPart) -> None:
+    work.record(
+        Action.UPLOAD_DROP,
+        project=project,
+        round_id=part.round_id,
+        details={"office": part.office_id, "sha256": part.sha256, "n_bytes": part.n_bytes},
+    )
+    work.session.execute(delete(UploadPart).where(UploadPart.file == part.file))
 
 
 def expire_rounds(installation: Installation, caller: Caller) -> int:
@@ -123,10 +169,10 @@ def expire_rounds(installation: Installation, caller: Caller) -> int:
             with installation.work(caller) as work:
                 entry = work.session.get_one(Round, round_id)
                 take_step(work, entry, step)
-                files = forget_data(work, entry)
+                leftovers = forget_data(work, entry)
         except RefusalError:
             # An operator was quicker: the round is in another state now.
             continue
-        delete_files(installation, files)
+        delete_leftovers(installation, leftovers)
         ended += 1
     return ended

@@ -13,10 +13,16 @@ from api.server.models import Member, Project, Round, RoundOffice, Signature, St
 from api.server.refusals import RefusalError, naming
 from api.server.round_states import Actor, Deed, State, Step, check_deed
 from api.server.schemas.terms import Terms
+from api.server.services.data_keys import make_data_key
 from api.server.services.installation import Installation, format_time
 from api.server.services.members import check_loggable
 from api.server.services.projects import check_approved_offices, visible_project
-from api.server.services.retention import StoredFile, delete_files, forget_data
+from api.server.services.retention import (
+    Leftovers,
+    delete_leftovers,
+    forget_data,
+    forget_parts,
+)
 from api.server.services.steps import STEP_ACTIONS, take_step, terms_of, visible_round
 from api.server.services.work import Caller, Work
 from keys import labels
@@ -170,20 +176,24 @@ def change_state(
     Raises:
         RefusalError: ``not-found``, ``wrong-state`` or ``second-person``.
     """
-    files: list[StoredFile] = []
+    leftovers = Leftovers()
     with naming(STEP_ACTIONS[step]), installation.work(caller) as work:
         entry = visible_round(work, round_id)
         take_step(work, entry, step)
+        if step is Step.OPEN:
+            make_data_key(installation, work.session, entry)
         if step is Step.RUN:
             entry.ran_by, entry.failure, entry.attempts = caller.person, None, 0
             entry.stage, entry.done, entry.total = "queued", 0, 0
         if step is Step.CANCEL:
             entry.lease_owner = entry.lease_expires_at = None
-            files = forget_data(work, entry)
+            leftovers = forget_data(work, entry)
+        if step is Step.FREEZE:
+            leftovers = forget_parts(work, entry)
         work.session.flush()
         work.session.expire(entry, ["uploads", "history"])
         outline = _outline(entry, caller)
-    delete_files(installation, files)
+    delete_leftovers(installation, leftovers)
     return outline
 
 

@@ -10,6 +10,7 @@ from api.server.refusals import RefusalError
 from api.server.round_states import Actor, State, Step, next_state
 from api.server.schemas.terms import Terms
 from api.server.services.work import Details, Work
+from keys.cipher_suites import CIPHER_SUITES, CipherSuite
 
 STEP_ACTIONS: Mapping[Step, Action] = {
     Step.OPEN: Action.ROUND_OPEN,
@@ -78,3 +79,8 @@ def visible_round(work: Work, round_id: str) -> Round:
 def terms_of(entry: Round) -> Terms:
     """The terms of a round; they were checked when it was created."""
     return Terms(json.loads(entry.terms))
+
+
+def suite_of(entry: Round) -> CipherSuite:
+    """The cipher suite that the terms name."""
+    return CIPHER_SUITES[terms_of(entry).cipher_suite]

@@ -1,49 +1,49 @@
 """Uploads: received beside, checked against the terms, put into place whole, or nothing changed.
 
-Whatever goes wrong, what the office uploaded before stays as it was.
+Whatever goes wrong, what the office uploaded before stays as it was.  What arrives is encrypted
+before it touches the disk; it is in the clear only in the workspace, while it is checked.
 """
 
 import contextlib
 import hashlib
 import hmac
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import select
-
 from api.audit.events import Action
-from api.server.models import Round, Upload
+from api.server.models import Round, Upload, UploadPart
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
+from api.server.services.data_keys import encoding_context, ensure_data_key
+from api.server.services.incoming import decrypt_file, new_incoming_file
 from api.server.services.installation import Installation, format_time
-from api.server.services.retention import delete_files, sweep
-from api.server.services.steps import terms_of, visible_round
+from api.server.services.retention import Leftovers, delete_leftovers, sweep
+from api.server.services.steps import suite_of, visible_round
+from api.server.services.upload_checks import (
+    Details,
+    admitted,
+    check_against_terms,
+    check_own,
+    open_upload,
+)
 from api.server.services.work import Caller, Work
-from linkage.errors import TqeFormatError
-from linkage.profile import parse_profile
-from linkage.tqe import open_tqe
+from keys.errors import AtRestError
 from linkage.types import EncodedDataset
 
-_CHUNK_BYTES = 1024 * 1024
-_ABANDONED_AFTER_S = 24 * 3600.0
+_READ_BYTES = 256 * 1024
+_FLUSH_BYTES = 1024 * 1024
 
 
 class ByteSource(Protocol):
     """Where a body is read from."""
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes; none at the end."""
+        """At most ``size`` bytes; none at the end.  Raises: BodyBrokenError."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrived:
-    """A body that arrived whole and has the hash that was signed."""
-
-    path: Path
-    sha256: str
-    n_bytes: int
+class BodyBrokenError(Exception):
+    """The connection ended, or fell silent, before the whole body was there."""
 
 
 def receive_upload(
@@ -52,29 +52,145 @@ def receive_upload(
     round_id: str,
     office: str,
     body: ByteSource,
+    n_bytes: int | None,
     signed_sha256: bytes,
 ) -> tuple[dict[str, Any], bool]:
-    """Receive an encoded file, check it and put it into place; replaces an earlier one.
+    """Receive an encoded file in one request, check it and put it into place.
 
     Args:
         body: the request's body, read once, in constant memory.
+        n_bytes: what ``Content-Length`` says; ``None`` if nothing.
         signed_sha256: hash that the sender signed, 32 bytes.
 
     Returns:
         The upload's status, and whether the office had none before.
 
     Raises:
+        RefusalError: as :func:`keep_upload`, and ``invalid``, ``digest-mismatch``, ``cut-off``.
+    """
+    # Asked before the body is read, and again when it is there: hours may lie between.
+    with installation.database.reading() as session:
+        suite = suite_of(admitted(Work(session, installation.clock(), caller), round_id, office))
+    if n_bytes is None:
+        raise RefusalError("invalid", "Send the size of the file as `Content-Length`.")
+    check_size(installation, n_bytes)
+    if n_bytes == 0:
+        check_digest(hashlib.sha256().digest(), signed_sha256)
+        raise RefusalError("bad-upload", "The file is empty. Nothing was stored.")
+    sha256 = signed_sha256.hex()
+    data_key = ensure_data_key(installation, round_id)
+    path = installation.encodings.new_incoming()
+    try:
+        with new_incoming_file(
+            path,
+            suite=suite,
+            data_key=data_key,
+            n_bytes=n_bytes,
+            context=encoding_context(round_id, sha256),
+        ) as incoming:
+            found = receive(body, incoming.append, n_bytes)
+            check_digest(found, signed_sha256)
+            incoming.sync()
+        return keep_upload(installation, caller, round_id, office, path, sha256, n_bytes)
+    except BodyBrokenError as error:
+        raise RefusalError(
+            "cut-off", "The connection broke. Nothing was stored. Upload the file again."
+        ) from error
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def receive(body: ByteSource, append: Callable[[bytearray], int], most: int) -> bytes:
+    """Read a body to its end and append it piece by piece; returns its SHA-256, 32 bytes.
+
+    Args:
+        append: takes what it can from the start of the bytes and says how many those were.
+        most: bytes that the body may have.
+
+    Raises:
+        BodyBrokenError: the body is not whole; what arrived was appended.
+        RefusalError: ``digest-mismatch``: more bytes came than were announced.
+    """
+    digest, buffer, n_bytes = hashlib.sha256(), bytearray(), 0
+    try:
+        while chunk := body.read(_READ_BYTES):
+            n_bytes += len(chunk)
+            if n_bytes > most:
+                raise RefusalError(
+                    "digest-mismatch", "More bytes arrived than were announced. Send it again."
+                )
+            digest.update(chunk)
+            buffer += chunk
+            if len(buffer) >= _FLUSH_BYTES:
+                del buffer[: append(buffer)]
+    except BodyBrokenError:
+        append(buffer)
+        raise
+    append(buffer)
+    return digest.digest()
+
+
+def check_size(installation: Installation, n_bytes: int) -> None:
+    """Whether the server takes a file of this size.  Raises: RefusalError: ``too-large``."""
+    most = installation.config.max_upload_bytes
+    if n_bytes > most:
+        raise RefusalError(
+            "too-large",
+            f"The file is larger than the {most} bytes that this server takes. "
+            "Ask the linkage operator.",
+            details={"max_bytes": most},
+        )
+
+
+def check_digest(found: bytes, signed: bytes) -> None:
+    """Whether what arrived is what was signed.  Raises: RefusalError: ``digest-mismatch``."""
+    if not hmac.compare_digest(found, signed):
+        raise RefusalError(
+            "digest-mismatch",
+            "What arrived is not what was signed: the file was changed or cut off on its way. "
+            "Nothing was stored. Upload it again.",
+            details={"sha256": found.hex()},
+        )
+
+
+def keep_upload(
+    installation: Installation,
+    caller: Caller,
+    round_id: str,
+    office: str,
+    path: Path,
+    sha256: str,
+    n_bytes: int,
+) -> tuple[dict[str, Any], bool]:
+    """Check a file that has arrived whole, and put it into place; replaces an earlier one.
+
+    Args:
+        path: of the encrypted file; moved when it is good.
+
+    Raises:
         RefusalError: ``not-found``, ``forbidden``, ``wrong-state``, ``not-signed``,
             ``no-confirmation``, ``too-large``, ``digest-mismatch``, ``bad-upload``,
             ``wrong-profile``, ``wrong-secret`` or ``conflict``.
     """
-    # Asked before the body is read, and again when it is there: hours may lie between.
-    with installation.database.reading() as session:
-        _admitted(Work(session, installation.clock(), caller), round_id, office)
-    with _receiving(installation) as path:
-        arrived = _receive(path, body, signed_sha256, installation.config.max_upload_bytes)
-        dataset = _open(arrived, office)
-        return _keep(installation, caller, round_id, office, arrived, dataset)
+    details: Details = {"office": office, "sha256": sha256, "n_bytes": n_bytes}
+    data_key = ensure_data_key(installation, round_id)
+    with installation.workspace.folder() as folder:
+        plain = folder / "upload.tqe"
+        context = encoding_context(round_id, sha256)
+        try:
+            found = decrypt_file(path, plain, data_key=data_key, context=context)
+        except AtRestError as error:
+            raise RefusalError("digest-mismatch", _BROKEN, details=details) from error
+        check_digest(bytes.fromhex(found), bytes.fromhex(sha256))
+        dataset = open_upload(plain, office, details)
+        details["n_records"] = dataset.n_records
+        return _keep(installation, caller, round_id, office, path, dataset, details)
+
+
+_BROKEN = (
+    "What was stored so far is damaged. Nothing of it was kept. Begin again with "
+    "`tongqiao office upload`."
+)
 
 
 def read_upload(
@@ -90,7 +206,7 @@ def read_upload(
             round_id=entry.id,
             details={"office": office, "sha256": upload.sha256},
         )
-        return _outline(upload)
+        return outline(upload)
 
 
 def withdraw_upload(
@@ -108,7 +224,7 @@ def withdraw_upload(
         entry = visible_round(work, round_id)
         upload = _own_upload(work, entry, office)
         check_deed(Deed.WITHDRAW, State(entry.state), Actor.OFFICE)
-        outline = _outline(upload)
+        status = outline(upload)
         work.session.delete(upload)
         work.record(
             Action.UPLOAD_WITHDRAW,
@@ -121,121 +237,8 @@ def withdraw_upload(
                 "n_bytes": upload.n_bytes,
             },
         )
-    delete_files(installation, [(round_id, outline["sha256"])])
-    return outline
-
-
-def _admitted(work: Work, round_id: str, office: str) -> Round:
-    """The round, if the office may upload to it now."""
-    entry = visible_round(work, round_id)
-    if work.caller.member != office:
-        raise RefusalError("forbidden", "An office uploads for itself only.")
-    if not entry.has_records_of(office):
-        raise RefusalError(
-            "forbidden", "By the terms of this round, the coordinating office brings no records."
-        )
-    check_deed(Deed.UPLOAD, State(entry.state), Actor.OFFICE)
-    if not entry.is_signed_by(office):
-        raise RefusalError(
-            "not-signed",
-            "Sign the terms of the round first: read them with `tongqiao office terms`, then "
-            "`tongqiao office sign`.",
-        )
-    if entry.key_confirmation is None:
-        raise RefusalError(
-            "no-confirmation",
-            "The coordinating office has not confirmed the key of this round yet. "
-            f"Ask '{entry.coordinating_office}' to sign the terms, then upload again.",
-        )
-    return entry
-
-
-@contextlib.contextmanager
-def _receiving(installation: Installation) -> Iterator[Path]:
-    """A file to receive into, gone at the end whatever happens."""
-    path = installation.encodings.new_incoming()
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _receive(path: Path, body: ByteSource, signed_sha256: bytes, max_bytes: int) -> _Arrived:
-    digest = hashlib.sha256()
-    n_bytes = 0
-    with path.open("wb") as target:
-        while chunk := body.read(_CHUNK_BYTES):
-            n_bytes += len(chunk)
-            if n_bytes > max_bytes:
-                raise RefusalError(
-                    "too-large",
-                    f"The file is larger than the {max_bytes} bytes that this server takes. "
-                    "Ask the linkage operator.",
-                    details={"max_bytes": max_bytes},
-                )
-            digest.update(chunk)
-            target.write(chunk)
-    if not hmac.compare_digest(digest.digest(), signed_sha256):
-        raise RefusalError(
-            "digest-mismatch",
-            "What arrived is not what was signed: the file was changed or cut off on its way. "
-            "Nothing was stored. Upload it again.",
-            details={"sha256": digest.hexdigest(), "n_bytes": n_bytes},
-        )
-    return _Arrived(path, digest.hexdigest(), n_bytes)
-
-
-def _open(arrived: _Arrived, office: str) -> EncodedDataset:
-    try:
-        return open_tqe(arrived.path, name=office)
-    except TqeFormatError as error:
-        raise RefusalError(
-            "bad-upload",
-            f"{error} Nothing was stored.",
-            details={"sha256": arrived.sha256, "n_bytes": arrived.n_bytes},
-        ) from error
-
-
-def _check_against_terms(
-    entry: Round, dataset: EncodedDataset, max_records: int, details: dict[str, str | int | None]
-) -> None:
-    terms, manifest = terms_of(entry), dataset.manifest
-    profile = parse_profile(entry.profile)
-    wanted = {
-        "round": (manifest.context, terms.context),
-        "encoding profile": (manifest.profile_sha256, profile.sha256),
-        "cleaning version": (manifest.cleaning_version, terms.cleaning),
-        # By hash alone a file could claim one profile and hold the filters of another.
-        "layout of views": (manifest.views, profile.layout()),
-        "diffusion": (manifest.diffusion, profile.diffusion),
-        "meaning of features": (manifest.evidence, profile.evidence),
-    }
-    for what, (found, expected) in wanted.items():
-        if found != expected:
-            raise RefusalError(
-                "wrong-profile",
-                f"The file was encoded for another {what} than the terms say. "
-                "Encode again with `tongqiao encode --terms TERMS.json`, then upload.",
-                details=details,
-            )
-    if manifest.key_confirmation != entry.key_confirmation:
-        raise RefusalError(
-            "wrong-secret",
-            "The file was encoded with another linkage secret than the coordinating office "
-            "confirmed. Fetch and open the secret again, compare its fingerprint with the "
-            "coordinating office by telephone, encode again, then upload.",
-            details=details,
-        )
-    if not dataset.n_records:
-        raise RefusalError("bad-upload", "The file holds no records. Encode the right file.")
-    most = min(terms.max_records, max_records)
-    if dataset.n_records > most:
-        raise RefusalError(
-            "too-large",
-            f"The file holds more than the {most} records that the terms allow. "
-            "Encode only the records that belong to this round.",
-            details=details,
-        )
+    delete_leftovers(installation, Leftovers(files=[(round_id, status["sha256"])]))
+    return status
 
 
 def _keep(
@@ -243,27 +246,29 @@ def _keep(
     caller: Caller,
     round_id: str,
     office: str,
-    arrived: _Arrived,
+    path: Path,
     dataset: EncodedDataset,
+    details: Details,
 ) -> tuple[dict[str, Any], bool]:
-    details: dict[str, str | int | None] = {
-        "office": office,
-        "sha256": arrived.sha256,
-        "n_records": dataset.n_records,
-        "n_bytes": arrived.n_bytes,
-    }
+    sha256 = str(details["sha256"])
     replaced: str | None = None
+    leftovers = Leftovers()
     try:
         with installation.work(caller) as work:
-            entry = _admitted(work, round_id, office)
-            _check_against_terms(entry, dataset, installation.config.max_records, details)
-            _check_own(work, entry, office, arrived.sha256, details)
+            entry = admitted(work, round_id, office)
+            check_against_terms(entry, dataset, installation.config.max_records, details)
+            check_own(work, entry, office, sha256, details)
             known = entry.upload_of(office)
             replaced = None if known is None else known.sha256
             upload = known or Upload(round_id=entry.id, office_id=office)
-            upload.sha256, upload.n_bytes = arrived.sha256, arrived.n_bytes
+            upload.sha256, upload.n_bytes = sha256, int(details["n_bytes"] or 0)
             upload.n_records, upload.received_at = dataset.n_records, work.now
             work.session.add(upload)
+            part = work.session.get(UploadPart, (entry.id, office))
+            if part is not None:
+                # Either this very file, or one that this file makes out of date.
+                leftovers.incoming.append(part.file)
+                work.session.delete(part)
             work.session.flush()
             work.record(
                 Action.UPLOAD_PUT,
@@ -272,32 +277,19 @@ def _keep(
                 details={**details, "replaced": replaced},
             )
             # Before the commit: a row must never point to a file that is not there.
-            installation.encodings.put(arrived.path, entry.id, arrived.sha256)
-            outline = _outline(upload)
+            installation.encodings.put(path, entry.id, sha256)
+            status = outline(upload)
     except RefusalError:
         raise
     except Exception:
         # Perhaps the file is in its place and no row is: ask the database what is true.
         with contextlib.suppress(Exception):
-            sweep(installation, incoming_older_than_s=_ABANDONED_AFTER_S)
+            sweep(installation, caller)
         raise
-    if replaced not in (None, arrived.sha256):
-        delete_files(installation, [(round_id, str(replaced))])
-    return outline, known is None
-
-
-def _check_own(
-    work: Work, entry: Round, office: str, sha256: str, details: dict[str, str | int | None]
-) -> None:
-    same = select(Upload.office_id).where(
-        Upload.round_id == entry.id, Upload.sha256 == sha256, Upload.office_id != office
-    )
-    if work.session.scalar(same) is not None:
-        raise RefusalError(
-            "conflict",
-            "Another office uploaded this very file. Upload the encodings of your own records.",
-            details=details,
-        )
+    if replaced not in (None, sha256):
+        leftovers.files.append((round_id, str(replaced)))
+    delete_leftovers(installation, leftovers)
+    return status, known is None
 
 
 def _own_upload(work: Work, entry: Round, office: str) -> Upload:
@@ -309,7 +301,8 @@ def _own_upload(work: Work, entry: Round, office: str) -> Upload:
     return upload
 
 
-def _outline(upload: Upload) -> dict[str, Any]:
+def outline(upload: Upload) -> dict[str, Any]:
+    """An upload as its office sees it."""
     return {
         "sha256": upload.sha256,
         "n_records": upload.n_records,

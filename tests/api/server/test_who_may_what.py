@@ -52,6 +52,11 @@ PUT    /v1/rounds/R/signatures/OWN  yes      no       unknown  no       no      
 PUT    /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
 GET    /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
 DELETE /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
+POST   /v1/rounds/R/uploads/OWN/part yes     no       unknown  no       no       no       sign
+GET    /v1/rounds/R/uploads/OWN/part yes     no       unknown  no       no       no       sign
+PATCH  /v1/rounds/R/uploads/OWN/part yes     no       unknown  no       no       no       sign
+POST   /v1/rounds/R/uploads/OWN/part/completion yes no unknown  no       no       no       sign
+DELETE /v1/rounds/R/uploads/OWN/part yes     no       unknown  no       no       no       sign
 POST   /v1/rounds/R/transitions     no       no       no       no       yes      no       sign
 GET    /v1/rounds/R/review          no       no       no       no       yes      no       sign
 GET    /v1/rounds/R/results/OWN     yes      no       unknown  no       no       no       sign
@@ -86,13 +91,18 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         return Office(asker.server, asker.identity).signs(
             ROUND, office=OWN, signer=asker.identity or own.identity
         )
+    if method == "PATCH":
+        return asker.sends(method, f"{path}?offset=0", party.files[OWN].data)
     if line.endswith("/uploads/OWN"):
         return asker.puts_bytes(path, party.files[OWN].data)
     if line == "/v1/log/cosignatures":
         return asker.cosigns() if asker.identity else asker.posts(path, {"size": 1, "line": "-"})
     if "/secrets/" in line:
         return asker.puts_bytes(path, b"sealed")
+    sha256 = party.files[OWN].sha256
     bodies: Mapping[str, Any] = {
+        "/v1/rounds/R/uploads/OWN/part": {"sha256": sha256, "n_bytes": len(party.files[OWN].data)},
+        "/v1/rounds/R/uploads/OWN/part/completion": {"sha256": sha256},
         "/v1/members/OWN/approval": {"fingerprint": own.identity.public.fingerprint},
         "/v1/members/OWN/revocation": {"reason": "test"},
         "/v1/projects": {
@@ -129,6 +139,8 @@ def test_who_may_what(server: SimulatedServer, line: list[str]) -> None:
         party.is_released()
     else:
         party.everybody_uploads()
+        if "/part" in path and method != "POST":
+            granted(party.office(OWN).begins(ROUND, party.files[OWN].data))
     people = askers(server, party)
     cells = dict(zip(COLUMNS, expected, strict=True))
     # What is refused changes nothing, so all of that first.

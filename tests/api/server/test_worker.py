@@ -314,9 +314,9 @@ class TestRetention:
         kept = server.files()
         orphan = server.directory / "encodings" / ROUND / ("0" * 64)
         orphan.write_bytes(b"left by a crash")
-        arriving = server.directory / "incoming" / "still-arriving.part"
+        arriving = server.directory / "incoming" / f"{'a' * 32}.part"
         arriving.write_bytes(b"half")
-        old = server.directory / "incoming" / "abandoned.part"
+        old = server.directory / "incoming" / f"{'b' * 32}.part"
         old.write_bytes(b"half")
         import os
 
@@ -335,4 +335,6 @@ def _open(server: SimulatedServer, office: str) -> Any:
     from linkage.tqe import open_tqe
 
     (row,) = (row for row in server.rows("uploads") if row["office_id"] == office)
-    return open_tqe(server.directory / "encodings" / ROUND / row["sha256"], name=office)
+    plain = server.directory.parent / f"{office}-{row['sha256'][:8]}.tqe"
+    plain.write_bytes(server.plaintext(ROUND, row["sha256"]))
+    return open_tqe(plain, name=office)

@@ -1,0 +1,115 @@
+"""What an upload must be before it is in a round: the office's right to it, and the file."""
+
+from pathlib import Path
+
+from sqlalchemy import select
+
+from api.server.models import Round, Upload
+from api.server.refusals import RefusalError
+from api.server.round_states import Actor, Deed, State, check_deed
+from api.server.services.steps import terms_of, visible_round
+from api.server.services.work import Work
+from linkage.errors import TqeFormatError
+from linkage.profile import parse_profile
+from linkage.tqe import open_tqe
+from linkage.types import EncodedDataset
+
+Details = dict[str, str | int | None]
+
+
+def admitted(work: Work, round_id: str, office: str) -> Round:
+    """The round, if the office may upload to it now.
+
+    Raises:
+        RefusalError: ``not-found``, ``forbidden``, ``wrong-state``, ``not-signed`` or
+            ``no-confirmation``.
+    """
+    entry = visible_round(work, round_id)
+    if work.caller.member != office:
+        raise RefusalError("forbidden", "An office uploads for itself only.")
+    if not entry.has_records_of(office):
+        raise RefusalError(
+            "forbidden", "By the terms of this round, the coordinating office brings no records."
+        )
+    check_deed(Deed.UPLOAD, State(entry.state), Actor.OFFICE)
+    if not entry.is_signed_by(office):
+        raise RefusalError(
+            "not-signed",
+            "Sign the terms of the round first: read them with `tongqiao office terms`, then "
+            "`tongqiao office sign`.",
+        )
+    if entry.key_confirmation is None:
+        raise RefusalError(
+            "no-confirmation",
+            "The coordinating office has not confirmed the key of this round yet. "
+            f"Ask '{entry.coordinating_office}' to sign the terms, then upload again.",
+        )
+    return entry
+
+
+def open_upload(path: Path, office: str, details: Details) -> EncodedDataset:
+    """Open what an office sent and read all of it.  Raises: RefusalError: ``bad-upload``."""
+    try:
+        return open_tqe(path, name=office)
+    except TqeFormatError as error:
+        raise RefusalError("bad-upload", f"{error} Nothing was stored.", details=details) from error
+
+
+def check_against_terms(
+    entry: Round, dataset: EncodedDataset, max_records: int, details: Details
+) -> None:
+    """Whether a file was made for this round, by its profile and with its secret.
+
+    Raises:
+        RefusalError: ``wrong-profile``, ``wrong-secret``, ``bad-upload`` or ``too-large``.
+    """
+    terms, manifest = terms_of(entry), dataset.manifest
+    profile = parse_profile(entry.profile)
+    wanted = {
+        "round": (manifest.context, terms.context),
+        "encoding profile": (manifest.profile_sha256, profile.sha256),
+        "cleaning version": (manifest.cleaning_version, terms.cleaning),
+        # By hash alone a file could claim one profile and hold the filters of another.
+        "layout of views": (manifest.views, profile.layout()),
+        "diffusion": (manifest.diffusion, profile.diffusion),
+        "meaning of features": (manifest.evidence, profile.evidence),
+    }
+    for what, (found, expected) in wanted.items():
+        if found != expected:
+            raise RefusalError(
+                "wrong-profile",
+                f"The file was encoded for another {what} than the terms say. "
+                "Encode again with `tongqiao encode --terms TERMS.json`, then upload.",
+                details=details,
+            )
+    if manifest.key_confirmation != entry.key_confirmation:
+        raise RefusalError(
+            "wrong-secret",
+            "The file was encoded with another linkage secret than the coordinating office "
+            "confirmed. Fetch and open the secret again, compare its fingerprint with the "
+            "coordinating office by telephone, encode again, then upload.",
+            details=details,
+        )
+    if not dataset.n_records:
+        raise RefusalError("bad-upload", "The file holds no records. Encode the right file.")
+    most = min(terms.max_records, max_records)
+    if dataset.n_records > most:
+        raise RefusalError(
+            "too-large",
+            f"The file holds more than the {most} records that the terms allow. "
+            "Encode only the records that belong to this round.",
+            details=details,
+        )
+
+
+def check_own(work: Work, entry: Round, office: str, sha256: str, details: Details) -> None:
+    """Whether no other office uploaded the very same file.  Raises: RefusalError: ``conflict``."""
+    same = select(Upload.office_id).where(
+        Upload.round_id == entry.id, Upload.sha256 == sha256, Upload.office_id != office
+    )
+    if work.session.scalar(same) is not None:
+        raise RefusalError(
+            "conflict",
+            "Another office uploaded this very file. Upload the encodings of your own records.",
+            details=details,
+        )
