@@ -188,6 +188,8 @@ def complete_part(
         part = session.get(UploadPart, (round_id, office))
         upload = entry.upload_of(office)
         is_done = part is None and upload is not None and upload.sha256 == sha256
+        if part is not None:
+            session.expunge(part)
     if is_done:
         return _completed_before(installation, caller, round_id, office)
     if part is None or part.sha256 != sha256:

@@ -1,0 +1,320 @@
+"""Uploads in pieces: connections that break, pieces that are changed, requests that hang."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from api.server.services import parts
+from api.server.services.incoming import incoming_offset
+from api.server.services.uploads import BodyBrokenError
+from api.server.services.work import Caller
+from keys.at_rest import CHUNK_BYTES
+from tests.factories import ROUND, WRONG_SECRET, children, encoded_file
+from tests.simulator import Office, OpenRound, SimulatedServer, granted, refused, simulated_server
+
+OFFICE, PEER = "jinjiang-civil", "zhongjiang-civil"
+
+
+@pytest.fixture
+def party(server: SimulatedServer) -> OpenRound:
+    return server.open_round()
+
+
+@pytest.fixture
+def office(party: OpenRound) -> Office:
+    return party.office(OFFICE)
+
+
+@cache
+def _large_file(folder: Path) -> bytes:
+    return encoded_file(folder / "large.tqe", children(1500)).data
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file of more than two chunks."""
+    found = _large_file(tmp_path_factory.mktemp("parts"))
+    assert 2 * CHUNK_BYTES < len(found) < 8 * CHUNK_BYTES
+    return found
+
+
+def stored(server: SimulatedServer) -> set[str]:
+    return {row["sha256"] for row in server.rows("uploads")}
+
+
+def test_in_pieces_is_as_in_one(server: SimulatedServer, office: Office, data: bytes) -> None:
+    assert granted(office.begins(ROUND, data), 201)["offset"] == 0
+    for offset in range(0, len(data), CHUNK_BYTES):
+        piece = data[offset : offset + CHUNK_BYTES]
+        assert granted(office.appends(ROUND, offset, piece))["offset"] == offset + len(piece)
+    answer = granted(office.completes(ROUND, data), 201)
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert (answer["sha256"], answer["n_bytes"]) == (sha256, len(data))
+    assert server.plaintext(ROUND, sha256) == data
+    assert set(server.files()) == {f"encodings/{ROUND}/{sha256}"}
+    assert server.rows("upload_parts") == []
+    # An answer that was lost is had by asking again.
+    assert granted(office.completes(ROUND, data), 200).json == answer.json
+    refused(office.reads_part(ROUND), "not-found")
+
+
+class TestABreak:
+    def test_goes_on_where_it_stopped(
+        self, server: SimulatedServer, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        arrived = data[: CHUNK_BYTES + 1000]
+        answer = office.appends(ROUND, 0, data, arriving=arrived)
+        assert (answer.status, answer.slug) == (400, "cut-off")
+        assert granted(office.reads_part(ROUND))["offset"] == CHUNK_BYTES
+        # Beginning again finds what is there: a client that lost its memory goes on as well.
+        assert granted(office.begins(ROUND, data), 200)["offset"] == CHUNK_BYTES
+        granted(office.appends(ROUND, CHUNK_BYTES, data[CHUNK_BYTES:]))
+        granted(office.completes(ROUND, data), 201)
+        assert server.plaintext(ROUND, hashlib.sha256(data).hexdigest()) == data
+
+    def test_survives_a_restart_of_the_server(
+        self, tmp_path: Path, server: SimulatedServer, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+        (part,) = server.rows("upload_parts")
+        path = server.installation.encodings.incoming_path(part["file"])
+        # A power cut in the middle of a write leaves half a chunk behind.
+        path.write_bytes(path.read_bytes() + b"half a chunk")
+        assert granted(office.reads_part(ROUND))["offset"] == CHUNK_BYTES
+        granted(office.appends(ROUND, CHUNK_BYTES, data[CHUNK_BYTES:]))
+        granted(office.completes(ROUND, data), 201)
+
+    def test_a_piece_that_ends_within_a_chunk_is_kept_up_to_it(
+        self, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        assert granted(office.appends(ROUND, 0, data[: CHUNK_BYTES + 5]))["offset"] == CHUNK_BYTES
+
+    @pytest.mark.parametrize("offset", [1, CHUNK_BYTES, 10**9])
+    def test_another_offset_is_refused_and_the_right_one_told(
+        self, office: Office, data: bytes, offset: int
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        answer = refused(office.appends(ROUND, offset, data[:CHUNK_BYTES]), "wrong-offset")
+        assert answer["errors"] == {"offset": [0]}
+
+    def test_an_unfinished_upload_is_not_complete(self, office: Office, data: bytes) -> None:
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+        answer = refused(office.completes(ROUND, data), "wrong-offset")
+        assert answer["errors"] == {"offset": [CHUNK_BYTES]}
+
+
+class TestAttacks:
+    def test_a_piece_changed_on_its_way_is_taken_back(
+        self, server: SimulatedServer, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+        piece = data[CHUNK_BYTES:]
+        for arriving in (piece[:-1] + b"\0", b"\0" + piece[1:], piece + b"x"):
+            answer = office.appends(ROUND, CHUNK_BYTES, piece, arriving=arriving)
+            assert answer.slug == "digest-mismatch"
+            assert granted(office.reads_part(ROUND))["offset"] == CHUNK_BYTES
+        granted(office.appends(ROUND, CHUNK_BYTES, piece))
+        granted(office.completes(ROUND, data), 201)
+
+    def test_other_bytes_than_the_signed_hash_are_never_stored(
+        self, server: SimulatedServer, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data[:-1] + bytes([data[-1] ^ 1])))
+        assert office.completes(ROUND, data).slug == "digest-mismatch"
+        assert stored(server) == set()
+        # It is of no use any more, so it is gone and does not stop the next attempt.
+        assert server.files() == {}
+        assert granted(office.begins(ROUND, data), 201)["offset"] == 0
+
+    def test_a_changed_byte_on_the_servers_disk_is_found(
+        self, server: SimulatedServer, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data))
+        (part,) = server.rows("upload_parts")
+        path = server.installation.encodings.incoming_path(part["file"])
+        changed = bytearray(path.read_bytes())
+        changed[1000] ^= 1
+        path.write_bytes(changed)
+        assert office.completes(ROUND, data).slug == "digest-mismatch"
+        assert stored(server) == set()
+
+    def test_more_than_was_announced(self, office: Office, data: bytes) -> None:
+        granted(office.begins(ROUND, data))
+        assert office.appends(ROUND, 0, data + b"more").slug == "digest-mismatch"
+        assert granted(office.reads_part(ROUND))["offset"] == 0
+
+    def test_a_file_of_another_secret(
+        self, server: SimulatedServer, office: Office, tmp_path: Path
+    ) -> None:
+        wrong = encoded_file(tmp_path / "wrong.tqe", children(9), secret=WRONG_SECRET).data
+        granted(office.begins(ROUND, wrong))
+        granted(office.appends(ROUND, 0, wrong))
+        assert office.completes(ROUND, wrong).slug == "wrong-secret"
+        assert server.files() == {}
+
+    def test_the_earlier_upload_stays_until_the_new_one_is_good(
+        self, server: SimulatedServer, party: OpenRound, data: bytes
+    ) -> None:
+        office, earlier = party.office(OFFICE), party.files[OFFICE]
+        granted(office.uploads(ROUND, earlier.data))
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+        assert stored(server) == {earlier.sha256}
+        granted(office.appends(ROUND, CHUNK_BYTES, data[CHUNK_BYTES:]))
+        granted(office.completes(ROUND, data), 200)
+        assert stored(server) == {hashlib.sha256(data).hexdigest()}
+        assert len(server.files()) == 1
+
+    def test_a_request_that_hangs_cannot_write_after_a_later_one(
+        self, server: SimulatedServer, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        caller = Caller(OFFICE, "office", "0" * 16)
+        first = data[:CHUNK_BYTES]
+        seen: list[str] = []
+
+        class Hanging:
+            """A body whose sender, meanwhile, has begun another request."""
+
+            def __init__(self) -> None:
+                self._left = [first, first]
+
+            def read(self, size: int, /) -> bytes:
+                if len(self._left) == 1:
+                    granted(office.appends(ROUND, 0, first))
+                    seen.append("later request")
+                return self._left.pop(0) if self._left else b""
+
+        with pytest.raises(parts.RefusalError) as caught:
+            parts.append_part(server.installation, caller, ROUND, OFFICE, 0, Hanging(), bytes(32))
+        assert (caught.value.slug, seen) == ("wrong-offset", ["later request"])
+        assert granted(office.reads_part(ROUND))["offset"] == CHUNK_BYTES
+        granted(office.appends(ROUND, CHUNK_BYTES, data[CHUNK_BYTES:]))
+        granted(office.completes(ROUND, data), 201)
+
+    def test_what_arrives_is_never_on_the_disk_in_the_clear(
+        self, server: SimulatedServer, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data[: 2 * CHUNK_BYTES]))
+        samples = [data[at : at + 32] for at in range(0, 2 * CHUNK_BYTES - 32, 997)]
+        samples = [sample for sample in samples if len(set(sample)) > 16]
+        assert samples
+        on_disk = b"".join(p.read_bytes() for p in server.directory.rglob("*") if p.is_file())
+        assert not any(sample in on_disk for sample in samples)
+
+    def test_the_freeze_drops_what_is_not_complete(
+        self, server: SimulatedServer, party: OpenRound, data: bytes
+    ) -> None:
+        party.everybody_uploads()
+        office = party.office(OFFICE)
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data))
+        granted(party.first.takes_step(ROUND, "freeze"))
+        refused(office.appends(ROUND, len(data), b""), "wrong-state")
+        refused(office.completes(ROUND, data), "wrong-state")
+        assert server.rows("upload_parts") == []
+        assert [name for name in server.files() if name.startswith("incoming")] == []
+
+
+def test_another_file_drops_the_part_before(
+    server: SimulatedServer, party: OpenRound, data: bytes
+) -> None:
+    office = party.office(OFFICE)
+    granted(office.begins(ROUND, data))
+    granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+    assert granted(office.begins(ROUND, party.files[OFFICE].data), 201)["offset"] == 0
+    assert len(server.files()) == len(server.rows("upload_parts")) == 1
+
+
+def test_giving_up(server: SimulatedServer, office: Office, data: bytes) -> None:
+    granted(office.begins(ROUND, data))
+    granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+    assert granted(office.drops(ROUND))["offset"] == CHUNK_BYTES
+    assert server.files() == {}
+    refused(office.drops(ROUND), "not-found")
+
+
+def test_what_is_not_gone_on_with_is_swept(
+    server: SimulatedServer, office: Office, data: bytes
+) -> None:
+    import os
+
+    granted(office.begins(ROUND, data))
+    granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+    (part,) = server.rows("upload_parts")
+    path = server.installation.encodings.incoming_path(part["file"])
+
+    def touched(hours_ago: float) -> None:
+        moment = server.clock().timestamp() - 3600 * hours_ago
+        os.utime(path, (moment, moment))
+
+    touched(hours_ago=23)
+    server.worker()._keep_house()
+    assert incoming_offset(path, len(data)) == CHUNK_BYTES
+    touched(hours_ago=25)
+    server.worker()._keep_house()
+    assert server.files() == {}
+    assert server.rows("upload_parts") == []
+    assert server.log()[-1]["action"] == "upload:drop"
+
+
+def test_a_file_over_the_servers_limit_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    with simulated_server(tmp_path, settings="max_upload_bytes = 2048\n") as server:
+        party = server.open_round()
+        refused(party.office(OFFICE).begins(ROUND, party.files[OFFICE].data), "too-large")
+
+
+def test_a_large_body_is_received_in_constant_memory() -> None:
+    import tracemalloc
+
+    from api.server.services.uploads import receive
+
+    n_bytes, piece = 256 * 1024 * 1024, bytes(256 * 1024)
+    left = n_bytes
+
+    class Body:
+        def read(self, size: int, /) -> bytes:
+            nonlocal left
+            sent = piece[: min(size, left)]
+            left -= len(sent)
+            return sent
+
+    tracemalloc.start()
+    try:
+        receive(Body(), lambda data: len(data), n_bytes)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize("broken_at", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7])
+def test_what_came_before_a_break_is_appended(broken_at: int) -> None:
+    from api.server.services.uploads import receive
+
+    appended = bytearray()
+    take: Callable[[bytearray], int] = lambda data: (appended.extend(data), len(data))[1]  # noqa: E731
+
+    class Body:
+        sent = False
+
+        def read(self, size: int, /) -> bytes:
+            if self.sent:
+                raise BodyBrokenError
+            self.sent = True
+            return bytes(broken_at) or self.read(size)
+
+    with pytest.raises(BodyBrokenError):
+        receive(Body(), take, 10**9)
+    assert len(appended) == broken_at
