@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "data_keys_and_parts"
-down_revision = "0001"
+down_revision = "log_tiles"
 branch_labels = None
 depends_on = None
 
