@@ -29,6 +29,7 @@ class Action(StrEnum):
     CHECKPOINT_COSIGN = "checkpoint:cosign"
     CHECKPOINT_READ = "checkpoint:read"
     DATA_DELETE = "data:delete"
+    DATA_KEY = "data:key"
     DATA_SWEEP = "data:sweep"
     DATABASE_MIGRATE = "database:migrate"
     JOB_FAIL = "job:fail"

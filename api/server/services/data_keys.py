@@ -9,7 +9,7 @@ from api.server.models import Round, RoundKey
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation
 from api.server.services.steps import suite_of
-from api.server.services.work import Work
+from api.server.services.work import Caller, Work
 from keys.errors import AtRestError
 from keys.installation_key import new_data_key
 
@@ -24,7 +24,7 @@ def data_key_of(installation: Installation, round_id: str) -> bytes:
         return _unwrapped(installation, session, round_id)
 
 
-def ensure_data_key(installation: Installation, round_id: str) -> bytes:
+def ensure_data_key(installation: Installation, caller: Caller, round_id: str) -> bytes:
     """A round's data key; made, where the round was opened before encodings were encrypted.
 
     Raises:
@@ -34,22 +34,28 @@ def ensure_data_key(installation: Installation, round_id: str) -> bytes:
     with installation.database.reading() as session:
         if session.get(RoundKey, round_id) is not None:
             return _unwrapped(installation, session, round_id)
-    with installation.database.writing() as session:
-        entry = session.get_one(Round, round_id)
+    with installation.work(caller) as work:
+        entry = work.session.get_one(Round, round_id)
         # A key made after the round has ended would be destroyed by nobody.
         check_deed(Deed.UPLOAD, State(entry.state), Actor.OFFICE)
-        make_data_key(installation, session, entry)
-        return _unwrapped(installation, session, round_id)
+        make_data_key(installation, work, entry)
+        return _unwrapped(installation, work.session, round_id)
 
 
-def make_data_key(installation: Installation, session: Session, entry: Round) -> None:
-    """Give a round its data key, if it has none yet."""
-    if session.get(RoundKey, entry.id) is not None:
-        return
-    wrapped = installation.data_key.wrap(new_data_key(), suite=suite_of(entry), context=entry.id)
-    key = RoundKey(round_id=entry.id, wrapped=wrapped, created_at=installation.clock())
-    session.add(key)
-    session.flush()
+def make_data_key(installation: Installation, work: Work, entry: Round) -> None:
+    """Give a round its data key, if it has none yet, with an entry in the log."""
+    if work.session.get(RoundKey, entry.id) is None:
+        wrapped = installation.data_key.wrap(
+            new_data_key(), suite=suite_of(entry), context=entry.id
+        )
+        work.session.add(RoundKey(round_id=entry.id, wrapped=wrapped, created_at=work.now))
+        work.session.flush()
+    work.record(
+        Action.DATA_KEY,
+        project=entry.project_id,
+        round_id=entry.id,
+        details={"cipher_suite": suite_of(entry).name},
+    )
 
 
 def destroy_data_key(work: Work, entry: Round) -> None:

@@ -72,7 +72,7 @@ def begin_part(
     check_size(installation, n_bytes)
     with installation.database.reading() as session:
         admitted(Work(session, installation.clock(), caller), round_id, office)
-    data_key = ensure_data_key(installation, round_id)
+    data_key = ensure_data_key(installation, caller, round_id)
     dropped = Leftovers()
     with installation.work(caller) as work:
         entry = admitted(work, round_id, office)

@@ -181,7 +181,7 @@ def change_state(
         entry = visible_round(work, round_id)
         take_step(work, entry, step)
         if step is Step.OPEN:
-            make_data_key(installation, work.session, entry)
+            make_data_key(installation, work, entry)
         if step is Step.RUN:
             entry.ran_by, entry.failure, entry.attempts = caller.person, None, 0
             entry.stage, entry.done, entry.total = "queued", 0, 0

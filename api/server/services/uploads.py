@@ -78,7 +78,7 @@ def receive_upload(
         check_digest(hashlib.sha256().digest(), signed_sha256)
         raise RefusalError("bad-upload", "The file is empty. Nothing was stored.")
     sha256 = signed_sha256.hex()
-    data_key = ensure_data_key(installation, round_id)
+    data_key = ensure_data_key(installation, caller, round_id)
     path = installation.encodings.new_incoming()
     try:
         with new_incoming_file(
@@ -173,7 +173,7 @@ def keep_upload(
             ``wrong-profile``, ``wrong-secret`` or ``conflict``.
     """
     details: Details = {"office": office, "sha256": sha256, "n_bytes": n_bytes}
-    data_key = ensure_data_key(installation, round_id)
+    data_key = ensure_data_key(installation, caller, round_id)
     with installation.workspace.folder() as folder:
         plain = folder / "upload.tqe"
         context = encoding_context(round_id, sha256)
