@@ -81,7 +81,7 @@ def create_installation(
         OSError: the folder cannot be written.
     """
     text = tomli_w.dumps({"name": name, **(settings or {})})
-    parse_config(text, directory)
+    data_key_file = parse_config(text, directory).data_key_file
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(
             "The folder is not empty. Name a new one; a server that is there already is started "
@@ -92,7 +92,7 @@ def create_installation(
     installation: Installation | None = None
     try:
         save_log_key(new_log_key(f"tongqiao/{secrets.token_hex(8)}"), directory / "log.key")
-        save_installation_key(new_installation_key(), parse_config(text, directory).data_key_file)
+        save_installation_key(new_installation_key(), data_key_file)
         head = "# Settings of this server. All of them: `tongqiao server config DIR`.\n"
         (directory / CONFIG_FILE).write_text(head + text, encoding="utf-8")
         (directory / CONFIG_FILE).chmod(0o600)

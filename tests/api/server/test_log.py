@@ -12,8 +12,8 @@ from tests.factories import ROUND
 from tests.simulator import SimulatedServer, granted, refused
 
 EVERYTHING = {
-    "checkpoint:read", "data:delete", "data:key", "job:finish", "job:start", "log:read", "member:add",
-    "member:approve", "member:enrol", "member:list", "member:read", "member:revoke",
+    "checkpoint:read", "data:delete", "data:key", "job:finish", "job:start", "log:read",
+    "member:add", "member:approve", "member:enrol", "member:list", "member:read", "member:revoke",
     "profile:read", "project:create", "project:list", "project:read", "results:read",
     "review:read", "round:cancel", "round:create", "round:freeze", "round:list", "round:open",
     "round:read", "round:release", "round:review", "round:run", "secret:get", "secret:put",
