@@ -257,6 +257,8 @@ def test_a_killed_worker_and_a_killed_server(directory: Path, tmp_path: Path) ->
         "worker:start",
         "job:start",
         "worker:start",
+        # What the killed worker had in the clear.
+        "data:sweep",
         "job:resume",
         "job:finish",
         "round:review",
