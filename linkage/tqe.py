@@ -25,7 +25,7 @@ MANIFEST_KEY = b"tongqiao.manifest"
 PSEUDONYM_BYTES = 16
 TAG_BYTES = 8
 
-_CONTENT_LABEL = b"tongqiao/v1/tqe-content"
+CONTENT_LABEL = b"tongqiao/v1/tqe-content"
 _MAGIC = b"ARROW1"
 _HEAD_BYTES = 8
 _TAIL_BYTES = 4 + len(_MAGIC)
@@ -47,7 +47,7 @@ def write_tqe(path: Path, dataset: EncodedDataset) -> str:
     """
     _check_dataset(dataset)
     manifest = replace(dataset.manifest, content_sha256=content_sha256(dataset))
-    schema = _schema(manifest.views).with_metadata({MANIFEST_KEY: manifest_to_json(manifest)})
+    schema = file_schema(manifest.views).with_metadata({MANIFEST_KEY: manifest_to_json(manifest)})
     batch = pa.record_batch(_arrays(dataset), schema=schema)
     with _replacing(path) as temporary:
         options = pa.ipc.IpcWriteOptions(compression=None)
@@ -111,7 +111,7 @@ def read_manifest(path: Path) -> Manifest:
 def content_sha256(dataset: EncodedDataset) -> str:
     """Hash of the manifest and all columns, hex; however the rows are cut into blocks (TQE.md)."""
     digest = hashlib.sha256()
-    _hash_framed(digest, _CONTENT_LABEL)
+    _hash_framed(digest, CONTENT_LABEL)
     _hash_framed(digest, hashed_manifest(dataset.manifest))
     digest.update(dataset.n_records.to_bytes(8, "little"))
     for column, values, valid in _columns(dataset):
@@ -129,7 +129,8 @@ def _hash_framed(digest: Any, part: bytes) -> None:
 # --- what the columns are -------------------------------------------------------------------
 
 
-def _schema(views: tuple[ViewLayout, ...]) -> pa.Schema:
+def file_schema(views: tuple[ViewLayout, ...]) -> pa.Schema:
+    """Arrow schema of a file with these views, without metadata."""
     fields = [pa.field("pseudonym", pa.binary(PSEUDONYM_BYTES), nullable=False)]
     for view in views:
         if view.tagged:
@@ -249,13 +250,13 @@ def _manifest_of(message: pa.Message) -> Manifest:
     if set(metadata) != {MANIFEST_KEY}:
         raise TqeFormatError("The file has no manifest, so it is no .tqe file.")
     manifest = parse_manifest(metadata[MANIFEST_KEY])
-    if not schema.remove_metadata().equals(_schema(manifest.views), check_metadata=True):
+    if not schema.remove_metadata().equals(file_schema(manifest.views), check_metadata=True):
         raise TqeFormatError("The file's columns are not those that its manifest lists.")
     return manifest
 
 
 def _read_batch(message: pa.Message, manifest: Manifest) -> pa.RecordBatch:
-    schema = _schema(manifest.views)
+    schema = file_schema(manifest.views)
     # Before Arrow looks inside: a compressed buffer could unpack to any size.
     if _is_compressed(message.metadata.to_pybytes()):
         raise TqeFormatError("The file is compressed, which a .tqe file never is.")

@@ -9,7 +9,7 @@ and on the server, or offline::
     X.tqe --tqe--> EncodedDataset ... --pipeline--> LinkSet
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+I32 = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
 FieldKind = Literal[
@@ -73,14 +75,15 @@ class RecordBatch:
     Attributes:
         first_row: row number of the first record, as :class:`Problem` counts.
         record_ids: the office's own ids, one a record, unique in the file.
-        columns: for each canonical field of the profile, one cleaned value a record; ``None``
+        columns: for each canonical field of the profile, one cleaned value a record (a tuple, or
+            a column of ``linkage.columns``); ``None``
             where it is missing or unusable.
         problems: found while cleaning these records.
     """
 
     first_row: int
     record_ids: tuple[str, ...]
-    columns: Mapping[str, tuple[str | None, ...]] = field(repr=False)
+    columns: Mapping[str, Sequence[str | None]] = field(repr=False)
     problems: tuple[Problem, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:

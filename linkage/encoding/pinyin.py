@@ -106,6 +106,12 @@ def name_syllables(name: str) -> tuple[str, ...]:
     return (*fixed.split(" "), *syllables[length:]) if fixed else syllables
 
 
+def unit_reading(unit: str, *, is_surname: bool) -> str:
+    """Toneless reading of one unit, which is a whole surname or no part of one that has a list."""
+    fixed = SURNAME_READINGS.get(unit) if is_surname else None
+    return fixed or _readings().get(unit, unit)
+
+
 def given_syllables(name: str) -> tuple[str, ...]:
     """Readings of the units after the surname; of all where no surname can be told."""
     return name_syllables(name)[surname_length(name) :]

@@ -61,24 +61,36 @@ def salt_text(kind: str, value: str) -> str:
     return parts[0][1] if parts else ""
 
 
+def verify_salt_kind(view: str, kind: str) -> None:
+    """Check that a view's salt can be made of a kind.
+
+    Raises:
+        EncodingError: the kind gives more than one string.
+    """
+    if kind not in SALT_KINDS:
+        raise EncodingError(
+            f"View '{view}': a salt cannot be made of '{kind}'. "
+            f"Kinds that can: {', '.join(sorted(SALT_KINDS))}."
+        )
+
+
+def unit_part(kind: str, position: int, unit: str, reading: str) -> Part | None:
+    """The token of a kind in :data:`UNIT_KINDS` that one unit of a name gives, if it gives one."""
+    part = _OF_UNIT[kind](position, unit, reading)
+    return None if UNKNOWN_UNIT in part[1] else part
+
+
+def sign_part(position: int, signs: str) -> Part:
+    """The token of a kind in :data:`SIGN_KINDS` that neighbouring signs of a value give."""
+    return (str(position), signs)
+
+
 def _known(parts: list[Part]) -> list[Part]:
     return [part for part in parts if UNKNOWN_UNIT not in part[1]]
 
 
-def _at_positions(texts: tuple[str, ...]) -> list[Part]:
-    return _known([(str(position), text) for position, text in enumerate(texts)])
-
-
 def _whole(value: str) -> list[Part]:
     return _known([("", value)])
-
-
-def _characters(value: str) -> list[Part]:
-    return _known([("", unit) for unit in name_units(value)])
-
-
-def _folded_syllables(value: str) -> list[Part]:
-    return _known([("", fold_syllable(syllable)) for syllable in name_syllables(value)])
 
 
 def _whole_reading(value: str) -> list[Part]:
@@ -95,25 +107,43 @@ def _bigrams(value: str) -> list[Part]:
 
 
 def _bigrams_by_position(value: str) -> list[Part]:
-    return [(str(i), value[i : i + 2]) for i in range(len(value) - 1)]
+    return [sign_part(i, value[i : i + 2]) for i in range(len(value) - 1)]
 
 
 def _digits_by_position(value: str) -> list[Part]:
-    return [(str(i), digit) for i, digit in enumerate(value.replace("-", ""))]
+    return [sign_part(i, digit) for i, digit in enumerate(value.replace("-", ""))]
 
 
 def _slice(start: int, stop: int) -> Callable[[str], list[Part]]:
     return lambda value: [("", value[start:stop])]
 
 
+def _of_units(kind: str) -> Callable[[str], list[Part]]:
+    def make(value: str) -> list[Part]:
+        units = enumerate(zip(name_units(value), name_syllables(value), strict=True))
+        parts = [unit_part(kind, position, unit, reading) for position, (unit, reading) in units]
+        return [part for part in parts if part is not None]
+
+    return make
+
+
+_OF_UNIT: Mapping[str, Callable[[int, str, str], Part]] = {
+    "character": lambda _position, unit, _reading: ("", unit),
+    "character-position": lambda position, unit, _reading: (str(position), unit),
+    "pinyin-position": lambda position, _unit, reading: (str(position), reading),
+    "pinyin-folded": lambda _position, _unit, reading: ("", fold_syllable(reading)),
+}
+UNIT_KINDS = frozenset(_OF_UNIT)
+"""Kinds of which each unit of a name gives one token, from itself, its reading and position."""
+
+SIGN_KINDS: Mapping[str, int] = {"bigram-position": 2, "digit-position": 1}
+"""Kinds whose tokens are that many neighbouring signs of a value (hyphens apart), at a position."""
+
 _MAKERS: Mapping[str, Callable[[str], list[Part]]] = {
+    **{kind: _of_units(kind) for kind in _OF_UNIT},
     "whole": _whole,
-    "character": _characters,
-    "character-position": lambda value: _at_positions(name_units(value)),
     "pinyin": _whole_reading,
     "given-pinyin": _given_reading,
-    "pinyin-position": lambda value: _at_positions(name_syllables(value)),
-    "pinyin-folded": _folded_syllables,
     "bigram": _bigrams,
     "bigram-position": _bigrams_by_position,
     "digit-position": _digits_by_position,

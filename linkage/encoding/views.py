@@ -1,4 +1,4 @@
-"""One view of a block of records: salts, tags, filters; and of all blocks, put together."""
+"""One view of a block of records: salts, tags, filters; in NumPy, to be read first."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,11 +8,10 @@ import numpy as np
 from linkage.encoding.diffusion import diffuse_planes, diffusion_positions
 from linkage.encoding.filters import BlockTokens, bits_set, filters_of_planes, set_bits
 from linkage.encoding.subkeys import KeySchedule, frame
-from linkage.encoding.tokens import SALT_KINDS, salt_text
+from linkage.encoding.tokens import salt_text, verify_salt_kind
 from linkage.encoding.values import BlockValues, TokenTable
-from linkage.errors import EncodingError
 from linkage.profile import GroupSpec, Profile, TokenSpec, ViewSpec
-from linkage.types import I64, U64, Bools, EncodedView, GroupLayout, ViewLayout
+from linkage.types import I64, U64, Bools
 
 _MEMO_SALTS = 65_536
 _SALT_KEY_BYTES = 16
@@ -72,8 +71,8 @@ class GroupEncoder:
         self.spec = spec
         self._digests = [_TokenDigests(group_keys.token, token) for token in spec.tokens]
         self._positions = diffusion_positions(group_keys.diffusion, spec.filter_bits, diffusion)
-        self._bits_set = 0
-        self._n_present = 0
+        self.n_bits = 0
+        self.n_filters = 0
 
     def encode(self, values: BlockValues, present: Bools, salt_keys: U64) -> tuple[U64, Bools]:
         """Filters ``(n, filter_bits // 64)`` of a block, and which records have one."""
@@ -81,16 +80,10 @@ class GroupEncoder:
         has = np.zeros(values.n_records, dtype=np.bool_)
         has[tokens.record] = True
         planes = set_bits(tokens, salt_keys, self.spec.filter_bits)
-        self._bits_set += bits_set(planes)
-        self._n_present += int(np.count_nonzero(has))
+        self.n_bits += bits_set(planes)
+        self.n_filters += int(np.count_nonzero(has))
         filters = filters_of_planes(diffuse_planes(planes, self._positions))
         return filters[: values.n_records], has
-
-    def mean_fill(self) -> float:
-        """Mean share of bits set before diffusion, over the filters that are present."""
-        if not self._n_present:
-            return 0.0
-        return self._bits_set / (self._n_present * self.spec.filter_bits)
 
     def _block_tokens(self, values: BlockValues, present: Bools) -> BlockTokens:
         records: list[I64] = []
@@ -115,11 +108,7 @@ class ViewEncoder:
 
     def __init__(self, profile: Profile, spec: ViewSpec, keys: KeySchedule) -> None:
         for part in spec.salt:
-            if part.kind not in SALT_KINDS:
-                raise EncodingError(
-                    f"View '{spec.name}': a salt cannot be made of '{part.kind}'. "
-                    f"Kinds that can: {', '.join(sorted(SALT_KINDS))}."
-                )
+            verify_salt_kind(spec.name, part.kind)
         view_keys = keys.of_view(spec.name)
         self._spec = spec
         self._salt_key = view_keys.salt
@@ -152,39 +141,12 @@ class ViewEncoder:
             block.filter_present[group.spec.name] = has
         return block
 
-    def assemble(self, blocks: Sequence[EncodedBlock], order: I64) -> EncodedView:
-        """Put the blocks together, rows in ``order``; the blocks are emptied on the way."""
-        layout = ViewLayout(
-            name=self._spec.name,
-            tagged=self._spec.tagged,
-            groups=tuple(
-                GroupLayout(group.spec.name, group.spec.filter_bits) for group in self._groups
-            ),
-            implies=self._spec.implies,
-            refutes=self._spec.refutes,
-        )
-        filters: dict[str, U64] = {}
-        filter_present: dict[str, Bools] = {}
-        for group in self._groups:
-            name, n_words = group.spec.name, group.spec.filter_bits // 64
-            parts = [block.filters.pop(name) for block in blocks]
-            filters[name] = np.concatenate([np.zeros((0, n_words), np.uint64), *parts])[order]
-            filter_present[name] = _joined(
-                [block.filter_present[name] for block in blocks], np.bool_
-            )[order]
-        present: Bools = _joined([block.present for block in blocks], np.bool_)[order]
-        tags: U64 = _joined([block.tags for block in blocks], np.uint64)[order]
-        return EncodedView(
-            layout=layout,
-            tags=tags if self._spec.tagged else None,
-            present=present,
-            filters=filters,
-            filter_present=filter_present,
-        )
-
-    def mean_fill(self) -> dict[str, float]:
-        """Mean fill of each group, before diffusion."""
-        return {group.spec.name: group.mean_fill() for group in self._groups}
+    def fill_counts(self) -> dict[str, tuple[int, int]]:
+        """For each ``view/group``: bits set before diffusion, and filters that are present."""
+        return {
+            f"{self._spec.name}/{group.spec.name}": (group.n_bits, group.n_filters)
+            for group in self._groups
+        }
 
     def _salts(self, values: BlockValues) -> Sequence[tuple[str, ...] | None]:
         """Salt of each record as one string a part; ``None`` where a part is missing."""
@@ -214,7 +176,3 @@ class ViewEncoder:
 
 def _keyed(key: bytes, message: bytes, size: int) -> bytes:
     return hashlib.blake2b(message, key=key, digest_size=size).digest()
-
-
-def _joined(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
-    return np.concatenate([np.zeros(0, dtype), *parts])

@@ -140,7 +140,7 @@ def inspect_file(
     )
 
 
-def _count_migrants(columns: Mapping[str, tuple[str | None, ...]], today: date) -> int:
+def _count_migrants(columns: Mapping[str, Sequence[str | None]], today: date) -> int:
     if not {"birth_date", "hukou_division", "residence_division"} <= columns.keys():
         return 0
     births, hukous, residences = (

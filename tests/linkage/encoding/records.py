@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from linkage.encoding import EncodedFile, encode_records
+from linkage.encoding.encode import Engine
 from linkage.profile import Profile
 from linkage.types import RecordBatch
 
@@ -164,6 +165,8 @@ def encode(
     *,
     round_key: bytes = ROUND_KEY,
     new_pseudonym: Callable[[], bytes] | None = None,
+    engine: Engine = "auto",
+    workers: int | None = None,
 ) -> EncodedFile:
     """Encode with rows in the order of the records."""
     return encode_records(
@@ -176,4 +179,6 @@ def encode(
         encoder_version="0.1.0",
         created_at="2026-01-01T00:00:00Z",
         new_pseudonym=new_pseudonym or numbered_pseudonyms(),
+        engine=engine,
+        workers=workers,
     )
