@@ -1,29 +1,24 @@
-"""``tongqiao match`` and ``tongqiao evaluate``: matching without a server."""
+"""``tongqiao match``: matching encoded files without a server."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
+import numpy as np
 
 from api.client.private_files import replacing_privately
-from api.client.terminal import (
-    INPUT_FILE,
-    OUTPUT_FILE,
-    failing,
-    progress_bar,
-    remark,
-    show_json,
-    show_table,
-)
+from api.client.terminal import INPUT_FILE, OUTPUT_FILE, failing, remark, show_table
+from api.operator.match_progress import showing_progress
 
 if TYPE_CHECKING:
-    from linkage.quality.evaluate import Evaluation
-    from linkage.types import EncodedDataset, LinkSet, SolveMode
+    from linkage.types import I64, EncodedDataset, LinkSet, SolveMode
 
 LINK_COLUMNS = ("dataset_a", "record_a", "dataset_b", "record_b", "score")
 _ROWS_AT_ONCE = 100_000
+_MIB = 1 << 20
 
 
 class _Threshold(click.ParamType["float | None"]):
@@ -65,9 +60,31 @@ class _Threshold(click.ParamType["float | None"]):
     "of files, best pairs first; one-to-one-optimal: with the best total. pairs: every pair over "
     "the threshold.",
 )
+@click.option(
+    "--work-dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep finished parts here: give the same command again after an interruption, and it "
+    "goes on from them. Emptied at the end. Without it, a temporary folder is used.",
+)
+@click.option(
+    "--memory",
+    "memory_mib",
+    metavar="MIB",
+    type=click.IntRange(min=16),
+    default=2048,
+    show_default=True,
+    help="About how much memory comparing may take, beside 8 bytes a record and view.",
+)
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 def match_command(
-    files: Sequence[Path], out: Path, threshold: float | None, solve: str, force: bool
+    files: Sequence[Path],
+    out: Path,
+    threshold: float | None,
+    solve: str,
+    work_dir: Path | None,
+    memory_mib: int,
+    force: bool,
 ) -> None:
     """Match encoded files with each other, without a server.
 
@@ -83,19 +100,20 @@ def match_command(
         raise click.UsageError("Matching needs two files or more.")
     if len({path.stem for path in files}) != len(files):
         raise click.UsageError("Two files have the same name. Rename one: names tell them apart.")
-    from linkage.pipeline import match_datasets
+    from linkage.pipeline import Resources, match_datasets
     from linkage.tqe import open_tqe
 
     with failing("read or write the files"):
         if out.exists() and not force:
             raise FileExistsError
         datasets = [open_tqe(path, name=path.stem) for path in files]
-        with progress_bar("Matching", unit="steps") as advance:
+        with showing_progress() as show:
             links = match_datasets(
                 datasets,
                 solve=cast("SolveMode", solve),
                 threshold=threshold,
-                on_progress=lambda now: advance(now.done, now.total, now.stage),
+                resources=Resources(work_dir=work_dir, memory_bytes=memory_mib * _MIB),
+                on_progress=show,
             )
         with replacing_privately(out, overwrite=force) as draft:
             write_links(draft, links, datasets)
@@ -106,22 +124,44 @@ def write_links(path: Path, links: "LinkSet", datasets: Sequence["EncodedDataset
     """Write links as CSV with the columns of :data:`LINK_COLUMNS`; scores with six decimals."""
     named = {dataset.name: dataset for dataset in datasets}
     ordered = [named[name] for name in links.dataset_names]
+    cells = [_as_cell(name) for name in links.dataset_names]
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(LINK_COLUMNS)
+        file.write(",".join(LINK_COLUMNS) + "\n")
         for start in range(0, len(links), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            writer.writerows(
-                (a.name, a.pseudonym(row_a), b.name, b.pseudonym(row_b), f"{score:.6f}")
-                for a, row_a, b, row_b, score in zip(
-                    [ordered[i] for i in links.dataset_a[part].tolist()],
-                    links.row_a[part].tolist(),
-                    [ordered[i] for i in links.dataset_b[part].tolist()],
-                    links.row_b[part].tolist(),
-                    links.score[part].tolist(),
-                    strict=True,
+            sides = [
+                (
+                    dataset[part].tolist(),
+                    _pseudonyms(ordered, dataset[part], row[part]),
+                )
+                for dataset, row in (
+                    (links.dataset_a, links.row_a),
+                    (links.dataset_b, links.row_b),
+                )
+            ]
+            file.writelines(
+                f"{cells[a]},{record_a},{cells[b]},{record_b},{score:.6f}\n"
+                for a, record_a, b, record_b, score in zip(
+                    *sides[0], *sides[1], links.score[part].tolist(), strict=True
                 )
             )
+
+
+def _as_cell(name: str) -> str:
+    """A dataset's name as CSV quotes it."""
+    cell = io.StringIO()
+    csv.writer(cell, lineterminator="").writerow([name])
+    return cell.getvalue()
+
+
+def _pseudonyms(datasets: Sequence["EncodedDataset"], dataset_of: "I64", rows: "I64") -> list[str]:
+    """Pseudonyms of records as hex, without a call for each."""
+    found = np.empty((len(rows), 16), dtype=np.uint8)
+    for index, dataset in enumerate(datasets):
+        mine = dataset_of == index
+        found[mine] = dataset.pseudonyms[rows[mine]]
+    text = found.tobytes().hex()
+    return [text[at : at + 32] for at in range(0, len(text), 32)]
 
 
 def _report(links: "LinkSet", datasets: Sequence["EncodedDataset"]) -> None:
@@ -154,77 +194,3 @@ def _report(links: "LinkSet", datasets: Sequence["EncodedDataset"]) -> None:
 
 def _share(value: float | None) -> str | None:
     return None if value is None else f"{value:.3f}"
-
-
-@click.command(name="evaluate")
-@click.argument("links", type=INPUT_FILE)
-@click.option(
-    "--truth",
-    required=True,
-    type=INPUT_FILE,
-    help="CSV with columns dataset,record,entity; or dataset_a,record_a,dataset_b,record_b.",
-)
-@click.option(
-    "--map",
-    "maps",
-    multiple=True,
-    type=INPUT_FILE,
-    metavar="X.map.csv",
-    help="Map from pseudonym to record id of dataset X, if the truth has record ids. Repeatable.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Figures as JSON.")
-def evaluate_command(links: Path, truth: Path, maps: Sequence[Path], as_json: bool) -> None:
-    """Compare links with the known truth: precision, recall, F1 for each pair of datasets.
-
-    Example:
-
-        tongqiao evaluate links.csv --truth truth.csv --map a.map.csv --map b.map.csv
-    """
-    from linkage.quality.evaluate import (
-        evaluate_links,
-        load_links,
-        load_pseudonym_map,
-        load_truth,
-    )
-
-    with failing("read the files"):
-        translation = {
-            path.name.removesuffix(".map.csv"): load_pseudonym_map(path) for path in maps
-        }
-        evaluation = evaluate_links(load_links(links), load_truth(truth), maps=translation or None)
-    if as_json:
-        show_json(_as_dict(evaluation))
-        return
-    rows = [(f"{a} - {b}", pair) for (a, b), pair in sorted(evaluation.by_pair.items())]
-    rows.append(("all", evaluation.overall))
-    show_table(
-        ["datasets", "links", "true", "right", "precision", "recall", "F1"],
-        [
-            (
-                name,
-                pair.n_links,
-                pair.n_true,
-                pair.n_correct,
-                f"{pair.precision:.4f}",
-                f"{pair.recall:.4f}",
-                f"{pair.f1:.4f}",
-            )
-            for name, pair in rows
-        ],
-        numeric=["links", "true", "right", "precision", "recall", "F1"],
-    )
-
-
-def _as_dict(evaluation: "Evaluation") -> dict[str, object]:
-    named = {" - ".join(names): figures for names, figures in evaluation.by_pair.items()}
-    return {
-        name: {
-            "n_links": figures.n_links,
-            "n_true": figures.n_true,
-            "n_correct": figures.n_correct,
-            "precision": figures.precision,
-            "recall": figures.recall,
-            "f1": figures.f1,
-        }
-        for name, figures in {**named, "all": evaluation.overall}.items()
-    }
