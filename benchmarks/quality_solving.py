@@ -7,11 +7,10 @@ import numpy as np
 
 from benchmarks.quality_corpus import Corpus
 from benchmarks.quality_figures import Judge, pairs_of_groups
-from linkage.matching.solve import link_groups, one_to_one, order_of_pairs
+from linkage.matching.solve import one_to_one, order_of_pairs
 from linkage.types import F64, I64
 
 _GRID = np.arange(-10.0, 24.0, 1.0)
-_UNBLOCKED_WEIGHT = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +76,6 @@ def guarded_components(corpus: Corpus, pairs: ScoredPairs, least: float) -> tupl
         return not any(contradicts(a, b) for a in ours for b in theirs)
 
     return _merged(corpus, pairs.at_least(least), compatible)
-
-
-def weighed_groups(corpus: Corpus, pairs: ScoredPairs, least: float) -> tuple[I64, I64]:
-    """Groups whose evidence, for and against, adds up to more than nothing.
-
-    The solver is Tongqiao's own; the evidence is Splink's.
-    """
-
-    def unblocked(left: I64, _right: I64) -> F64:
-        return np.full(len(left), _UNBLOCKED_WEIGHT)
-
-    weight = np.maximum(pairs.weight - least, -_MOST_AGAINST)
-    groups = link_groups(weight, pairs.left, pairs.right, corpus.n_records, unblocked)
-    return pairs_of_groups(groups)
-
-
-_MOST_AGAINST = 8.0
 
 
 def _differ(a: str | None, b: str | None) -> bool:

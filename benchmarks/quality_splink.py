@@ -24,7 +24,6 @@ from benchmarks.quality_solving import (
     connected_components,
     greedy_one_to_one,
     guarded_components,
-    weighed_groups,
 )
 from linkage.encoding.pinyin import fold_syllable, given_syllables, name_syllables
 
@@ -158,7 +157,6 @@ _SOLVERS: Mapping[str, Solver] = {
     "splink one-to-one": greedy_one_to_one,
     "splink clusters": connected_components,
     "splink guarded clusters": guarded_components,
-    "splink weighed groups": weighed_groups,
 }
 
 

@@ -23,11 +23,12 @@ A missing level is evidence of nothing: it has probability one in every class.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from linkage.compiled import kernel
 from linkage.matching.compare import CLOSE, DIFFERS, FAINT, MISSING, N_LEVELS, UNLIKE, Levels
 from linkage.types import F64, Bools
 
@@ -39,6 +40,7 @@ _ENOUGH_STRANGERS = 500
 _ITERATIONS = 300
 _TOLERANCE = 1e-7
 _PSEUDO_COUNT = 0.5
+_PRIOR_STEPS = 50
 _MAX_LOG_ODDS = 30.0
 
 
@@ -85,11 +87,15 @@ class EvidenceModel:
         log_prior: ``(c,) float64``, natural logarithm of each class's share of candidate pairs.
         log_likelihood: ``(c, f, N_LEVELS) float64``; 0 at level MISSING.
         n_match_classes: the first so many classes are matches.
+        across_prior, within_prior: what to add to a pair's log odds when it is known that its
+            records are of two datasets, or of one.
     """
 
     log_prior: F64
     log_likelihood: F64
     n_match_classes: int
+    across_prior: float = 0.0
+    within_prior: float = 0.0
 
     def sha256(self) -> str:
         """Tells models apart: a hash of all that pairs are judged by, hex."""
@@ -113,8 +119,48 @@ class EvidenceModel:
         return np.clip(odds, -_MAX_LOG_ODDS, _MAX_LOG_ODDS)
 
 
+@kernel
+def log_odds_of_pattern(
+    pattern: Levels,
+    n_against: float,
+    log_prior: F64,
+    log_likelihood: F64,
+    n_match_classes: int,
+) -> float:
+    """Log odds of a match for one pattern of levels ``(f,)``, for compiled callers.
+
+    Levels of disagreement count ``n_against`` times: they were seen so often independently.  With 1
+    it is what :meth:`EvidenceModel.log_odds` says, up to the last digits, since sums may be taken
+    in another order.
+    """
+    top_match, top_other = -np.inf, -np.inf
+    joint = np.empty(len(log_prior))
+    for c in range(len(log_prior)):
+        joint[c] = log_prior[c]
+        for feature in range(len(pattern)):
+            level = pattern[feature]
+            times = n_against if level <= UNLIKE else 1.0  # at level MISSING it is 0 anyway
+            joint[c] += times * log_likelihood[c, feature, level]
+        if c < n_match_classes:
+            top_match = max(top_match, joint[c])
+        else:
+            top_other = max(top_other, joint[c])
+    match = other = 0.0
+    for c in range(len(log_prior)):
+        if c < n_match_classes:
+            match += np.exp(joint[c] - top_match)
+        else:
+            other += np.exp(joint[c] - top_other)
+    odds = top_match + np.log(match) - top_other - np.log(other)
+    return float(min(max(odds, -_MAX_LOG_ODDS), _MAX_LOG_ODDS))
+
+
 def fit_evidence_model(
-    levels: Levels, views: Bitmask, meaning: FeatureMeaning, pair_weights: F64 | None = None
+    levels: Levels,
+    views: Bitmask,
+    meaning: FeatureMeaning,
+    pair_weights: F64 | None = None,
+    within: Bools | None = None,
 ) -> EvidenceModel:
     """Fit the mixture to the levels of candidate pairs: all of them, or a sample.
 
@@ -126,6 +172,8 @@ def fit_evidence_model(
         meaning: what the features mean.
         pair_weights: ``(m,)``, how many pairs each stands for: one over its chance of being in
             the sample.  ``None``: each for itself.
+        within: ``(m,) bool``, whether the two records are of one dataset; ``None`` if that is not
+            known, or never so.
     """
     patterns, pattern_views, weights = _distinct_rows(levels, views, pair_weights)
     guess, bounds = _first_guess(patterns, pattern_views, meaning)
@@ -134,7 +182,35 @@ def fit_evidence_model(
     held = None
     if weights[strangers].sum() >= _ENOUGH_STRANGERS:
         held = _converge(patterns[strangers], weights[strangers], guess[strangers], bounds, None)
-    return _converge(patterns, weights, guess, bounds, held)
+    model = _converge(patterns, weights, guess, bounds, held)
+    if within is None or not within.any() or within.all():
+        return model
+    weights = np.ones(len(levels)) if pair_weights is None else pair_weights
+    across_prior, within_prior = (
+        _prior_of(model, levels[which], weights[which]) for which in (~within, within)
+    )
+    return replace(model, across_prior=across_prior, within_prior=within_prior)
+
+
+def _prior_of(model: EvidenceModel, levels: Levels, weights: F64) -> float:
+    """What to add to the log odds of a part of the pairs, whose share of matches is its own.
+
+    Expectation maximisation of the share alone (Saerens, Latinne, Decaestecker 2002).
+    """
+    log_odds = model.log_odds(levels)
+    # Sorted, so that sums do not depend on the order of the pairs.
+    order = np.lexsort((weights, log_odds))
+    log_odds, weights = log_odds[order], weights[order]
+    n = model.n_match_classes
+    prior = model.log_prior[None, :]
+    pooled = float(_log_sum(prior[:, :n])[0] - _log_sum(prior[:, n:])[0])
+    shift = 0.0
+    for _ in range(_PRIOR_STEPS):
+        probability = probabilities(log_odds + shift)
+        matches = float(weights @ probability) + _PSEUDO_COUNT
+        others = float(weights @ (1.0 - probability)) + _PSEUDO_COUNT
+        shift = float(np.log(matches / others)) - pooled
+    return shift
 
 
 def _converge(

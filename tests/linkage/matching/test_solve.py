@@ -1,4 +1,4 @@
-"""Solvers against brute force, and the cases that greedy pair matching gets wrong."""
+"""One-to-one assignment against brute force."""
 
 from itertools import pairwise
 
@@ -6,57 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkage.matching.solve import link_groups, one_to_one
-from linkage.types import F64, I64
-
-
-def never(left: I64, right: I64) -> F64:
-    """Pairs that are no candidates contradict each other mildly."""
-    return np.full(len(left), -2.0)
-
-
-def groups_of(
-    edges: dict[tuple[int, int], float], n: int, others: float = -2.0
-) -> set[frozenset[int]]:
-    left = np.array([a for a, _ in edges], dtype=np.int64)
-    right = np.array([b for _, b in edges], dtype=np.int64)
-    weights = np.array(list(edges.values()), dtype=np.float64)
-    group_of = link_groups(weights, left, right, n, lambda a, b: np.full(len(a), others))
-    return {
-        frozenset(np.flatnonzero(group_of == g).tolist())
-        for g in np.unique(group_of)
-        if (group_of == g).sum() > 1
-    }
-
-
-def test_a_weak_pair_is_carried_by_strong_ones() -> None:
-    assert groups_of({(0, 1): 8.0, (1, 2): 8.0, (0, 2): -3.0}, 3) == {frozenset({0, 1, 2})}
-
-
-def test_one_strong_false_pair_does_not_merge_two_children() -> None:
-    edges = {(0, 1): 9.0, (2, 3): 9.0, (1, 2): 4.0, (0, 2): -8.0, (0, 3): -8.0, (1, 3): -8.0}
-    assert groups_of(edges, 4) == {frozenset({0, 1}), frozenset({2, 3})}
-
-
-def test_pairs_that_are_no_candidates_are_asked_for() -> None:
-    edges = {(0, 1): 3.0, (1, 2): 2.0}
-    assert groups_of(edges, 3, others=-1.0) == {frozenset({0, 1, 2})}
-    assert groups_of(edges, 3, others=-10.0) == {frozenset({0, 1})}
-
-
-@settings(max_examples=50)
-@given(st.integers(0, 2**32))
-def test_groups_do_not_depend_on_the_order_of_pairs(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    n = 12
-    left, right = np.triu_indices(n, 1)
-    keep = rng.random(len(left)) < 0.4
-    left, right = left[keep], right[keep]
-    weights = np.round(rng.normal(0, 4, len(left)))
-    shuffled = rng.permutation(len(left))
-    one = link_groups(weights, left, right, n, never)
-    other = link_groups(weights[shuffled], left[shuffled], right[shuffled], n, never)
-    assert np.array_equal(one, other)
+from linkage.matching.solve import one_to_one
 
 
 @settings(max_examples=50)
