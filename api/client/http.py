@@ -6,6 +6,7 @@ Redirects are not followed, cookies not kept, and proxy settings do not apply to
 
 import hashlib
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -90,9 +91,25 @@ class ServerClient:
         """GET a body as it is, at most ``max_bytes`` of it.  Raises: ApiError."""
         return self._get(path, {}, "*/*", max_bytes=max_bytes).body
 
-    def post_json(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST an object and return the answer, ``{}`` where it is empty.  Raises: ApiError."""
-        return self._send_json("POST", path, body)
+    def post_json(
+        self, path: str, body: Mapping[str, Any], *, is_slow: bool = False
+    ) -> dict[str, Any]:
+        """POST an object and return the answer, ``{}`` where it is empty.
+
+        Args:
+            is_slow: whether the server works for long before it answers.
+
+        Raises:
+            ApiError: the server refused, or did not answer.
+        """
+        return self._send_json("POST", path, body, is_slow=is_slow)
+
+    def patch_bytes(self, path: str, data: bytes, *, offset: int) -> dict[str, Any]:
+        """PATCH bytes at an offset and return the answer.  Raises: ApiError."""
+        answer = self._send(
+            "PATCH", path, data, {"offset": offset}, content_type="application/octet-stream"
+        )
+        return _parse_object(answer)
 
     def put_json(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """PUT an object and return the answer, ``{}`` where it is empty.  Raises: ApiError."""
@@ -127,9 +144,15 @@ class ServerClient:
                 )
             )
 
-    def _send_json(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _send_json(
+        self, method: str, path: str, body: Mapping[str, Any], *, is_slow: bool = False
+    ) -> dict[str, Any]:
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        return _parse_object(self._send(method, path, data, content_type="application/json"))
+        timeout_s = self._timeout_s * _UPLOAD_TIMEOUT_FACTOR if is_slow else None
+        answer = self._send(
+            method, path, data, content_type="application/json", timeout_s=timeout_s
+        )
+        return _parse_object(answer)
 
     def _get(
         self,
@@ -233,7 +256,7 @@ class ServerClient:
 
     def _unanswered(self, error: requests.RequestException, *, sending_file: bool) -> ApiError:
         host = self._address.host
-        if isinstance(error, requests.exceptions.SSLError):
+        if isinstance(error, requests.exceptions.SSLError) and not _is_cut_off(error):
             return ApiError(
                 "untrusted-server",
                 0,
@@ -273,6 +296,21 @@ class ServerClient:
             f"The server is not reachable at {self._address.host}. Check that the address after "
             "--server is right, that the network is up, and that the server is running.",
         )
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    """Whether a TLS connection just ended, which says nothing about who the server is."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return True
+        waiting += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
+    return False
 
 
 class _FileBody:

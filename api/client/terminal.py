@@ -21,6 +21,7 @@ from rich.progress import (
     ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Table
@@ -226,6 +227,7 @@ def progress_bar(label: str, *, unit: Literal["bytes", "steps"] = "bytes") -> It
     columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
     if unit == "bytes":
         columns += [DownloadColumn(binary_units=True), TransferSpeedColumn()]
+        columns += [TimeRemainingColumn(), TextColumn("left,")]
     else:
         columns += [MofNCompleteColumn()]
     columns.append(TimeElapsedColumn())

@@ -142,8 +142,9 @@ def upload_command(
 ) -> None:
     """Send your encoded file.
 
-    First checks here that the file fits the terms.  A second upload replaces the first one until
-    the operator closes the uploads.
+    First checks here that the file fits the terms.  Where the connection breaks, it goes on by
+    itself; if it cannot, the same command goes on later.  A second upload replaces the first one
+    until the operator closes the uploads.
 
     Example:
 
@@ -151,6 +152,7 @@ def upload_command(
         tongqiao office upload --round 2026-h2 my-office.tqe --server URL \\
             --keys my-office.private.json
     """
+    from api.client.upload import upload_file
     from api.office.round_terms import check_upload
     from api.office.signing_terms import fetch_round
     from linkage.tqe import read_manifest
@@ -160,8 +162,15 @@ def upload_command(
         manifest = read_manifest(encoded)
         check_upload(fetch_round(client, round_id), office, manifest)
         with progress_bar("sending") as advance:
-            receipt = client.put_file(
-                f"/v1/rounds/{round_id}/uploads/{office}", encoded, on_progress=advance
+            receipt = upload_file(
+                client,
+                f"/v1/rounds/{round_id}/uploads/{office}",
+                encoded,
+                on_progress=advance,
+                on_pause=lambda pause: remark(
+                    f"The connection broke. The server has {pause.offset:,} of {pause.n_bytes:,} "
+                    f"bytes; going on in {pause.pause_s:g} s."
+                ),
             )
         if receipt.get("n_records") != manifest.n_records:
             raise ApiError(

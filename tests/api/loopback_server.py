@@ -165,7 +165,7 @@ def _handler_class(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             assert verified.sha256 == hashlib.sha256(body).digest()
             return Request(self.command, self.path, dict(self.headers.items()), body, verified)
 
-        do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names http.server wants
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names http.server wants
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass

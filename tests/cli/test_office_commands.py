@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import hashlib
 import json
 import stat
 from collections.abc import Callable, Iterator
@@ -47,7 +48,9 @@ ROUND_PATH = f"/v1/rounds/{ROUND}"
 OPEN = ("GET", ROUND_PATH)
 PROFILE_ROUTE = ("GET", f"{ROUND_PATH}/profile")
 SIGNATURE = ("PUT", f"{ROUND_PATH}/signatures/{OFFICE}")
-UPLOAD = ("PUT", f"{ROUND_PATH}/uploads/{OFFICE}")
+UPLOAD = f"{ROUND_PATH}/uploads/{OFFICE}"
+PART = f"{UPLOAD}/part"
+COMPLETION = ("POST", f"{PART}/completion")
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +300,7 @@ def test_a_profile_that_is_not_the_one_in_the_terms_is_refused(
         assert not out.exists()
     out.write_text(json.dumps(played_terms()), encoding="utf-8")
     _failed(run("sign", "--round", ROUND, "--terms", out))
-    assert not [request for request in server.requests if request.method == "PUT"]
+    assert {request.method for request in server.requests} == {"GET"}
 
 
 def test_terms_that_do_not_fit_their_own_hash_are_refused(
@@ -340,7 +343,7 @@ def test_nothing_is_signed_when_the_terms_changed_meanwhile(
     routes[OPEN] = json_answer(played_round(terms=played_terms(retention_days=3650)))
     message = _failed(run("sign", "--round", ROUND, "--terms", out))
     assert "not the ones in your file. Nothing was signed." in message
-    assert not [request for request in server.requests if request.method == "PUT"]
+    assert {request.method for request in server.requests} == {"GET"}
 
 
 def test_terms_that_name_others_only_are_not_signed(
@@ -354,7 +357,7 @@ def test_terms_that_name_others_only_are_not_signed(
     other = played_terms(round="2026-h1")
     out.write_text(json.dumps(other), encoding="utf-8")
     assert "another round" in _failed(run("sign", "--round", ROUND, "--terms", out))
-    assert not [request for request in server.requests if request.method == "PUT"]
+    assert {request.method for request in server.requests} == {"GET"}
 
 
 def test_the_coordinating_office_confirms_the_key(
@@ -386,15 +389,21 @@ def test_upload_sends_the_file_and_shows_the_receipt(
     run: Callable[..., Result], routes: Routes, server: LoopbackServer, tmp_path: Path
 ) -> None:
     encoded = write_encoded(tmp_path / "x.tqe")
-    receipt = {"sha256": "ab" * 32, "n_records": 3, "n_bytes": 1, "received_at": "now"}
-    routes[UPLOAD] = json_answer(receipt)
+    data = encoded.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    receipt = {"sha256": sha256, "n_records": 3, "n_bytes": len(data), "received_at": "now"}
+    routes["POST", PART] = json_answer({"offset": 0})
+    routes["PATCH", PART] = json_answer({"offset": len(data)})
+    routes[COMPLETION] = json_answer(receipt)
     result = run("upload", "--round", ROUND, encoded)
     assert result.exit_code == 0, result.output
-    assert server.last.body == encoded.read_bytes()
+    assert server.requests[-2].body == data
+    assert server.last.json() == {"sha256": sha256}
     assert "The server has your 3 records." in result.stdout
     assert "sending" in result.stderr
+    assert "left" in result.stderr
     assert json.loads(run("upload", "--round", ROUND, encoded, "--json").stdout) == receipt
-    routes[UPLOAD] = json_answer({**receipt, "n_records": 2})
+    routes[COMPLETION] = json_answer({**receipt, "n_records": 2})
     assert "counts other records" in _failed(run("upload", "--round", ROUND, encoded))
 
 
@@ -442,7 +451,7 @@ def test_a_file_that_does_not_fit_never_leaves_the_office(
     routes[OPEN] = json_answer(answer)
     encoded = write_encoded(tmp_path / "x.tqe")
     assert words in _failed(run("upload", "--round", ROUND, encoded))
-    assert not [request for request in server.requests if request.method == "PUT"]
+    assert {request.method for request in server.requests} == {"GET"}
 
 
 def test_a_register_is_not_uploaded_by_mistake(
@@ -452,11 +461,11 @@ def test_a_register_is_not_uploaded_by_mistake(
     register.write_text("登记编号,儿童姓名\n1,甲\n", encoding="utf-8")
     message = _failed(run("upload", "--round", ROUND, register))
     assert "甲" not in message
-    assert not [request for request in server.requests if request.method == "PUT"]
+    assert server.requests == []
 
 
 def test_withdraw(run: Callable[..., Result], routes: Routes, server: LoopbackServer) -> None:
-    routes["DELETE", UPLOAD[1]] = Answer(204)
+    routes["DELETE", UPLOAD] = Answer(204)
     result = run("withdraw", "--round", ROUND)
     assert result.exit_code == 0
     assert server.last.method == "DELETE"

@@ -13,6 +13,7 @@ from api.client.errors import printable
 from api.client.private_files import replacing_privately, write_privately
 from api.client.round_view import RoundView
 from api.client.terms import Terms, TermsError, parse_terms
+from api.client.upload import upload_file
 from api.office.encoding import encode_to_files
 from api.office.join import JoinCounts, write_joined_list
 from api.office.links import load_links, load_pseudonym_map
@@ -229,8 +230,11 @@ class RoundWork:
         manifest = read_manifest(files.encoded)
         check_upload(self.view(round_id), self.office, manifest)
         job.enter(lazy_gettext("Sending"), total=files.encoded.stat().st_size, unit="bytes")
-        receipt = self._client.put_file(
-            f"/v1/rounds/{round_id}/uploads/{self.office}", files.encoded, on_progress=job.advance
+        receipt = upload_file(
+            self._client,
+            f"/v1/rounds/{round_id}/uploads/{self.office}",
+            files.encoded,
+            on_progress=job.advance,
         )
         write_json(files.receipt, dict(receipt))
 

@@ -144,12 +144,21 @@ def _announced_bytes() -> int | None:
 class _Body:
     """The body of this request, whose end before its time is told from its end."""
 
+    def __init__(self) -> None:
+        self._left = _announced_bytes()
+
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes; none at the end.  Raises: BodyBrokenError."""
         try:
-            return request.stream.read(size)
+            data = request.stream.read(size)
         except (ClientDisconnected, OSError) as error:
             raise uploads.BodyBrokenError from error
+        if self._left is not None:
+            self._left -= len(data)
+            # Gunicorn ends a body in silence when its sender is gone.
+            if not data and self._left > 0:
+                raise uploads.BodyBrokenError
+        return data
 
 
 def _read_rest() -> None:

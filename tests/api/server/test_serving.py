@@ -1,5 +1,6 @@
 """The server as a process: real sockets, raw requests, a whole round, a clean end."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from api.client import upload
 from api.client.errors import ApiError
 from api.client.http import ServerClient
 from api.server.config import ConfigError, load_config
@@ -20,6 +22,7 @@ from api.server.services.work import own_caller
 from api.server.serving import Listening, is_loopback
 from keys.request_signing import content_digest, sign_request
 from tests import databases, factories
+from tests.api.server.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.api.server.running_server import RunningServer, server_process
 from tests.factories import COORDINATOR, PROJECT, ROLES, ROUND, SECRET
 from tests.simulator import SimulatedClock, SimulatedServer, encoded_files
@@ -216,6 +219,49 @@ def _open_round(
             body["key_confirmation"] = SECRET.key_confirmation(f"{PROJECT}/{ROUND}")
         holder = speaking.identity.public.holder
         speaking.put_json(f"/v1/rounds/{ROUND}/signatures/{holder}", body)
+
+
+@pytest.mark.process
+def test_an_upload_goes_on_over_a_network_that_breaks_and_a_server_that_is_killed(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "PIECE_BYTES", 200_000)
+    office = next(iter(ROLES))
+    file = factories.encoded_file(tmp_path / "large.tqe", factories.children(5000))
+    n_bytes = len(file.data)
+    assert n_bytes > 600_000
+    with contextlib.ExitStack() as servers:
+        server = servers.enter_context(server_process(directory))
+        offices = {name: client(server, name) for name in ROLES}
+        _open_round(client(server, "chen", "operator"), client(server, COORDINATOR), offices)
+
+        def kill_and_start_again(proxy: CuttingProxy) -> None:
+            if proxy.n_cut == 2:
+                server.process.kill()
+                server.process.wait()
+                proxy.target_port = servers.enter_context(server_process(directory)).port
+
+        budgets = [150_000, 100_000, 199_000]
+        proxy = servers.enter_context(cutting_proxy(server.port, budgets))
+        proxy.on_cut = kill_and_start_again
+        speaking = ServerClient(proxy.url, factories.identity(office), timeout_s=10)
+        told: list[int] = []
+        receipt = upload.upload_file(
+            speaking,
+            f"/v1/rounds/{ROUND}/uploads/{office}",
+            file.path,
+            on_progress=lambda done, _total: told.append(done),
+        )
+        assert (receipt["sha256"], proxy.n_cut) == (file.sha256, 3)
+        # What had arrived was not sent again.
+        assert told == sorted(told)
+    appended = [
+        entry["details"]["offset_bytes"]
+        for entry in log_of(directory)
+        if entry["action"] == "upload:append" and entry["outcome"] == "granted"
+    ]
+    assert appended[0] == 0
+    assert 0 < appended[1] < 150_000
 
 
 @pytest.mark.process
