@@ -1,0 +1,329 @@
+"""Compare two sets of filters by a head test, tile by tile, and verify what passes.
+
+The work is cut into *cells* (some ten thousand rows of either side), whose heads are laid out for
+the tile, and each cell into *panels* of rows that fit the processor's first cache.  Panels are what
+threads share out.  Memory is bounded whatever the number of records and of pairs: the filters of
+one cell, and buffers of a fixed largest size; a kernel that has filled its buffers stops, and goes
+on where it was when they are emptied.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from linkage.compiled import kernel
+from linkage.matching.head_test import NEVER, HeadTest, heads_of
+from linkage.matching.packing import pack, population
+from linkage.matching.tile import TILE_ROWS, TileVariant, tile_intrinsic
+from linkage.types import F64, I64, U64
+
+CELL_ROWS = 1 << 16
+_PANEL_BYTES = 32 << 10
+_FIRST_ROOM = 1 << 14
+_LARGEST_ROOM = 1 << 21
+_TILE_PAIRS = 64
+_FINISHED = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundPairs:
+    """Pairs of rows and their Dice coefficients, ascending by (left, right), each pair once.
+
+    Attributes:
+        left, right: ``(m,) int64`` row numbers.
+        dice: ``(m,) float64``.
+    """
+
+    left: I64
+    right: I64
+    dice: F64
+
+    def __len__(self) -> int:
+        return len(self.dice)
+
+
+class Side(NamedTuple):
+    """One side of a cell, in the order in which tiles go through it.
+
+    Attributes:
+        head: packed heads.
+        need: ``(2 * padded,) int64``: where the other side's rest is the bound, then where this
+            side's is.
+        filters: ``(n, n_words) uint64``.
+        counts: ``(n,) int64`` bits set.
+        rows: ``(n,) int64`` row numbers.
+    """
+
+    head: U64
+    need: I64
+    filters: U64
+    counts: I64
+    rows: I64
+
+
+class Output(NamedTuple):
+    """Where a kernel writes pairs, and where it stopped: [pairs written, column block, row block].
+
+    The column block is -1 when the scan is finished.
+    """
+
+    left: I64
+    right: I64
+    dice: F64
+    state: I64
+
+
+@cache
+def scan_kernel(variant: TileVariant) -> Callable[..., None]:
+    """The kernel that scans the rows ``first_block`` to ``stop_block`` of a cell (blocks of 8)."""
+    tile = tile_intrinsic(variant)
+    lanes = variant.lanes
+    tile_rows = TILE_ROWS
+
+    @kernel
+    def scan(
+        left: Side,
+        right: Side,
+        bound_switch: I64,
+        n_words: int,
+        threshold: float,
+        within: bool,
+        first_block: int,
+        stop_block: int,
+        output: Output,
+    ) -> None:
+        room = len(output.left) - _TILE_PAIRS
+        n_left, n_right = len(left.need) // 2, len(right.need) // 2
+        found, first_column, row_block = output.state[0], output.state[1], output.state[2]
+        for column_block in range(first_column, n_right // lanes):
+            column = column_block * lanes
+            # Within one set, only pairs to the right of the diagonal.
+            stop = min(stop_block, column_block * lanes // tile_rows + 1) if within else stop_block
+            for block in range(row_block, stop):
+                row = block * tile_rows
+                by_right = 1 if block >= bound_switch[column_block] else 0
+                mask = tile(
+                    left.head,
+                    row * n_words,
+                    right.head,
+                    column * n_words,
+                    n_words,
+                    left.need,
+                    (1 - by_right) * n_left + row,
+                    right.need,
+                    by_right * n_right + column,
+                )
+                if mask:
+                    if found > room:
+                        output.state[0] = found
+                        output.state[1] = column_block
+                        output.state[2] = block
+                        return
+                    found = _verify(
+                        left, right, row, column, lanes, mask, threshold, within, output, found
+                    )
+            row_block = first_block
+        output.state[0], output.state[1] = found, _FINISHED
+
+    return scan
+
+
+@kernel
+def _verify(
+    left: Side,
+    right: Side,
+    row: int,
+    column: int,
+    lanes: int,
+    mask: Any,
+    threshold: float,
+    within: bool,
+    output: Output,
+    found: int,
+) -> int:
+    """Compare the pairs of a tile that are marked in the mask; keep those that meet the rule."""
+    while mask:
+        lowest = population((mask & (~mask + np.uint64(1))) - np.uint64(1))
+        mask &= mask - np.uint64(1)
+        i, j = row + lowest // lanes, column + lowest % lanes
+        if within and i >= j:
+            continue
+        common = 0
+        for word in range(left.filters.shape[1]):
+            common += population(left.filters[i, word] & right.filters[j, word])
+        dice = 2.0 * common / (left.counts[i] + right.counts[j])
+        if dice >= threshold:
+            first, second = left.rows[i], right.rows[j]
+            if within and first > second:
+                first, second = second, first
+            output.left[found], output.right[found] = first, second
+            output.dice[found] = dice
+            found += 1
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """One side of a cell, laid out for the tile.
+
+    Attributes:
+        side: arrays for the kernel; filters in ascending order of their rests.
+        block_rests: ``(n_blocks,) int64``, the largest rest of each block.
+    """
+
+    side: Side
+    block_rests: I64
+
+
+def lay_out(filters: U64, first_row: int, test: HeadTest, block: int) -> Laid:
+    """Lay out consecutive filters in blocks.
+
+    Args:
+        filters: ``(n, n_words) uint64``.
+        first_row: row number of the first.
+        test: which bits are the head, and what it needs.
+        block: 8 for rows, the lanes of the tile for columns.
+    """
+    heads = heads_of(filters, test)
+    order = np.argsort(heads.rest, kind="stable")
+    padded = -(-len(filters) // block) * block
+    rest = heads.rest[order]
+    need = np.full((2, padded), NEVER, dtype=np.int64)
+    need[0, : len(order)] = heads.need[order]
+    need[1, : len(order)] = heads.need[order] - rest
+    side = Side(
+        head=pack(heads.words[order], block),
+        need=need.reshape(-1),
+        filters=filters[order],
+        counts=heads.counts[order],
+        rows=order + first_row,
+    )
+    return Laid(side, np.maximum.reduceat(rest, np.arange(0, len(rest), block)))
+
+
+class Scanner:
+    """Scans cells by one test, with one variant of the tile and some threads."""
+
+    def __init__(
+        self, test: HeadTest, threshold: float, variant: TileVariant, n_threads: int
+    ) -> None:
+        self._test = test
+        self._threshold = threshold
+        self._variant = variant
+        self._n_threads = n_threads
+        self._kernel = scan_kernel(variant)
+
+    def lay_out_rows(self, filters: U64, first_row: int) -> Laid:
+        """The left side of a cell; it may serve for many cells."""
+        return lay_out(filters, first_row, self._test, TILE_ROWS)
+
+    def lay_out_columns(self, filters: U64, first_row: int) -> Laid:
+        """The right side of a cell."""
+        return lay_out(filters, first_row, self._test, self._variant.lanes)
+
+    def scan(self, rows: Laid, columns: Laid, *, within: bool) -> Iterator[FoundPairs]:
+        """Pairs of one cell in parts, each in ascending order.
+
+        Args:
+            rows, columns: not empty.
+            within: both are the same filters, and a pair counts once.
+        """
+        # Up to the switch, a block of rows has the smaller rests, and so the closer bound.
+        switch = np.searchsorted(rows.block_rests, columns.block_rests, side="right")
+
+        def run(first_block: int, stop_block: int, output: Output) -> None:
+            self._kernel(
+                rows.side,
+                columns.side,
+                switch,
+                self._test.n_words,
+                self._threshold,
+                within,
+                first_block,
+                stop_block,
+                output,
+            )
+
+        n_blocks = len(rows.block_rests)
+        height = self._panel_height(n_blocks)
+        panels = deque(
+            _Panel(run, start, min(start + height, n_blocks))
+            for start in range(0, n_blocks, height)
+        )
+        return _on_threads(panels, self._n_threads) if self._n_threads > 1 else _one_by_one(panels)
+
+    def _panel_height(self, n_blocks: int) -> int:
+        fitting = _PANEL_BYTES // (8 * TILE_ROWS * self._test.n_words)
+        # Some panels for each thread, so that all end at about the same time.
+        shared_out = -(-n_blocks // (4 * self._n_threads))
+        return max(1, min(fitting, shared_out))
+
+
+class _Panel:
+    """Some rows against all columns of a cell: a computation that can stop and go on."""
+
+    def __init__(
+        self, run: Callable[[int, int, Output], None], first_block: int, stop_block: int
+    ) -> None:
+        self._run = run
+        self._blocks = first_block, stop_block
+        self._state = np.array([0, 0, first_block], dtype=np.int64)
+        self._room = _FIRST_ROOM
+        self.finished = False
+
+    def next_part(self) -> FoundPairs:
+        """The pairs found until the end, or until the largest buffers are full."""
+        output = _new_output(self._room, self._state)
+        while True:
+            self._run(*self._blocks, output)
+            n_found = int(self._state[0])
+            self.finished = int(self._state[1]) == _FINISHED
+            if self.finished or self._room >= _LARGEST_ROOM:
+                break
+            self._room *= 8
+            output = _grown(output, n_found, self._room)
+        self._state[0] = 0
+        order = np.lexsort((output.right[:n_found], output.left[:n_found]))
+        return FoundPairs(output.left[order], output.right[order], output.dice[order])
+
+
+def _new_output(room: int, state: I64) -> Output:
+    return Output(
+        np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64), state
+    )
+
+
+def _grown(output: Output, n_found: int, room: int) -> Output:
+    larger = _new_output(room, output.state)
+    for old, new in zip(output[:3], larger[:3], strict=True):
+        new[:n_found] = old[:n_found]
+    return larger
+
+
+def _one_by_one(panels: deque[_Panel]) -> Iterator[FoundPairs]:
+    for panel in panels:
+        while not panel.finished:
+            yield panel.next_part()
+
+
+def _on_threads(panels: deque[_Panel], n_threads: int) -> Iterator[FoundPairs]:
+    """Parts in the order of panels, with a few panels computed ahead."""
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="scan")
+    ahead: deque[tuple[_Panel, Future[FoundPairs]]] = deque()
+    try:
+        while panels or ahead:
+            while panels and len(ahead) < 2 * n_threads:
+                panel = panels.popleft()
+                ahead.append((panel, pool.submit(panel.next_part)))
+            panel, part = ahead.popleft()
+            found = part.result()
+            if not panel.finished:
+                ahead.appendleft((panel, pool.submit(panel.next_part)))
+            yield found
+    finally:
+        pool.shutdown(cancel_futures=True)
