@@ -18,12 +18,20 @@ class ProfileError(LinkageError):
     """An encoding profile is not well formed, or does not fit what it is used with."""
 
 
+class LinkageSchemaError(LinkageError):
+    """A clkhash linkage schema is not valid, or asks for what cannot be done."""
+
+
 class EncodingError(LinkageError):
     """Records cannot be encoded."""
 
 
 class TqeFormatError(LinkageError):
     """A ``.tqe`` file is truncated, altered, of an unknown version or not one at all."""
+
+
+class ClkFileError(LinkageError):
+    """A file of CLKs is damaged, of another format, or does not go with the others."""
 
 
 class MatchingError(LinkageError):
