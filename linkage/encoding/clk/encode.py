@@ -5,24 +5,33 @@ rows to come, and what a token sets for the values to come, both within a fixed 
 memory does not grow with the file.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
-from linkage.encoding.clk.formats import UnfitValueError, hashed_text, text_encoding
+from linkage.encoding.clk.filters import KEPT_BYTES, KEPT_TEXTS, TokenFilters, ValueFilters
+from linkage.encoding.clk.formats import (
+    UnfitValueError,
+    text_encoding,
+    value_reader,
+    verify_encodable,
+)
 from linkage.encoding.clk.keys import FeatureKeys, derive_feature_keys
-from linkage.encoding.clk.positions import TokenPositions, filter_words, rows_of_bits
+from linkage.encoding.clk.positions import TokenPositions, filter_words
 from linkage.encoding.clk.schema import Feature, LinkageSchema
-from linkage.encoding.clk.tokens import tokens_of
+from linkage.encoding.clk.tokens import count_tokens
+from linkage.encoding.clk.vocabulary import Vocabulary
 from linkage.errors import EncodingError
-from linkage.types import I64, U8, U64
+from linkage.types import U8, U64
 
-_KEPT_BYTES = 16 << 20
-_KEPT_TEXTS = 1 << 16
-_VALUES_AT_ONCE = 4096
+_ROWS_AT_ONCE = 1024
+_MOSTLY = 0.7
 _PROBLEMS_SHOWN = 20
+_HEADING = "Values do not fit the linkage schema (rows are counted from 1, without headings):"
+_ADVICE = (
+    "Correct them, or say in the schema which value stands for a missing one. No CLKs were made."
+)
 
 
 class ClkEncoder:
@@ -100,25 +109,25 @@ def _described(problems: list[_Problem]) -> str:
         lines.append(f"  and {len(problems) - _PROBLEMS_SHOWN:,} more in this part of the file")
     return "\n".join(
         [
-            "Values do not fit the linkage schema (rows are counted from 1, without headings):",
+            _HEADING,
             *lines,
-            "Correct them, or say in the schema which value stands for a missing one. No CLKs "
-            "were made.",
+            _ADVICE,
         ]
     )
 
 
 def _folded(filters: U64, schema: LinkageSchema) -> U8:
-    """Halve filters by XOR ``xor_folds`` times; that joins all bits equal modulo the CLK's length."""
-    n, l = len(filters), schema.clk_bits  # noqa: E741 - the name in the specification
+    """Halve filters by XOR ``xor_folds`` times: what is equal modulo the CLK's length meets."""
+    n, clk_bits = len(filters), schema.clk_bits
     raw = filters.view(np.uint8)
     if schema.xor_folds == 0:
         return np.ascontiguousarray(raw[:, : schema.clk_bytes])
     parts = 1 << schema.xor_folds
-    if l % 8 == 0:
-        pieces = raw[:, : parts * l // 8].reshape(n, parts, l // 8)
-        return np.bitwise_xor.reduce(pieces, axis=1)
-    bits = np.unpackbits(raw, axis=1, count=parts * l).reshape(n, parts, l)
+    if clk_bits % 8 == 0:
+        pieces = raw[:, : parts * schema.clk_bytes].reshape(n, parts, schema.clk_bytes)
+        folded: U8 = np.bitwise_xor.reduce(pieces, axis=1)
+        return folded
+    bits = np.unpackbits(raw, axis=1, count=parts * clk_bits).reshape(n, parts, clk_bits)
     return np.packbits(np.bitwise_xor.reduce(bits, axis=1), axis=1)
 
 
@@ -135,119 +144,91 @@ class _FeatureEncoder:
     ) -> None:
         self.column = column
         self._feature = feature
-        self._check = check_values
+        self._read = value_reader(feature, check=check_values)
         self._encoding = text_encoding(feature.format)
         self._positions = TokenPositions(feature.hash, keys, filter_bits)
         self._filter_bits = filter_bits
-        self._values = _KeptFilters(filter_words(filter_bits))
-        self._tokens: dict[int, _KeptFilters] = {}
+        self._words = filter_words(filter_bits)
+        self._values = ValueFilters(self._words)
+        self._keeping = True
+        self._share_new = 0.0
+        self._forget_tokens()
+
+    def _forget_tokens(self) -> None:
+        self._vocabulary = Vocabulary(self._feature.comparison)
+        self._tokens: dict[int, TokenFilters] = {}
 
     def add_to(self, filters: U64, column: Sequence[str], first_row: int) -> list[_Problem]:
         """OR this feature of each row into ``filters``; returns what is wrong with the column."""
-        values = self._values
-        if values.is_full():
-            values = self._values = _KeptFilters(filters.shape[1])
-        unfit = self._hash_values(values.lacking(column))
-        if unfit:
-            return [
-                _Problem(row, self.column, self._feature.identifier, unfit[value])
-                for row, value in enumerate(column, first_row)
-                if value in unfit
-            ]
-        for start in range(0, len(column), _VALUES_AT_ONCE):
-            stop = start + _VALUES_AT_ONCE
-            filters[start:stop] |= values.filters_of(column[start:stop])
+        if self._values.is_full():
+            # Where nearly every value is new, as with ID numbers, there is no use in keeping them.
+            self._keeping = self._share_new < _MOSTLY
+            self._values = ValueFilters(self._words)
+        values = self._values.lacking(column) if self._keeping else column
+        texts = self._texts(values)
+        if texts is None:
+            return self._problems(column, first_row)
+        if not self._keeping:
+            self._join(filters, texts)
+            return []
+        fresh = np.zeros((len(values), self._words), dtype=np.uint64)
+        self._join(fresh, texts)
+        self._values.keep(values, fresh)
+        self._share_new = len(values) / max(1, len(column))
+        for start in range(0, len(column), _ROWS_AT_ONCE):
+            stop = start + _ROWS_AT_ONCE
+            filters[start:stop] |= self._values.of(column[start:stop])
         return []
 
-    def _hash_values(self, values: Iterable[str]) -> dict[str, str]:
-        """Keep the filters of new values; returns the reason for each that does not fit."""
-        unfit: dict[str, str] = {}
-        by_length: dict[int, tuple[list[str], list[list[str]]]] = {}
-        for value in values:
-            try:
-                text = hashed_text(self._feature, value, check=self._check)
-                tokens = tokens_of(self._feature.comparison, text)
-            except UnfitValueError as error:
-                unfit[value] = str(error)
-                continue
-            alike, token_lists = by_length.setdefault(len(tokens), ([], []))
-            alike.append(value)
-            token_lists.append(tokens)
-        for n_tokens, (alike, token_lists) in by_length.items():
-            at_once = _values_at_once(n_tokens, filter_words(self._filter_bits))
-            for start in range(0, len(alike), at_once):
-                part = slice(start, start + at_once)
-                self._values.keep(alike[part], self._filters_of(token_lists[part], n_tokens))
-        return unfit
+    def _texts(self, values: Sequence[str]) -> list[str] | None:
+        """The compared texts of values; ``None`` if one does not fit."""
+        try:
+            texts = [self._read(value) for value in values]
+            verify_encodable("".join(texts), self._encoding)
+        except UnfitValueError:
+            return None
+        return texts
 
-    def _filters_of(self, token_lists: Sequence[Sequence[str]], n_tokens: int) -> U64:
-        """Filters of values that have ``n_tokens`` tokens each."""
-        filters = np.zeros((len(token_lists), filter_words(self._filter_bits)), dtype=np.uint64)
-        if not n_tokens:
-            return filters
-        n_more, more, fewer = self._feature.strategy.bits_of_tokens(n_tokens)
-        for bits, part in ((more, slice(n_more)), (fewer, slice(n_more, None))):
-            tokens = list(chain.from_iterable(each[part] for each in token_lists))
-            if not bits or not tokens:
+    def _problems(self, column: Sequence[str], first_row: int) -> list[_Problem]:
+        found = []
+        for row, value in enumerate(column, first_row):
+            try:
+                verify_encodable(self._read(value), self._encoding)
+            except UnfitValueError as error:
+                found.append(_Problem(row, self.column, self._feature.identifier, str(error)))
+        return found
+
+    def _join(self, filters: U64, texts: Sequence[str]) -> None:
+        """OR the filter of each compared text into ``filters``, ``(len(texts), words) uint64``."""
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        order = np.argsort(lengths, kind="stable")
+        for alike in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+            n_tokens = count_tokens(self._feature.comparison, texts[alike[0]]) if alike.size else 0
+            if n_tokens == 0:
                 continue
-            kept = self._kept_tokens(tokens, bits)
-            for of_place in kept.rows_of(tokens).reshape(len(token_lists), -1).T:
-                filters |= kept.rows[of_place]
+            at_once = _texts_at_once(n_tokens, self._words)
+            for start in range(0, len(alike), at_once):
+                part = alike[start : start + at_once]
+                joined = self._filters_of([texts[i] for i in part.tolist()], n_tokens)
+                filters[part] |= joined
+
+    def _filters_of(self, texts: Sequence[str], n_tokens: int) -> U64:
+        """Filters of texts that are equally long and have ``n_tokens`` tokens each."""
+        if max(len(self._vocabulary), *map(len, self._tokens.values()), 0) > KEPT_TEXTS:
+            self._forget_tokens()
+        filters = np.zeros((len(texts), self._words), dtype=np.uint64)
+        numbers = self._vocabulary.numbers_of(texts, n_tokens)
+        n_more, more, fewer = self._feature.strategy.bits_of_tokens(n_tokens)
+        for n_bits, part in ((more, numbers[:, :n_more]), (fewer, numbers[:, n_more:])):
+            if n_bits and part.size:
+                if n_bits not in self._tokens:
+                    self._tokens[n_bits] = TokenFilters(
+                        self._positions, n_bits, self._filter_bits, self._encoding
+                    )
+                self._tokens[n_bits].join(filters, part, self._vocabulary.tokens)
         return filters
 
-    def _kept_tokens(self, tokens: Sequence[str], bits: int) -> "_KeptFilters":
-        """A store in which each of the tokens has its filter, ``bits`` positions in it set."""
-        if any(kept.is_full() for kept in self._tokens.values()):
-            self._tokens.clear()
-        kept = self._tokens.setdefault(bits, _KeptFilters(filter_words(self._filter_bits)))
-        fresh = kept.lacking(tokens)
-        if fresh:
-            encoded = [token.encode(self._encoding) for token in fresh]
-            positions = self._positions.of(encoded, bits)
-            kept.keep(fresh, rows_of_bits(positions, self._filter_bits))
-        return kept
 
-
-def _values_at_once(n_tokens: int, words: int) -> int:
-    """Values whose tokens may all be new and still take no more than what may be kept."""
-    return max(1, min(_VALUES_AT_ONCE, _KEPT_BYTES // (max(n_tokens, 1) * words * 8)))
-
-
-class _KeptFilters:
-    """Filters of texts, kept for the next time that a text occurs.
-
-    Attributes:
-        rows: ``(capacity, words) uint64``; a text's filter is in the row that it was given.
-    """
-
-    def __init__(self, words: int) -> None:
-        self._row_of: dict[str, int] = {}
-        self._most = max(1, min(_KEPT_TEXTS, _KEPT_BYTES // (words * 8)))
-        self.rows: U64 = np.empty((0, words), dtype=np.uint64)
-
-    def is_full(self) -> bool:
-        """Whether it is time to start a new one; keeping still works, for one block's sake."""
-        return len(self._row_of) >= self._most
-
-    def lacking(self, texts: Iterable[str]) -> list[str]:
-        """The texts that are not kept, each once, in their order."""
-        return [text for text in dict.fromkeys(texts) if text not in self._row_of]
-
-    def keep(self, texts: Sequence[str], filters: U64) -> None:
-        """Keep the filters of texts that are not kept yet."""
-        start = len(self._row_of)
-        stop = start + len(texts)
-        if stop > len(self.rows):
-            grown = np.empty((max(stop, 2 * len(self.rows)), self.rows.shape[1]), dtype=np.uint64)
-            grown[:start] = self.rows[:start]
-            self.rows = grown
-        self.rows[start:stop] = filters
-        self._row_of.update(zip(texts, range(start, stop), strict=True))
-
-    def rows_of(self, texts: Sequence[str]) -> I64:
-        """``(len(texts),) int64``: the row of each text; all must be kept."""
-        return np.fromiter(map(self._row_of.__getitem__, texts), dtype=np.int64, count=len(texts))
-
-    def filters_of(self, texts: Sequence[str]) -> U64:
-        """``(len(texts), words) uint64``: the filter of each text; all must be kept."""
-        return self.rows[self.rows_of(texts)]
+def _texts_at_once(n_tokens: int, words: int) -> int:
+    """Texts whose tokens may all be new and still take no more than what may be kept."""
+    return max(1, min(_ROWS_AT_ONCE, KEPT_BYTES // (n_tokens * words * 8)))

@@ -1,50 +1,68 @@
-"""A value is checked against its format, and brought into the form that is hashed.
+"""A value is checked against its format, and brought into the form that is compared.
 
 A reason says what was expected, never what was there.
 """
 
-from datetime import datetime
+import re
+from collections.abc import Callable
+from datetime import date, datetime
 
 from linkage.encoding.clk.schema import (
     DateFormat,
     EnumFormat,
     Feature,
     IntegerFormat,
+    NumericComparison,
     TextFormat,
     ValueFormat,
 )
+from linkage.encoding.clk.tokens import NotANumberError, compared_number
+
+Reader = Callable[[str], str]
 
 _HASHED_DATE = "%Y%m%d"
 _DEFAULT_ENCODING = "utf-8"
+_DATE_PARTS = {
+    "%Y": "(?P<year>[1-9][0-9]{3})",
+    "%m": "(?P<month>[0-9]{2})",
+    "%d": "(?P<day>[0-9]{2})",
+}
 
 
 class UnfitValueError(Exception):
     """A value does not fit its format; the message is the reason, without the value."""
 
 
-def hashed_text(feature: Feature, value: str, *, check: bool) -> str:
-    """The text whose tokens are hashed for a value of a feature.
+def value_reader(feature: Feature, *, check: bool) -> Reader:
+    """A function from a value, as it stands in the file, to the text that is compared.
 
     Args:
-        feature: whose format and missing value apply.
-        value: as it stands in the file.
-        check: whether what can be hashed must also fit the format.
+        feature: whose format, missing value and comparison apply.
+        check: whether what can be compared must also fit the format.
 
-    Raises:
-        UnfitValueError: the value does not fit.
+    The function raises :class:`UnfitValueError` for a value that does not fit.  Whether a text can
+    be encoded is left to :func:`verify_encodable`, which does many at once.
     """
-    if feature.missing is not None and value == feature.missing.sentinel:
-        text = feature.missing.replacement
-    else:
-        if check:
-            _verify_fit(feature.format, value)
-        text = _canonical(feature.format, value)
-    encoding = text_encoding(feature.format)
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        raise UnfitValueError(f"it has characters that {encoding} does not have") from None
-    return text
+    read = _format_reader(feature.format, check)
+    if feature.missing is not None:
+        read = _replacing(read, feature.missing.sentinel, feature.missing.replacement)
+    if isinstance(feature.comparison, NumericComparison):
+        return _numeric(read, feature.comparison)
+    return read
+
+
+def _replacing(read: Reader, sentinel: str, replacement: str) -> Reader:
+    return lambda value: replacement if value == sentinel else read(value)
+
+
+def _numeric(read: Reader, comparison: NumericComparison) -> Reader:
+    def numeric(value: str) -> str:
+        try:
+            return compared_number(comparison, read(value))
+        except NotANumberError:
+            raise UnfitValueError("it is not a number") from None
+
+    return numeric
 
 
 def text_encoding(value_format: ValueFormat) -> str:
@@ -52,53 +70,108 @@ def text_encoding(value_format: ValueFormat) -> str:
     return value_format.encoding if isinstance(value_format, TextFormat) else _DEFAULT_ENCODING
 
 
-def _verify_fit(value_format: ValueFormat, value: str) -> None:
-    if isinstance(value_format, TextFormat):
-        _verify_text(value_format, value)
-    elif isinstance(value_format, EnumFormat):
-        if value not in value_format.values:
-            raise UnfitValueError("it is none of the values that the schema lists")
-    elif isinstance(value_format, IntegerFormat):
-        _verify_range(value_format, _integer(value))
+def verify_encodable(text: str, encoding: str) -> None:
+    """Check that an encoding has all characters of a text.
 
-
-def _verify_text(value_format: TextFormat, value: str) -> None:
-    if value_format.pattern is not None:
-        if value_format.pattern.fullmatch(value) is None:
-            raise UnfitValueError("it does not match the schema's pattern")
-        return
-    if value_format.min_length is not None and len(value) < value_format.min_length:
-        raise UnfitValueError(f"it is shorter than {value_format.min_length} characters")
-    if value_format.max_length is not None and len(value) > value_format.max_length:
-        raise UnfitValueError(f"it is longer than {value_format.max_length} characters")
-    if value_format.case == "upper" and value.upper() != value:
-        raise UnfitValueError("it is not in upper case")
-    if value_format.case == "lower" and value.lower() != value:
-        raise UnfitValueError("it is not in lower case")
-
-
-def _verify_range(value_format: IntegerFormat, number: int) -> None:
-    if value_format.minimum is not None and number < value_format.minimum:
-        raise UnfitValueError(f"it is less than {value_format.minimum}")
-    if value_format.maximum is not None and number > value_format.maximum:
-        raise UnfitValueError(f"it is more than {value_format.maximum}")
-
-
-def _canonical(value_format: ValueFormat, value: str) -> str:
-    if isinstance(value_format, IntegerFormat):
-        return str(_integer(value))
-    if isinstance(value_format, DateFormat):
+    Raises:
+        UnfitValueError: it lacks some.
+    """
+    if not text.isascii():
         try:
-            return datetime.strptime(value, value_format.directives).strftime(_HASHED_DATE)
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            raise UnfitValueError(f"it has characters that {encoding} does not have") from None
+
+
+def _format_reader(value_format: ValueFormat, check: bool) -> Reader:
+    if isinstance(value_format, DateFormat):
+        return _date_reader(value_format.directives)
+    if isinstance(value_format, IntegerFormat):
+        return _integer_reader(value_format if check else IntegerFormat())
+    if not check:
+        return str
+    if isinstance(value_format, EnumFormat):
+        return _enum_reader(value_format.values)
+    if value_format.pattern is not None:
+        return _pattern_reader(value_format.pattern)
+    return _text_reader(value_format)
+
+
+def _enum_reader(values: frozenset[str]) -> Reader:
+    def read(value: str) -> str:
+        if value not in values:
+            raise UnfitValueError("it is none of the values that the schema lists")
+        return value
+
+    return read
+
+
+def _pattern_reader(pattern: re.Pattern[str]) -> Reader:
+    def read(value: str) -> str:
+        if pattern.fullmatch(value) is None:
+            raise UnfitValueError("it does not match the schema's pattern")
+        return value
+
+    return read
+
+
+def _text_reader(value_format: TextFormat) -> Reader:
+    least, most = value_format.min_length, value_format.max_length
+    case = value_format.case
+
+    def read(value: str) -> str:
+        if least is not None and len(value) < least:
+            raise UnfitValueError(f"it is shorter than {least} characters")
+        if most is not None and len(value) > most:
+            raise UnfitValueError(f"it is longer than {most} characters")
+        if case == "upper" and value.upper() != value:
+            raise UnfitValueError("it is not in upper case")
+        if case == "lower" and value.lower() != value:
+            raise UnfitValueError("it is not in lower case")
+        return value
+
+    return read
+
+
+def _integer_reader(value_format: IntegerFormat) -> Reader:
+    least, most = value_format.minimum, value_format.maximum
+
+    def read(value: str) -> str:
+        try:
+            number = int(value, 10)
         except ValueError:
-            raise UnfitValueError(
-                f"it is not a date of the form {value_format.directives}"
-            ) from None
-    return value
+            raise UnfitValueError("it is not a whole number") from None
+        if least is not None and number < least:
+            raise UnfitValueError(f"it is less than {least}")
+        if most is not None and number > most:
+            raise UnfitValueError(f"it is more than {most}")
+        return str(number)
+
+    return read
 
 
-def _integer(value: str) -> int:
-    try:
-        return int(value, 10)
-    except ValueError:
-        raise UnfitValueError("it is not a whole number") from None
+def _date_reader(directives: str) -> Reader:
+    plain = _plain_dates(directives)
+
+    def read(value: str) -> str:
+        match = plain.fullmatch(value) if plain is not None else None
+        try:
+            if match is None:
+                parsed = datetime.strptime(value, directives)  # noqa: DTZ007 - dates have no zone
+                return parsed.strftime(_HASHED_DATE)
+            year, month, day = match["year"], match["month"], match["day"]
+            date(int(year), int(month), int(day))
+        except ValueError:
+            raise UnfitValueError(f"it is not a date of the form {directives}") from None
+        return year + month + day
+
+    return read
+
+
+def _plain_dates(directives: str) -> re.Pattern[str] | None:
+    """Dates with all digits that need no ``strptime``, which takes ten times as long."""
+    parts = re.split("(%.)", directives)
+    literals, codes = parts[0::2], parts[1::2]
+    if sorted(codes) != sorted(_DATE_PARTS) or any(re.search(r"[%\s]", part) for part in literals):
+        return None
+    return re.compile("".join(_DATE_PARTS.get(part, re.escape(part)) for part in parts))

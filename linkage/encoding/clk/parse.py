@@ -41,6 +41,10 @@ MAX_FRACTIONAL_PRECISION = 300
 MAX_INTERVAL = 10**300
 MAX_BLAKE_KEY_BYTES = 64
 
+_FOLDS_PASSED_OVER = (
+    "The schema sets 'xorFolds', which clkhash passes over: it reads 'xor_folds'. So does this "
+    "program, to give the same CLKs."
+)
 _KEYS_A_FEATURE = 2
 _MAX_HKDF_BLOCKS = 255
 _HASH_BYTES = {"SHA256": 32, "SHA512": 64}
@@ -72,9 +76,7 @@ def parse_linkage_schema(data: bytes) -> LinkageSchema:
         clk_bits=clk_bits,
         xor_folds=xor_folds,
         key_derivation=_key_derivation(config.member("kdf")),
-        features=tuple(
-            _feature(node, version, config) for node in root.member("features").items()
-        ),
+        features=tuple(_feature(node, version, config) for node in root.member("features").items()),
         remarks=remarks,
     )
     _verify_feasible(schema)
@@ -87,10 +89,7 @@ def _xor_folds(config: JsonNode, clk_bits: int) -> tuple[int, tuple[str, ...]]:
         most = (MAX_FILTER_BITS // clk_bits).bit_length() - 1
         folds = config.member("xor_folds").integer(0, most)
     if "xorFolds" in config and config.member("xorFolds").integer(0) != folds:
-        return folds, (
-            "The schema sets 'xorFolds', which clkhash passes over: it reads 'xor_folds'. So does "
-            "this program, to give the same CLKs.",
-        )
+        return folds, (_FOLDS_PASSED_OVER,)
     return folds, ()
 
 
@@ -135,9 +134,11 @@ def _feature(node: JsonNode, version: int, config: JsonNode) -> Feature | Ignore
     if ignored or weight == 0:
         return IgnoredFeature(identifier)
     missing = _missing(hashing.member("missingValue")) if "missingValue" in hashing else None
-    read = {1: _hashing_v1, 2: _hashing_v2, 3: _hashing_v3}[version]
-    comparison, strategy, token_hash = read(hashing, config, weight)
-    return Feature(identifier, value_format, comparison, strategy, token_hash, missing)
+    if version == 1:
+        hashed = _hashing_v1(hashing, config, weight)
+    else:
+        hashed = _hashing_v2(hashing) if version == 2 else _hashing_v3(hashing)
+    return Feature(identifier, value_format, *hashed, missing)
 
 
 _Hashing = tuple[Comparison, Strategy, TokenHash]
@@ -151,20 +152,18 @@ def _hashing_v1(node: JsonNode, config: JsonNode, weight: float) -> _Hashing:
     return _ngrams_v1(node), Strategy("token", bits), _token_hash(config.member("hash"))
 
 
-def _hashing_v2(node: JsonNode, config: JsonNode, weight: float) -> _Hashing:
+def _hashing_v2(node: JsonNode) -> _Hashing:
     node.verify_object(
         required=("ngram", "strategy"), allowed=("positional", "hash", "missingValue")
     )
-    strategy = _strategy(node.member("strategy"), per_token="k", per_feature="numBits")
+    strategy = _strategy(node.member("strategy"), "k", "numBits")
     token_hash = _token_hash(node.member("hash")) if "hash" in node else TokenHash()
     return _ngrams_v1(node), strategy, token_hash
 
 
-def _hashing_v3(node: JsonNode, config: JsonNode, weight: float) -> _Hashing:
+def _hashing_v3(node: JsonNode) -> _Hashing:
     node.verify_object(required=("comparison", "strategy"), allowed=("hash", "missingValue"))
-    strategy = _strategy(
-        node.member("strategy"), per_token="bitsPerToken", per_feature="bitsPerFeature"
-    )
+    strategy = _strategy(node.member("strategy"), "bitsPerToken", "bitsPerFeature")
     token_hash = _token_hash(node.member("hash")) if "hash" in node else TokenHash()
     return _comparison(node.member("comparison")), strategy, token_hash
 
@@ -207,7 +206,7 @@ def _comparison(node: JsonNode) -> Comparison:
     )
 
 
-def _strategy(node: JsonNode, *, per_token: str, per_feature: str) -> Strategy:
+def _strategy(node: JsonNode, per_token: str, per_feature: str) -> Strategy:
     node.verify_object(allowed=(per_token, per_feature))
     if (per_token in node) == (per_feature in node):
         node.refuse(f"either '{per_token}' or '{per_feature}' is expected.")

@@ -87,7 +87,7 @@ class Strategy:
     bits: int
 
     def bits_of_tokens(self, n_tokens: int) -> tuple[int, int, int]:
-        """``(n_more, more, fewer)``: the first ``n_more`` tokens get ``more``, the rest ``fewer``."""
+        """``(n_more, more, fewer)``: the first ``n_more`` tokens get ``more``, others ``fewer``."""
         if self.per == "token":
             return 0, self.bits, self.bits
         fewer, n_more = divmod(self.bits, n_tokens)

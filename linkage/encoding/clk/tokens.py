@@ -1,6 +1,5 @@
-"""What a value is cut into before hashing, for each kind of comparison."""
+"""What a text is cut into before hashing, for each kind of comparison."""
 
-from linkage.encoding.clk.formats import UnfitValueError
 from linkage.encoding.clk.schema import (
     Comparison,
     ExactComparison,
@@ -8,34 +7,61 @@ from linkage.encoding.clk.schema import (
     NumericComparison,
 )
 
-_PAD = " "
+PAD = " "
+"""Stands before and after a text, so that its first and last characters are in n n-grams too."""
+
+
+class NotANumberError(ValueError):
+    """A numeric comparison is asked of what is no number."""
+
+
+def compared_number(comparison: NumericComparison, text: str) -> str:
+    """The grid point of a number, which is what tokens are made of; an empty text stays one.
+
+    Raises:
+        NotANumberError: the text is no number that can be compared.
+    """
+    if not text:
+        return text
+    try:
+        point = _grid_point(text, comparison)
+        # Its furthest token must be writable too: Python writes no number of 4,300 digits.
+        str(abs(point) + comparison.resolution * comparison.interval)
+        return str(point)
+    except (ValueError, OverflowError):
+        raise NotANumberError from None
+
+
+def count_tokens(comparison: Comparison, text: str) -> int:
+    """How many tokens a compared text has."""
+    if not text:
+        return 0
+    if isinstance(comparison, ExactComparison):
+        return 1
+    if isinstance(comparison, NgramComparison):
+        return len(text) + comparison.n - 1
+    return 2 * comparison.resolution + 1
 
 
 def tokens_of(comparison: Comparison, text: str) -> list[str]:
-    """Tokens of a text, in its order and with repetitions; none of an empty text.
-
-    Raises:
-        UnfitValueError: a numeric comparison is asked of what is no number.
-    """
+    """Tokens of a compared text, in its order and with repetitions; none of an empty text."""
     if not text:
         return []
     if isinstance(comparison, ExactComparison):
         return [text]
     if isinstance(comparison, NgramComparison):
-        return _ngrams(text, comparison.n, comparison.positional)
-    grid = _grid_point(text, comparison)
+        return _ngrams(text, comparison)
+    point = int(text)
     steps = range(-comparison.resolution, comparison.resolution + 1)
-    try:
-        return [str(grid + step * comparison.interval) for step in steps]
-    except ValueError:  # Python writes no number of more than 4,300 digits
-        raise UnfitValueError("it is too long a number") from None
+    return [str(point + step * comparison.interval) for step in steps]
 
 
-def _ngrams(text: str, n: int, positional: bool) -> list[str]:
-    padding = _PAD * (n - 1)
+def _ngrams(text: str, comparison: NgramComparison) -> list[str]:
+    n = comparison.n
+    padding = PAD * (n - 1)
     padded = padding + text + padding
     starts = range(len(padded) - n + 1)
-    if positional:
+    if comparison.positional:
         return [f"{start + 1} {padded[start : start + n]}" for start in starts]
     return [padded[start : start + n] for start in starts]
 
@@ -56,12 +82,12 @@ def _grid_point(text: str, comparison: NumericComparison) -> int:
 
 def _scaled_integer(text: str, precision: int) -> int:
     try:
-        return int(text, 10) * 10**precision
+        whole = int(text, 10)
     except ValueError:
-        pass
-    try:
         number = float(text)
-        # Without digits after the point clkhash cuts off; with them it rounds.
-        return round(number * 10**precision) if precision else int(number)
-    except (ValueError, OverflowError):
-        raise UnfitValueError("it is not a number") from None
+    else:
+        scale: int = 10**precision
+        return whole * scale
+    # Without digits after the point clkhash cuts off; with them it rounds.
+    scaled: int = round(number * 10**precision) if precision else int(number)
+    return scaled

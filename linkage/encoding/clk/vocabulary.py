@@ -1,0 +1,107 @@
+"""Numbers for tokens: each distinct token of a feature has one, so that it is hashed once.
+
+``tokens_of`` says what the tokens of one text are; :meth:`Vocabulary.numbers_of` finds the same for
+many texts at once.  An n-gram is first packed into one whole number made of its place and code
+points; where that is small, as with digits and Latin letters, a table gives the token's number.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from linkage.encoding.clk.schema import Comparison, NgramComparison
+from linkage.encoding.clk.tokens import PAD, tokens_of
+from linkage.types import I64
+
+I32 = npt.NDArray[np.int32]
+
+_ASCII_BITS = 7
+_POINT_BITS = 21
+_TABLE_BITS = 20
+_PACKED_BITS = 63
+_UNKNOWN = -1
+
+
+class Vocabulary:
+    """Distinct tokens of one feature, numbered from 0 in the order of their coming.
+
+    Attributes:
+        tokens: by number.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.tokens: list[str] = []
+        self._comparison = comparison
+        self._number_of: dict[str, int] = {}
+        self._number_of_ascii: I32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def numbers_of(self, texts: Sequence[str], n_tokens: int) -> I64:
+        """``(len(texts), n_tokens) int64``: the tokens of texts of one length, at least 1."""
+        comparison = self._comparison
+        if isinstance(comparison, NgramComparison):
+            place_bits = n_tokens.bit_length() if comparison.positional else 0
+            joined = "".join(texts)
+            if joined.isascii() and comparison.n * _ASCII_BITS + place_bits <= _TABLE_BITS:
+                points = np.frombuffer(joined.encode("ascii"), dtype=np.uint8)
+                return self._ascii_numbers(points.reshape(len(texts), -1), comparison)
+            if comparison.n * _POINT_BITS + place_bits <= _PACKED_BITS:
+                points = np.frombuffer(joined.encode("utf-32-le"), dtype="<u4")
+                packed = _packed(points.reshape(len(texts), -1), comparison, _POINT_BITS)
+                distinct, places = np.unique(packed, return_inverse=True)
+                numbers = self._numbered(_unpacked(distinct, comparison, _POINT_BITS))
+                return numbers[places].reshape(packed.shape)
+        tokens = chain.from_iterable(tokens_of(comparison, text) for text in texts)
+        return self._numbered(list(tokens)).reshape(len(texts), n_tokens)
+
+    def _ascii_numbers(self, points: npt.NDArray[np.uint8], comparison: NgramComparison) -> I64:
+        table = self._number_of_ascii
+        if table is None:
+            table = np.full(1 << _TABLE_BITS, _UNKNOWN, dtype=np.int32)
+            self._number_of_ascii = table
+        packed = _packed(points, comparison, _ASCII_BITS)
+        numbers = table[packed]
+        unknown = numbers == _UNKNOWN
+        if unknown.any():
+            fresh = np.unique(packed[unknown])
+            table[fresh] = self._numbered(_unpacked(fresh, comparison, _ASCII_BITS))
+            numbers = table[packed]
+        return numbers.astype(np.int64)
+
+    def _numbered(self, tokens: Sequence[str]) -> I64:
+        for token in dict.fromkeys(tokens):
+            if token not in self._number_of:
+                self._number_of[token] = len(self.tokens)
+                self.tokens.append(token)
+        numbers = map(self._number_of.__getitem__, tokens)
+        return np.fromiter(numbers, dtype=np.int64, count=len(tokens))
+
+
+def _packed(points: npt.NDArray[np.unsignedinteger], ngram: NgramComparison, bits: int) -> I64:
+    """Each n-gram of each row of code points as one number: place, then points, ``bits`` each."""
+    n, (n_texts, length) = ngram.n, points.shape
+    padded = np.full((n_texts, length + 2 * (n - 1)), ord(PAD), dtype=np.int64)
+    padded[:, n - 1 : n - 1 + length] = points
+    n_tokens = length + n - 1
+    packed = np.zeros((n_texts, n_tokens), dtype=np.int64)
+    if ngram.positional:
+        packed += np.arange(1, n_tokens + 1)
+    for offset in range(n):
+        packed <<= bits
+        packed |= padded[:, offset : offset + n_tokens]
+    return packed
+
+
+def _unpacked(packed: I64, ngram: NgramComparison, bits: int) -> list[str]:
+    """The tokens that :func:`_packed` made numbers of."""
+    mask = (1 << bits) - 1
+    shifts = range(bits * (ngram.n - 1), -1, -bits)
+    tokens = ["".join([chr((p >> shift) & mask) for shift in shifts]) for p in packed.tolist()]
+    if ngram.positional:
+        places = (packed >> (bits * ngram.n)).tolist()
+        tokens = [f"{place} {token}" for place, token in zip(places, tokens, strict=True)]
+    return tokens
