@@ -7,7 +7,7 @@ What clkhash accepts is accepted and means the same, its omissions included: clk
 import base64
 import binascii
 import re
-from typing import cast
+from typing import NamedTuple, cast
 
 from linkage.encoding.clk.json_node import JsonNode, parse_json
 from linkage.encoding.clk.schema import (
@@ -51,6 +51,18 @@ _HASH_BYTES = {"SHA256": 32, "SHA512": 64}
 _TEXT_ENCODINGS = ("ascii", "utf-8", "utf-16", "utf-32")
 
 
+class _FirstVersion(NamedTuple):
+    """What version 1 says once, for all features."""
+
+    bits: int
+    hash: TokenHash
+
+    @classmethod
+    def of(cls, config: JsonNode) -> "_FirstVersion":
+        bits = config.member("k").integer(1, MAX_TOKEN_BITS)
+        return cls(bits, _token_hash(config.member("hash")))
+
+
 def parse_linkage_schema(data: bytes) -> LinkageSchema:
     """Parse a linkage schema of version 1, 2 or 3.
 
@@ -71,12 +83,13 @@ def parse_linkage_schema(data: bytes) -> LinkageSchema:
     config.verify_object(required=("l", "kdf", "k", "hash") if version == 1 else ("l", "kdf"))
     clk_bits = config.member("l").integer(1, MAX_FILTER_BITS)
     xor_folds, remarks = _xor_folds(config, clk_bits)
+    first = _FirstVersion.of(config) if version == 1 else _FirstVersion(0, TokenHash())
     schema = LinkageSchema(
         version=version,
         clk_bits=clk_bits,
         xor_folds=xor_folds,
         key_derivation=_key_derivation(config.member("kdf")),
-        features=tuple(_feature(node, version, config) for node in root.member("features").items()),
+        features=tuple(_feature(node, version, first) for node in root.member("features").items()),
         remarks=remarks,
     )
     _verify_feasible(schema)
@@ -115,7 +128,7 @@ def _bytes(node: JsonNode) -> bytes:
         node.refuse("bytes in base64 are expected.")
 
 
-def _feature(node: JsonNode, version: int, config: JsonNode) -> Feature | IgnoredFeature:
+def _feature(node: JsonNode, version: int, first: _FirstVersion) -> Feature | IgnoredFeature:
     node.verify_object(required=("identifier",))
     identifier = node.member("identifier").text()
     ignored = "ignored" in node and node.member("ignored").flag()
@@ -128,28 +141,31 @@ def _feature(node: JsonNode, version: int, config: JsonNode) -> Feature | Ignore
     value_format = _format(node.member("format"))
     hashing = node.member("hashing")
     hashing.verify_object()
-    weight = hashing.member("weight").number() if version == 1 and "weight" in hashing else 1.0
-    if weight < 0:
-        hashing.member("weight").refuse("it must be at least 0.")
-    if ignored or weight == 0:
-        return IgnoredFeature(identifier)
     missing = _missing(hashing.member("missingValue")) if "missingValue" in hashing else None
     if version == 1:
-        hashed = _hashing_v1(hashing, config, weight)
+        hashed = _hashing_v1(hashing, first)
     else:
         hashed = _hashing_v2(hashing) if version == 2 else _hashing_v3(hashing)
+    if ignored or hashed is None:
+        return IgnoredFeature(identifier)
     return Feature(identifier, value_format, *hashed, missing)
 
 
 _Hashing = tuple[Comparison, Strategy, TokenHash]
 
 
-def _hashing_v1(node: JsonNode, config: JsonNode, weight: float) -> _Hashing:
+def _hashing_v1(node: JsonNode, first: _FirstVersion) -> _Hashing | None:
     node.verify_object(required=("ngram",), allowed=("positional", "weight", "missingValue"))
-    bits = round(weight * config.member("k").integer(1, MAX_TOKEN_BITS))
+    weight = node.member("weight").number() if "weight" in node else 1.0
+    if weight < 0:
+        node.member("weight").refuse("it must be at least 0.")
+    if weight == 0:
+        _ngrams_v1(node, least=0)
+        return None
+    bits = round(weight * first.bits) if weight <= MAX_TOKEN_BITS else MAX_TOKEN_BITS + 1
     if not 1 <= bits <= MAX_TOKEN_BITS:
         node.refuse("weight times k, rounded, must be at least 1 bit a token (or the weight 0).")
-    return _ngrams_v1(node), Strategy("token", bits), _token_hash(config.member("hash"))
+    return _ngrams_v1(node), Strategy("token", bits), first.hash
 
 
 def _hashing_v2(node: JsonNode) -> _Hashing:
@@ -168,9 +184,9 @@ def _hashing_v3(node: JsonNode) -> _Hashing:
     return _comparison(node.member("comparison")), strategy, token_hash
 
 
-def _ngrams_v1(node: JsonNode) -> NgramComparison:
+def _ngrams_v1(node: JsonNode, least: int = 1) -> NgramComparison:
     return NgramComparison(
-        n=node.member("ngram").integer(1, MAX_NGRAM),
+        n=node.member("ngram").integer(least, MAX_NGRAM),
         positional="positional" in node and node.member("positional").flag(),
     )
 
