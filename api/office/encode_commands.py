@@ -16,6 +16,7 @@ from api.client.terminal import (
     say,
     show_table,
 )
+from api.office.clkhash_options import ClkhashOptions, clkhash_options, encode_like_clkhash
 
 if TYPE_CHECKING:
     from api.client.terms import Terms
@@ -31,7 +32,6 @@ _OFFLINE = "offline"
     "--columns",
     "columns_file",
     metavar="MAP.toml",
-    required=True,
     type=INPUT_FILE,
     help="Which column of FILE is which field; 'tongqiao inspect' proposes it.",
 )
@@ -39,7 +39,6 @@ _OFFLINE = "offline"
     "--profile",
     "profile_name",
     metavar="NAME_OR_FILE",
-    required=True,
     help="Encoding profile: one that comes with the program, or a .toml file.",
 )
 @click.option(
@@ -47,7 +46,7 @@ _OFFLINE = "offline"
     metavar="S",
     required=True,
     type=INPUT_FILE,
-    help="The project's linkage secret.",
+    help="The project's linkage secret; for clkhash a text file, see below.",
 )
 @click.option(
     "--terms",
@@ -57,26 +56,31 @@ _OFFLINE = "offline"
     help="Terms of the round to encode for; without them the file is for offline matching only.",
 )
 @click.option(
-    "--out", metavar="X.tqe", required=True, type=OUTPUT_FILE, help="Encodings, to be uploaded."
+    "--out",
+    metavar="X.tqe",
+    required=True,
+    type=OUTPUT_FILE,
+    help="Encodings, to be uploaded; for clkhash X.json, or X.bin for packed bytes.",
 )
 @click.option(
     "--map",
     "map_file",
     metavar="X.map.csv",
-    required=True,
     type=OUTPUT_FILE,
     help="Which pseudonym is which of your records. It stays with you.",
 )
 @click.option("--force", is_flag=True, help="Write over X.tqe and X.map.csv if they exist.")
+@clkhash_options
 def encode_command(
     records_file: Path,
-    columns_file: Path,
-    profile_name: str,
+    columns_file: Path | None,
+    profile_name: str | None,
     secret_file: Path,
     terms_file: Path | None,
     out: Path,
-    map_file: Path,
+    map_file: Path | None,
     force: bool,
+    clkhash: ClkhashOptions,
 ) -> None:
     """Encode a file of records.
 
@@ -89,7 +93,32 @@ def encode_command(
     \b
         tongqiao encode children.xlsx --columns map.toml --profile cn-child-v1 \\
             --secret-file secret.key --terms terms.json --out children.tqe --map children.map.csv
+
+    For a project that began with clkhash: --clkhash-schema writes the CLKs that clkhash would
+    write, to the bit, from the columns of FILE in the schema's order, uncleaned. The secret is then
+    the text in the file S, as UTF-8, without a byte order mark and without one line break at the
+    end; clkhash's command line was given the same text. A record's name is its row number, from 0.
+    docs/clkhash.md says how to take a project over, and what one CLK a record gives away.
+
+    \b
+        tongqiao encode children.csv --clkhash-schema schema.json --secret-file secret.txt \\
+            --out children.json
     """
+    if clkhash.schema_file is not None:
+        if columns_file or profile_name or terms_file or map_file:
+            raise click.UsageError(
+                "With --clkhash-schema there is no --columns, --profile, --terms or --map: the "
+                "schema names the columns, and a record's name is its row number, from 0."
+            )
+        _refuse_paths_twice([records_file, clkhash.schema_file, secret_file], [out])
+        encode_like_clkhash(records_file, secret_file, out, clkhash, force=force)
+        return
+    clkhash.refuse_alone()
+    if columns_file is None or profile_name is None or map_file is None:
+        raise click.UsageError(
+            "Give --columns, --profile and --map; or --clkhash-schema to go on with a project that "
+            "began with clkhash."
+        )
     _refuse_paths_twice([records_file, columns_file, secret_file, terms_file], [out, map_file])
     if not force and any(path.exists() or path.is_symlink() for path in (out, map_file)):
         raise click.ClickException(

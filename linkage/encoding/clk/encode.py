@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from linkage.encoding.clk.filters import KEPT_BYTES, KEPT_TEXTS, TokenFilters, ValueFilters
+from linkage.encoding.clk.filters import KEPT_TEXTS, TokenFilters, ValueFilters, most_kept
 from linkage.encoding.clk.formats import (
     UnfitValueError,
     text_encoding,
@@ -214,8 +214,10 @@ class _FeatureEncoder:
 
     def _filters_of(self, texts: Sequence[str], n_tokens: int) -> U64:
         """Filters of texts that are equally long and have ``n_tokens`` tokens each."""
-        if max(len(self._vocabulary), *map(len, self._tokens.values()), 0) > KEPT_TEXTS:
+        if len(self._vocabulary) > KEPT_TEXTS:
             self._forget_tokens()
+        if sum(map(len, self._tokens.values())) > most_kept(self._words):
+            self._tokens.clear()
         filters = np.zeros((len(texts), self._words), dtype=np.uint64)
         numbers = self._vocabulary.numbers_of(texts, n_tokens)
         n_more, more, fewer = self._feature.strategy.bits_of_tokens(n_tokens)
@@ -231,4 +233,4 @@ class _FeatureEncoder:
 
 def _texts_at_once(n_tokens: int, words: int) -> int:
     """Texts whose tokens may all be new and still take no more than what may be kept."""
-    return max(1, min(_ROWS_AT_ONCE, KEPT_BYTES // (n_tokens * words * 8)))
+    return max(1, min(_ROWS_AT_ONCE, most_kept(words) // n_tokens))

@@ -7,8 +7,13 @@ import numpy as np
 from linkage.encoding.clk.positions import TokenPositions, filter_words, rows_of_bits
 from linkage.types import I64, U64
 
-KEPT_BYTES = 16 << 20
+KEPT_BYTES = 8 << 20
 KEPT_TEXTS = 1 << 16
+
+
+def most_kept(words: int) -> int:
+    """Filters of so many words that a store may keep before it is started anew."""
+    return max(1, min(KEPT_TEXTS, KEPT_BYTES // (words * 8)))
 
 
 class FilterRows:
@@ -41,7 +46,7 @@ class ValueFilters:
     def __init__(self, words: int) -> None:
         self._row_of: dict[str, int] = {}
         self._filters = FilterRows(words)
-        self._most = max(1, min(KEPT_TEXTS, KEPT_BYTES // (words * 8)))
+        self._most = most_kept(words)
 
     def is_full(self) -> bool:
         """Whether it is time to start a new one; keeping still works, for one block's sake."""

@@ -155,13 +155,14 @@ _Hashing = tuple[Comparison, Strategy, TokenHash]
 
 
 def _hashing_v1(node: JsonNode, first: _FirstVersion) -> _Hashing | None:
-    node.verify_object(required=("ngram",), allowed=("positional", "weight", "missingValue"))
+    node.verify_object(required=("ngram",))
     weight = node.member("weight").number() if "weight" in node else 1.0
     if weight < 0:
         node.member("weight").refuse("it must be at least 0.")
     if weight == 0:
         _ngrams_v1(node, least=0)
         return None
+    node.verify_object(allowed=("ngram", "positional", "weight", "missingValue"))
     bits = round(weight * first.bits) if weight <= MAX_TOKEN_BITS else MAX_TOKEN_BITS + 1
     if not 1 <= bits <= MAX_TOKEN_BITS:
         node.refuse("weight times k, rounded, must be at least 1 bit a token (or the weight 0).")

@@ -19,7 +19,7 @@ from tests.linkage.encoding.clk.oracle import (
     schemas_and_rows,
 )
 
-SETTINGS = settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 def our_clks(schema: Json, rows: Rows, secret: str = SECRET, *, check: bool = True) -> list[bytes]:
@@ -28,7 +28,7 @@ def our_clks(schema: Json, rows: Rows, secret: str = SECRET, *, check: bool = Tr
     return [bytes(clk) for clk in encoder.encode(rows)]
 
 
-@SETTINGS
+@settings(SETTINGS, max_examples=80)
 @given(schemas_and_rows(), st.booleans())
 def test_clks_are_those_of_clkhash(case: tuple[Json, Rows], check: bool) -> None:
     schema, rows = case
@@ -44,7 +44,7 @@ def test_clks_are_those_of_clkhash(case: tuple[Json, Rows], check: bool) -> None
 def test_most_schemas_of_the_test_above_are_not_refused() -> None:
     refused = []
 
-    @settings(SETTINGS, max_examples=60, database=None, derandomize=True)
+    @settings(SETTINGS, max_examples=40, database=None, derandomize=True)
     @given(schemas_and_rows())
     def count(case: tuple[Json, Rows]) -> None:
         try:
@@ -53,10 +53,10 @@ def test_most_schemas_of_the_test_above_are_not_refused() -> None:
             refused.append(case)
 
     count()
-    assert len(refused) < 30
+    assert len(refused) < 20
 
 
-@SETTINGS
+@settings(SETTINGS, max_examples=15)
 @given(schemas_and_rows(), st.text(min_size=1, max_size=80))
 def test_the_legacy_derivation_is_that_of_clkhash(case: tuple[Json, Rows], secret: str) -> None:
     schema, rows = case
@@ -89,7 +89,7 @@ def altered(draw: st.DrawFn) -> tuple[Json, Rows]:
 
     walk(schema)
     container, key = draw(st.sampled_from(places))
-    match draw(st.sampled_from(["replace", "remove", "add"])):
+    match draw(st.sampled_from(["replace", "remove", "add", "ignore"])):
         case "replace":
             container[key] = draw(st.sampled_from(_ODD))
         case "remove":
@@ -97,9 +97,12 @@ def altered(draw: st.DrawFn) -> tuple[Json, Rows]:
         case "add":
             target = container if isinstance(container, dict) else container[key]
             if isinstance(target, dict):
-                target[draw(st.sampled_from(["unknown", "ignored", "pattern", "n"]))] = draw(
+                target[draw(st.sampled_from(["unknown", "pattern", "n"]))] = draw(
                     st.sampled_from(_ODD)
                 )
+        case "ignore":
+            feature = draw(st.sampled_from(schema["features"]))
+            feature["ignored"] = draw(st.booleans())
     return schema, rows
 
 
