@@ -11,7 +11,8 @@ are simpler than those of ``linkage.quality.synthetic``, which quality is measur
 import csv
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linkage.encoding.encode import StreamEncoder
+from linkage.profile import load_profile
+from linkage.shuffle import RowShuffle
+from linkage.tqe_writer import TqeWriter
 from linkage.types import F64, I64, Bools, RecordBatch
 
 Strings = Any
@@ -29,7 +34,11 @@ _FIRST_DAY = np.datetime64("2010-09-01")
 _N_DAYS = 16 * 365
 _SIBLINGS = 0.25
 _BATCH_ROWS = 8192
-_ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
+_RECORDS_OF_A_PART = 500_000
+
+CHILDREN_PER_RECORD = 1.5
+
+_ID_WEIGHTS: I64 = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
 _CHECK_CHARACTERS = np.array(list("10X98765432"))
 
 MISSING = {"id_number": 0.15, "guardian_name": 0.08, "guardian_phone": 0.12}
@@ -190,3 +199,59 @@ def _id_numbers(
     body = county + dates.astype(object) + np.char.zfill(sequence.astype(str), 3).astype(object)
     digits = np.array(body.tolist(), dtype="U17").view("U1").reshape(len(days), 17).astype(np.int64)
     return body + _CHECK_CHARACTERS[digits @ _ID_WEIGHTS % 11].astype(object)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkDataset:
+    """A written dataset and what is true of it.
+
+    Attributes:
+        path: of the ``.tqe`` file.
+        child_of: ``(n,) int64``: the child of each record, in the order of the file.
+    """
+
+    path: Path
+    child_of: I64
+
+
+def write_datasets(
+    folder: Path, n_datasets: int, n_records: int, seed: int = 1
+) -> list[BenchmarkDataset]:
+    """Write datasets of so many records each; two of them share two thirds of their children."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        _write_dataset(folder / f"office-{d}.tqe", n_records, seed, d) for d in range(n_datasets)
+    ]
+
+
+def _write_dataset(path: Path, n_records: int, seed: int, index: int) -> BenchmarkDataset:
+    encoder = StreamEncoder(load_profile("cn-child-v1"), bytes(32), engine="compiled")
+    with RowShuffle(encoder.layout, path.parent) as shuffle:
+        pseudonyms, children = [], []
+        for block in encoder.blocks(_all_records(n_records, seed, index)):
+            shuffle.add(block.rows)
+            pseudonyms.append(encoder.layout.pseudonyms(block.rows).copy())
+            children.append(np.array(block.record_ids, dtype=object).astype(np.int64))
+        manifest = encoder.manifest(
+            context="offline", key_confirmation="0" * 32, encoder_version="benchmark"
+        )
+        path.touch(mode=0o600)
+        with closing(TqeWriter(path, manifest, encoder.valid_counts())) as writer:
+            for rows in shuffle.in_order():
+                writer.add(rows)
+            writer.finish()
+    high, low = np.concatenate(pseudonyms).view(">u8").T
+    return BenchmarkDataset(path, np.concatenate(children)[np.lexsort((low, high))])
+
+
+def _all_records(n_records: int, seed: int, index: int) -> Iterator[RecordBatch]:
+    """Records drawn part by part, so that a population of any size fits memory."""
+    for first in range(0, n_records, _RECORDS_OF_A_PART):
+        n = min(_RECORDS_OF_A_PART, n_records - first)
+        population = draw_population(int(n * CHILDREN_PER_RECORD), seed + first)
+        own = np.random.default_rng((seed, first, index))
+        chosen = own.choice(len(population), n, replace=False).astype(np.int64)
+        offset = int(first * CHILDREN_PER_RECORD)
+        for batch in records_of(population, chosen, seed + 1000 * (index + 1) + first):
+            ids = tuple(str(int(each) + offset) for each in batch.record_ids)
+            yield replace(batch, record_ids=ids)

@@ -112,6 +112,8 @@ class RowShuffle:
         at = 0
         for start, ends in self._runs:
             n = int(ends[part + 1] - ends[part])
+            if n == 0:
+                continue
             self._file.seek(start + int(ends[part]) * rows.itemsize * rows.shape[1])
             _read_all(self._file, rows[at : at + n])
             at += n
