@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
 PROJECT := $(PIP) --no-build-isolation --editable .
 
-.PHONY: setup setup-dev demo test lint lock translations clean
+.PHONY: setup setup-dev demo test lint lock translations screenshots clean
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev
@@ -44,6 +44,11 @@ lock:
 	for name in runtime production dev; do uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --override requirements/overrides.in --custom-compile-command "make lock" \
 	  requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+# Takes a screenshot of every page in both languages, while the browser tests walk through them.
+screenshots: setup-dev
+	rm -rf docs/screenshots
+	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/browser
 
 # Collects the strings of the pages into the catalogue, and compiles it. Fill in what is new by hand.
 CATALOGUE := api/pages/translations

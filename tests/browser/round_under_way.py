@@ -1,0 +1,68 @@
+"""A whole round in real processes that waits for one office to sign and send from its workbench."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.demo.cast import OfficeDesk
+from api.demo.play import Play
+from api.demo.processes import Stage
+
+OFFICE = "jinjiang-civil"
+_CHILDREN = 300
+_SEED = 5
+_START_TIMEOUT_S = 60.0
+
+
+@dataclass
+class RoundUnderWay:
+    """What the others did, and where the workbench of the last office answers."""
+
+    play: Play
+    desk: OfficeDesk
+    workbench_url: str
+
+    def match_and_release(self) -> None:
+        """The operators freeze, run, review and release."""
+        self.play.match()
+
+
+@contextmanager
+def round_under_way(root: Path) -> Iterator[RoundUnderWay]:
+    """Play the round up to where the last office has still to sign."""
+    root.mkdir(parents=True)
+    stage = Stage(root)
+    play = Play(root, stage)
+    try:
+        play.invent_registers(_CHILDREN, _SEED)
+        play.make_keys()
+        play.start_server()
+        play.enrol()
+        play.share_secret()
+        desk = next(desk for desk in play.desks if desk.office == OFFICE)
+        play.desks = tuple(other for other in play.desks if other is not desk)
+        play.open_round()
+        play.encode()
+        yield RoundUnderWay(play, desk, _start_workbench(play, desk))
+    finally:
+        stage.stop_all()
+
+
+def _start_workbench(play: Play, desk: OfficeDesk) -> str:
+    process = play.stage.start(
+        "workbench", "office", "workbench", "--dir", play.root / "workbench", "--port", "0",
+        "--server", play.server_url, "--keys", desk.keys, "--secret-file", desk.secret,
+        "--no-browser",
+    )  # fmt: skip
+    log = play.root / "logs" / "workbench.log"
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        found = re.search(r"http://127\.0\.0\.1:\d+/\S+", log.read_text(encoding="utf-8"))
+        if found:
+            return found[0]
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        time.sleep(0.1)
+    raise AssertionError("the workbench did not start")
