@@ -1,19 +1,19 @@
 """``tongqiao audit``: fetch, verify and list the access log."""
 
-import base64
-import binascii
 import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from api.audit.errors import AuditError, FetchError, NoteError
+from api.audit.cosignature import WitnessKey, parse_witness_key
+from api.audit.errors import AuditError, NoteError
 from api.audit.events import Action, Outcome, format_time
 from api.audit.note import VerifierKey, parse_verifier_key
+from api.audit.server_log import ServerLog
 from api.client.terminal import (
     ID,
     failing,
@@ -29,7 +29,6 @@ from api.client.terminal import (
 if TYPE_CHECKING:
     from api.audit.events import Entry
     from api.audit.verify import Verification
-    from api.client.http import ServerClient
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _FETCHED = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -51,6 +50,39 @@ def _parsed_key(
         ) from error
 
 
+def _parsed_witnesses(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[WitnessKey, ...]:
+    try:
+        return tuple(parse_witness_key(text) for text in value)
+    except NoteError as error:
+        raise click.BadParameter(
+            "That is no witness's key: it looks like NAME+12ab34cd+BASE64, as 'tongqiao audit "
+            "witness' shows it to the witness. Copy it whole.",
+            ctx=ctx,
+            param=param,
+        ) from error
+
+
+log_key_option = click.option(
+    "--log-key",
+    metavar="KEY",
+    callback=_parsed_key,
+    help="The log's key, as 'tongqiao server init' showed it to the operator.",
+)
+"""Adds ``--log-key``, given as ``log_key``."""
+
+witness_option = click.option(
+    "--witness",
+    "witnesses",
+    metavar="KEY",
+    multiple=True,
+    callback=_parsed_witnesses,
+    help="Key of a witness to know, as the witness told it to you; may be given several times.",
+)
+"""Adds ``--witness``, given as ``witnesses``."""
+
+
 @click.group("audit")
 def audit_group() -> None:
     """Read and verify the access log.
@@ -63,14 +95,15 @@ def audit_group() -> None:
 @audit_group.command("fetch")
 @server_options
 @click.option("--dir", "directory", required=True, type=_DIRECTORY, help="Folder to keep it in.")
-@click.option(
-    "--log-key",
-    metavar="KEY",
-    callback=_parsed_key,
-    help="The log's key, as 'tongqiao server init' showed it to the operator.",
-)
+@log_key_option
+@witness_option
 def fetch_command(
-    server: str, keys: Path, ca_file: Path | None, directory: Path, log_key: VerifierKey | None
+    server: str,
+    keys: Path,
+    ca_file: Path | None,
+    directory: Path,
+    log_key: VerifierKey | None,
+    witnesses: tuple[WitnessKey, ...],
 ) -> None:
     """Fetch what is new in the log, and verify it.
 
@@ -85,9 +118,9 @@ def fetch_command(
     """
     from api.audit.fetch import fetch_log
 
-    with _failing("keep the log"), progress_bar("Entries", unit="steps") as advance:
+    with failing_audit("keep the log"), progress_bar("Entries", unit="steps") as advance:
         source = ServerLog(open_client(server, keys, ca_file))
-        fetched = fetch_log(source, directory, advance, expected_key=log_key)
+        fetched = fetch_log(source, directory, advance, expected_key=log_key, witnesses=witnesses)
     verification = fetched.verification
     if fetched.pinned and verification.log_key is not None:
         remark("The log's key is noted for the first time. Compare it with the operator:")
@@ -111,7 +144,7 @@ def verify_command(directory: Path, as_json: bool) -> None:
     """
     from api.audit.verify import verify_directory
 
-    with _failing("read the log"):
+    with failing_audit("read the log"):
         verification = verify_directory(directory)
     if as_json:
         show_json(verification.to_json())
@@ -173,7 +206,7 @@ def list_command(
         project=project,
         round=round_id,
     )
-    with _failing("read the log"):
+    with failing_audit("read the log"):
         # A folder named is meant, even where the environment names a server.
         if directory is not None:
             found = directory_entries(directory)
@@ -184,57 +217,12 @@ def list_command(
         chosen: Iterable[tuple[Entry, str]] = (pair for pair in found if wanted.accepts(pair[0]))
         if last is not None:
             chosen = deque(chosen, maxlen=last)
-        _show(chosen, form)
-
-
-class ServerLog:
-    """The log of a linkage server, as :class:`api.audit.fetch.LogSource` wants it."""
-
-    def __init__(self, client: "ServerClient") -> None:
-        self._client = client
-
-    def log_key(self) -> VerifierKey:
-        """Ask ``GET /v1/server``.
-
-        Raises:
-            ApiError: the server does not answer.
-            FetchError: the answer names no key.
-        """
-        answer = self._client.get_json("/v1/server")
-        origin, key = answer.get("log_origin"), answer.get("log_key")
-        if not isinstance(origin, str) or not isinstance(key, str):
-            raise FetchError(_STRANGE)
-        try:
-            return VerifierKey(origin, base64.b64decode(key, validate=True))
-        except (NoteError, binascii.Error, ValueError) as error:
-            raise FetchError(_STRANGE) from error
-
-    def checkpoint(self) -> bytes:
-        """Ask ``GET /v1/log/checkpoint``.  Raises: ApiError."""
-        return self._client.get_bytes("/v1/log/checkpoint")
-
-    def entries(self, start: int, limit: int) -> list[str]:
-        """Ask ``GET /v1/log/entries``.
-
-        Raises:
-            ApiError: the server refuses.
-            FetchError: the answer holds no entries.
-        """
-        answer: dict[str, Any] = self._client.get_json("/v1/log/entries", start=start, limit=limit)
-        entries = answer.get("entries")
-        if not isinstance(entries, list) or not all(isinstance(text, str) for text in entries):
-            raise FetchError(_STRANGE)
-        return entries
-
-
-_STRANGE = (
-    "The server answers about its log in a form that is not known. Check the address after "
-    "--server, and whether this program and the server are of the same version."
-)
+        show_entries(chosen, form)
 
 
 @contextlib.contextmanager
-def _failing(doing: str) -> Iterator[None]:
+def failing_audit(doing: str) -> Iterator[None]:
+    """As ``failing``; errors of the log are told as they are.  Raises: click.ClickException."""
     with failing(doing):
         try:
             yield
@@ -270,9 +258,13 @@ def _report(verification: "Verification") -> None:
     say(f"Root {verification.root.hex()}")
     if verification.log_key is not None:
         say(f"Key  {verification.log_key.to_text()}")
+    for name, size, time in verification.witnessed:
+        when = f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+        say(f"Witnessed by {name}: the first {size} entries, {when}")
 
 
-def _show(chosen: "Iterable[tuple[Entry, str]]", form: str) -> None:
+def show_entries(chosen: "Iterable[tuple[Entry, str]]", form: str) -> None:
+    """Entries with their texts on stdout, as ``table``, ``csv`` or ``jsonl``."""
     from api.audit.listing import describe_details, to_csv
 
     # What was parsed is plain ASCII, and goes out as it is.

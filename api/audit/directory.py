@@ -24,6 +24,7 @@ LEAVES: Final = "verified.leaves"
 FETCHING: Final = "fetching"
 PART: Final = "entries.part"
 REFUSED: Final = "refused"
+WITNESSES: Final = "witnesses"
 
 STATE_FORMAT: Final = "tongqiao-audit-verified-v1"
 MAX_SMALL_FILE_BYTES: Final = 64 * 1024 * 1024

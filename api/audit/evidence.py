@@ -6,11 +6,13 @@ Only the standard library and ``keys.signing``.
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.audit.cosignature import WitnessKey, find_cosignatures, parse_witness_key
 from api.audit.directory import (
     CHECKPOINT,
     CHECKPOINTS,
     KEY,
     STATE,
+    WITNESSES,
     VerifiedState,
     note_digest,
     read_checkpoints,
@@ -18,7 +20,13 @@ from api.audit.directory import (
 )
 from api.audit.errors import DirectoryError, NoteError, NoteKeyError, NoteSignatureError
 from api.audit.findings import Finding, Kind
-from api.audit.note import Checkpoint, VerifierKey, open_checkpoint, parse_verifier_key
+from api.audit.note import (
+    Checkpoint,
+    VerifierKey,
+    open_checkpoint,
+    parse_note,
+    parse_verifier_key,
+)
 
 
 @dataclass(slots=True)
@@ -30,6 +38,8 @@ class Evidence:
         key: the pinned key, ``None`` likewise.
         signed: every checkpoint with a good signature, the latest among them.
         latest: the checkpoint of the last fetch, if its signature is good.
+        witnesses: keys of the witnesses that are known here.
+        witnessed: the largest size that each of them signed, and when (seconds since 1970).
         findings: what is wrong with these themselves.
     """
 
@@ -37,6 +47,8 @@ class Evidence:
     key: VerifierKey | None = None
     signed: list[Checkpoint] = field(default_factory=list)
     latest: Checkpoint | None = None
+    witnesses: list[WitnessKey] = field(default_factory=list)
+    witnessed: dict[str, tuple[int, int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -58,6 +70,7 @@ def load_evidence(directory: Path) -> Evidence:
     evidence = Evidence()
     _load_state(directory, evidence)
     _load_key(directory, evidence)
+    _load_witnesses(directory, evidence)
     digests = _load_checkpoints(directory, evidence)
     _load_latest(directory, evidence)
     if evidence.state is not None:
@@ -102,6 +115,19 @@ def _load_key(directory: Path, evidence: Evidence) -> None:
         evidence.note(
             Kind.CHECKPOINT_KEY_CHANGED,
             "log.vkey is not the key that the log was verified with before.",
+        )
+
+
+def _load_witnesses(directory: Path, evidence: Evidence) -> None:
+    try:
+        data = read_small_file(directory / WITNESSES) or b""
+        for line in data.decode("ascii").split("\n")[:-1]:
+            evidence.witnesses.append(parse_witness_key(line))
+        if data and not data.endswith(b"\n"):
+            raise NoteError("the last line has no end")
+    except (DirectoryError, NoteError, UnicodeDecodeError):
+        evidence.note(
+            Kind.COSIGNATURE, "The file 'witnesses' was changed: a line in it is no witness's key."
         )
 
 
@@ -169,7 +195,9 @@ def _open(data: bytes, name: str, evidence: Evidence) -> Checkpoint | None:
     if evidence.key is None:
         return None
     try:
-        return open_checkpoint(data, evidence.key)
+        checkpoint = open_checkpoint(data, evidence.key)
+        _note_cosignatures(data, checkpoint, name, evidence)
+        return checkpoint
     except NoteSignatureError:
         kind, text = Kind.CHECKPOINT_SIGNATURE, "has a signature that does not fit its text"
     except NoteKeyError:
@@ -178,3 +206,17 @@ def _open(data: bytes, name: str, evidence: Evidence) -> Checkpoint | None:
         kind, text = Kind.CHECKPOINT_MALFORMED, "is malformed"
     evidence.note(kind, f"The checkpoint in {name} {text}.")
     return None
+
+
+def _note_cosignatures(data: bytes, checkpoint: Checkpoint, name: str, evidence: Evidence) -> None:
+    try:
+        found = find_cosignatures(parse_note(data), evidence.witnesses)
+    except NoteSignatureError:
+        evidence.note(
+            Kind.COSIGNATURE,
+            f"The checkpoint in {name} bears the name of a witness whose signature does not fit.",
+        )
+        return
+    for one in found:
+        newest = evidence.witnessed.get(one.witness.name, (-1, 0))
+        evidence.witnessed[one.witness.name] = max(newest, (checkpoint.size, one.time))

@@ -5,11 +5,13 @@ next one, so that an interruption cannot be taken for tampering.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
+from api.audit.cosignature import WitnessKey
 from api.audit.directory import (
     CHECKPOINT,
     CHECKPOINTS,
@@ -20,6 +22,7 @@ from api.audit.directory import (
     PART,
     REFUSED,
     STATE,
+    WITNESSES,
     VerifiedState,
     checkpoint_name,
     iterate_leaves,
@@ -38,8 +41,15 @@ from api.audit.errors import (
 from api.audit.events import MAX_ENTRY_BYTES
 from api.audit.evidence import parse_key_file
 from api.audit.findings import compare_with_verified
-from api.audit.merkle import HASH_BYTES, CompactRange, leaf_hash
-from api.audit.note import Checkpoint, VerifierKey, open_checkpoint, parse_note
+from api.audit.merkle import HASH_BYTES, TILE_WIDTH, CompactRange, leaf_hash
+from api.audit.note import (
+    Checkpoint,
+    VerifierKey,
+    open_checkpoint,
+    parse_checkpoint,
+    parse_note,
+)
+from api.audit.scan import TracedTree
 from api.audit.verify import Verification, verify_directory
 
 PAGE_ENTRIES: Final = 1000
@@ -59,6 +69,9 @@ class LogSource(Protocol):
 
     def entries(self, start: int, limit: int) -> list[str]:
         """Entries from ``start`` on, at most ``limit``."""
+
+    def cosigned(self, after: int) -> list[bytes]:
+        """Checkpoints over more than ``after`` entries that witnesses signed, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +95,14 @@ def fetch_log(
     on_progress: ProgressCallback | None = None,
     *,
     expected_key: VerifierKey | None = None,
+    witnesses: Sequence[WitnessKey] = (),
 ) -> Fetched:
     """Bring a folder up to the log's present checkpoint; nothing unverified is added to it.
 
     Args:
         expected_key: the key that the log must have; ``None`` takes that of ``log.vkey``, or the
             server's in the first fetch.
+        witnesses: keys of witnesses to know from now on, besides those that are known here.
 
     Raises:
         FetchError: what the server sends does not fit itself or what was verified before; if it
@@ -100,6 +115,8 @@ def fetch_log(
     key, pinned = _choose_key(source, directory, expected_key)
     if state is not None:
         _verify_folder(directory)
+    if witnesses:
+        _know_witnesses(directory, witnesses)
     note = source.checkpoint()
     latest = _open_note(note, key)
     size = 0 if state is None else state.size
@@ -107,21 +124,65 @@ def fetch_log(
         _verify_no_older(directory, state, latest, note)
         if note_digest(note) in state.checkpoints:
             return Fetched(verify_directory(directory), 0, pinned)
-    tree = CompactRange()
-    for leaf in iterate_leaves(directory / LEAVES):
-        tree.append(leaf)
+    cosigned = _fetch_cosigned(source, directory, key, latest.size)
+    tree = TracedTree({one.size for one, _ in cosigned})
+    leaves = iterate_leaves(directory / LEAVES)
+    while block := list(islice(leaves, TILE_WIDTH)):
+        tree.extend(block)
     part = directory / PART
     try:
         with part.open("wb") as file:
             for line in _download(source, size, latest.size, on_progress):
                 file.write(line + b"\n")
-                tree.append(leaf_hash(line))
-        if tree.root() != latest.root:
+                tree.extend([leaf_hash(line)])
+        if tree.root != latest.root:
             raise FetchError(_refuse(source, directory, key, latest, note))
-        _commit(directory, key, state, latest, note)
+        _verify_cosigned(directory, cosigned, tree)
+        _commit(directory, key, state, latest, [data for _, data in cosigned] + [note])
     finally:
         part.unlink(missing_ok=True)
     return Fetched(verify_directory(directory), latest.size - size, pinned)
+
+
+def _know_witnesses(directory: Path, witnesses: Sequence[WitnessKey]) -> None:
+    known = read_small_file(directory / WITNESSES) or b""
+    lines = dict.fromkeys([*known.decode(errors="replace").split("\n")[:-1]])
+    lines |= dict.fromkeys(key.to_text() for key in witnesses)
+    _replace(directory / WITNESSES, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _fetch_cosigned(
+    source: LogSource, directory: Path, key: VerifierKey, size: int
+) -> list[tuple[Checkpoint, bytes]]:
+    """Cosigned checkpoints that are not here yet, up to a size."""
+    newest = 0
+    for _, data in read_checkpoints(directory):
+        note = parse_note(data)
+        if len(note.signatures) > 1:
+            newest = max(newest, parse_checkpoint(note.text).size)
+    kept = {note_digest(data) for _, data in read_checkpoints(directory)}
+    # Again from the newest that is here: more witnesses may have signed it since.
+    found = []
+    for data in source.cosigned(max(0, newest - 1)):
+        one = _open_note(data, key)
+        if one.size <= size and note_digest(data) not in kept:
+            found.append((one, data))
+    return found
+
+
+def _verify_cosigned(
+    directory: Path, cosigned: Sequence[tuple[Checkpoint, bytes]], tree: TracedTree
+) -> None:
+    """Raises: FetchError: what witnesses signed is not how this history began."""
+    for one, data in cosigned:
+        if tree.roots.get(one.size) != one.root:
+            folder = directory / REFUSED
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _replace(folder / checkpoint_name(one.size, data), data)
+            raise FetchError(
+                f"The server has two histories: what its witnesses signed over {one.size} entries "
+                "does not fit what it sends. It is kept in refused/ as evidence."
+            )
 
 
 def _settle(directory: Path) -> VerifiedState | None:
@@ -149,13 +210,13 @@ def _undo(directory: Path, state: VerifiedState | None) -> None:
     _truncate(directory / ENTRIES, _length_bytes(directory / ENTRIES, size))
     _truncate(directory / LEAVES, size * HASH_BYTES)
     kept = frozenset(() if state is None else state.checkpoints)
-    unfinished = read_small_file(directory / FETCHING) or b""
+    unfinished = (read_small_file(directory / FETCHING) or b"").split(b"\n")
     latest = None
     for name, data in read_checkpoints(directory):
         if note_digest(data) in kept:
             if parse_note(data).text.split("\n")[1:2] == [str(size)]:
                 latest = data
-        elif name.encode() == unfinished:
+        elif name.encode() in unfinished:
             (directory / CHECKPOINTS / name).unlink()
     if state is None:
         for name in (ENTRIES, LEAVES, CHECKPOINT):
@@ -317,20 +378,26 @@ def _commit(
     key: VerifierKey,
     state: VerifiedState | None,
     latest: Checkpoint,
-    note: bytes,
+    notes: Sequence[bytes],
 ) -> None:
-    name = checkpoint_name(latest.size, note)
-    _replace(directory / FETCHING, name.encode())
+    """Add what is new; ``notes`` are checkpoints to keep, the latest last."""
+    names = [checkpoint_name(_size_of(data), data) for data in notes]
+    _replace(directory / FETCHING, "\n".join(names).encode())
     _append(directory / LEAVES, (leaf_hash(line[:-1]) for line in iterate_lines(directory / PART)))
     _append(directory / ENTRIES, iterate_lines(directory / PART))
-    _replace(directory / CHECKPOINTS / name, note)
-    _replace(directory / CHECKPOINT, note)
+    for name, data in zip(names, notes, strict=True):
+        _replace(directory / CHECKPOINTS / name, data)
+    _replace(directory / CHECKPOINT, notes[-1])
     if state is None:
         _replace(directory / KEY, _key_file(key))
-    seen = {note_digest(note), *(() if state is None else state.checkpoints)}
+    seen = {*map(note_digest, notes), *(() if state is None else state.checkpoints)}
     new_state = VerifiedState(latest.size, latest.root, key.to_text(), tuple(sorted(seen)))
     _replace(directory / STATE, new_state.to_bytes())
     (directory / FETCHING).unlink()
+
+
+def _size_of(note: bytes) -> int:
+    return parse_checkpoint(parse_note(note).text).size
 
 
 def _key_file(key: VerifierKey) -> bytes:

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     CHECKPOINT_REPLAYED = "checkpoint-replayed"
     CHECKPOINT_SIGNATURE = "checkpoint-signature"
     CHECKPOINT_KEY_CHANGED = "checkpoint-key-changed"
+    COSIGNATURE = "cosignature"
     KEY_MISSING = "key-missing"
     STATE_MISSING = "state-missing"
     STATE_CHANGED = "state-changed"

@@ -50,6 +50,8 @@ class Verification:
         first_time: of the first entry, ``None`` if there is none.
         last_time: of the last entry.
         log_key: the pinned key, ``None`` if it is missing or damaged.
+        witnessed: of each witness that is known here: its name, the largest size that it signed,
+            and when (seconds since 1970).
     """
 
     findings: tuple[Finding, ...]
@@ -59,6 +61,7 @@ class Verification:
     first_time: str | None
     last_time: str | None
     log_key: VerifierKey | None
+    witnessed: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def is_intact(self) -> bool:
@@ -84,6 +87,10 @@ class Verification:
             "first_time": self.first_time,
             "last_time": self.last_time,
             "log_key": None if self.log_key is None else self.log_key.to_text(),
+            "witnessed": [
+                {"witness": name, "n_entries": size, "time": time}
+                for name, size, time in self.witnessed
+            ],
         }
 
 
@@ -125,6 +132,7 @@ def verify_directory(directory: Path) -> Verification:
         first_time=scan.first_time,
         last_time=scan.last_time,
         log_key=evidence.key,
+        witnessed=tuple((name, *seen) for name, seen in sorted(evidence.witnessed.items())),
     )
 
 

@@ -52,6 +52,9 @@ def serving(log: Log) -> Callable[[Request], Answer]:
             )
         if request.path == "/v1/log/checkpoint":
             return Answer(200, log.checkpoint(), "text/plain")
+        if request.path == "/v1/log/cosignatures":
+            notes = [note.decode() for note in log.cosigned(0)]
+            return json_answer({"checkpoints": notes})
         assert request.path == "/v1/log/entries"
         query = parse_qs(urlsplit(request.target).query)
         entries = log.entries(int(query["start"][0]), int(query["limit"][0]))
@@ -273,3 +276,39 @@ def test_help_has_an_example(run: Callable[..., Result], name: str) -> None:
     result = run(name, "--help", online=False)
     assert result.exit_code == 0
     assert f"tongqiao audit {name}" in result.stdout
+
+
+class TestOffices:
+    """Commands for offices and witnesses, against a real server's application over HTTP."""
+
+    def test_help_is_there(self) -> None:
+        for command in ("witness", "own", "prove", "check-proof"):
+            result = CliRunner().invoke(cli, ["audit", command, "--help"])
+            assert result.exit_code == 0
+            assert "Example" in result.output
+
+
+def test_a_proof_file_is_checked_offline(log: SimulatedLog, tmp_path: Path) -> None:
+    from api.audit.merkle import inclusion_proof, leaf_hash
+    from api.audit.proof import LogProof
+
+    lines = log.lines()
+    hashes = tuple(inclusion_proof([leaf_hash(line) for line in lines], 4))
+    path = tmp_path / "entry-4.tlog-proof"
+    path.write_bytes(LogProof(lines[4], 4, hashes, log.checkpoint()).to_bytes())
+    key = KEY.verifier_key.to_text()
+
+    def check(*words: str) -> Result:
+        return CliRunner().invoke(cli, ["audit", "check-proof", str(path), *words])
+
+    good = check("--log-key", key)
+    assert good.exit_code == 0, good.output
+    assert "PROVED: entry 4 is in the log of 25 entries" in good.stdout
+    assert json.loads(check("--log-key", key, "--json").stdout)["n_entries"] == 25
+    other = check("--log-key", OTHER_KEY.verifier_key.to_text())
+    assert other.exit_code == 1
+    assert "not signed by the log's key" in other.stderr
+    path.write_bytes(LogProof(who_else(lines[4]), 4, hashes, log.checkpoint()).to_bytes())
+    bad = check("--log-key", key)
+    assert bad.exit_code == 1
+    assert "does not lead to the root" in bad.stderr

@@ -17,15 +17,20 @@ from sqlalchemy.pool import StaticPool
 
 from api.audit.append import append_entry, read_entries
 from api.audit.checkpoint import LogKey, make_checkpoint
+from api.audit.cosignature import WitnessKey
 from api.audit.events import Action, AuditEvent, Outcome, renumbered
 from api.audit.guards import create_guards
-from api.audit.merkle import leaf_hash, tree_root
-from api.audit.note import Checkpoint, VerifierKey
+from api.audit.merkle import consistency_proof, leaf_hash, tree_root
+from api.audit.note import Checkpoint, VerifierKey, parse_signature_line
 from api.audit.tables import LogTables, define_log_tables
+from api.audit.witnessing import cosigned_notes, keep_cosignature
+from keys.identity import PrivateIdentity, new_identity
 
 ORIGIN = "linkage.example/log"
 KEY = LogKey(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 OTHER_KEY = LogKey(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
+WITNESS_IDENTITY: PrivateIdentity = new_identity("he", "auditor")
+WITNESS_PRIVATE = WITNESS_IDENTITY.signing_private
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
 
 METADATA = MetaData()
@@ -111,6 +116,20 @@ class SimulatedLog:
         with Session(self.engine) as session, session.begin():
             return make_checkpoint(session, TABLES, KEY).encode()
 
+    def cosigned(self, after: int) -> list[bytes]:
+        with Session(self.engine) as session:
+            return [note.encode() for note in cosigned_notes(session, TABLES, after)]
+
+    def consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        leaves = [leaf_hash(line) for line in self.lines()]
+        return consistency_proof(leaves[:new_size], old_size)
+
+    def cosign(self, size: int, line: str) -> None:
+        witness = parse_signature_line(line)
+        key = WitnessKey(witness.name, WITNESS_PRIVATE.public_key().public_bytes_raw())
+        with Session(self.engine) as session, session.begin():
+            keep_cosignature(session, TABLES, size, witness.name.split("/")[-1], key, line)
+
     def entries(self, start: int, limit: int) -> list[str]:
         with Session(self.engine) as session:
             return read_entries(session, TABLES, start, limit)
@@ -130,12 +149,23 @@ class ForgedLog:
         self.signed = self.lines if signed is None else list(signed)
         self.key = key
         self.named_key = named_key
+        self.cosigned_checkpoints: list[bytes] = []
 
     def log_key(self) -> VerifierKey:
         return self.named_key.verifier_key
 
     def checkpoint(self) -> bytes:
         return signed_note(self.signed, self.key)
+
+    def cosigned(self, after: int) -> list[bytes]:
+        return self.cosigned_checkpoints
+
+    def consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        leaves = [leaf_hash(line) for line in self.signed]
+        return consistency_proof(leaves[:new_size], min(old_size, new_size))
+
+    def cosign(self, size: int, line: str) -> None:
+        raise AssertionError("a forged log must not be cosigned")
 
     def entries(self, start: int, limit: int) -> list[str]:
         return [line.decode() for line in self.lines[start : start + limit]]
