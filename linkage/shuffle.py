@@ -128,13 +128,13 @@ class RowShuffle:
 
 
 def _write_all(file: IO[bytes], rows: U64) -> None:
-    view = np.ascontiguousarray(rows).data.cast("B")
+    view = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
     while view:
         view = view[file.write(view) :]
 
 
 def _read_all(file: IO[bytes], rows: U64) -> None:
-    view = rows.data.cast("B")
+    view = rows.reshape(-1).view(np.uint8).data
     while view:
         n = file.readinto(view)  # type: ignore[attr-defined]  # unbuffered, so a raw file
         if not n:

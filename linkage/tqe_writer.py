@@ -48,6 +48,7 @@ class TqeWriter:
             column.name: np.zeros(0, dtype=np.bool_) for column in self._layout.columns[1:]
         }
         self._file: IO[bytes] = path.open("rb+", buffering=0)
+        self._file.truncate(self._places.size)
 
     def close(self) -> None:
         """Close the file, whole or not."""

@@ -1,6 +1,7 @@
 """``tongqiao encode``: a file of records becomes a ``.tqe`` file and its map."""
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,11 @@ from api.client.terminal import (
 from api.office.clkhash_options import ClkhashOptions, clkhash_options, encode_like_clkhash
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from api.client.terms import Terms
+    from linkage.encoding.encode import Engine
+    from linkage.encoding.preflight import PreflightReport
     from linkage.profile import Profile
     from linkage.types import Manifest, RecordBatch
 
@@ -69,6 +74,18 @@ _OFFLINE = "offline"
     type=OUTPUT_FILE,
     help="Which pseudonym is which of your records. It stays with you.",
 )
+@click.option(
+    "--accept-risk",
+    metavar="REASON",
+    help="Write the file although the preflight refuses it; the reason goes into its manifest.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "plain", "compiled"]),
+    default="auto",
+    show_default=True,
+    help="Encoder: 'plain' starts at once, 'compiled' is fast on large files. Same results.",
+)
 @click.option("--force", is_flag=True, help="Write over X.tqe and X.map.csv if they exist.")
 @clkhash_options
 def encode_command(
@@ -79,6 +96,8 @@ def encode_command(
     terms_file: Path | None,
     out: Path,
     map_file: Path | None,
+    accept_risk: str | None,
+    engine: "Engine",
     force: bool,
     clkhash: ClkhashOptions,
 ) -> None:
@@ -87,6 +106,9 @@ def encode_command(
     FILE is CSV or a workbook. Every record is encoded, from those of its values that can be used;
     'tongqiao inspect' shows what is wrong with the others. X.tqe holds no name, number or date.
     X.map.csv says which record is behind which pseudonym: never send it to anybody.
+
+    Before anything is written, a preflight looks for what would make the file risky to send or
+    useless, and refuses it then.
 
     Example:
 
@@ -105,10 +127,10 @@ def encode_command(
             --out children.json
     """
     if clkhash.schema_file is not None:
-        if columns_file or profile_name or terms_file or map_file:
+        if columns_file or profile_name or terms_file or map_file or accept_risk:
             raise click.UsageError(
-                "With --clkhash-schema there is no --columns, --profile, --terms or --map: the "
-                "schema names the columns, and a record's name is its row number, from 0."
+                "With --clkhash-schema there is no --columns, --profile, --terms, --map or "
+                "--accept-risk: the schema names the columns, and a record is named by its row."
             )
         _refuse_paths_twice([records_file, clkhash.schema_file, secret_file], [out])
         encode_like_clkhash(records_file, secret_file, out, clkhash, force=force)
@@ -133,21 +155,35 @@ def encode_command(
         terms = _load_terms(terms_file, profile)
         secret = load_linkage_secret(secret_file)
     context = _OFFLINE if terms is None else terms.context
+    started = time.monotonic()
     with failing("write the encodings and their map"):
         from api.office.encoding import encode_to_files
+        from linkage.encoding.encode_file import RiskyFileError
 
-        with _counted(_batches(records_file, columns_file, profile)) as batches:
-            manifest, sha256 = encode_to_files(
-                batches,
-                profile,
-                secret,
-                context=context,
-                out=out,
-                map_file=map_file,
-                max_records=None if terms is None else terms.max_records,
-                overwrite=force,
+        try:
+            with _progress(records_file) as progress:
+                encoded = encode_to_files(
+                    progress.counted(_batches(records_file, columns_file, profile, progress)),
+                    profile,
+                    secret,
+                    context=context,
+                    out=out,
+                    map_file=map_file,
+                    max_records=None if terms is None else terms.max_records,
+                    overwrite=force,
+                    accepted_risk=accept_risk,
+                    engine=engine,
+                    on_stage=progress.enter,
+                )
+        except RiskyFileError as error:
+            show_preflight(error.report)
+            remark(
+                "If the file is needed all the same, give the reason with --accept-risk; all "
+                "offices and the auditor can read it."
             )
-    _show_summary(manifest, sha256)
+            raise
+    _show_summary(encoded.manifest, encoded.sha256, encoded.engine, time.monotonic() - started)
+    show_preflight(encoded.preflight)
 
 
 def _refuse_paths_twice(inputs: Sequence[Path | None], outputs: Sequence[Path]) -> None:
@@ -179,7 +215,9 @@ def _load_terms(path: Path | None, profile: "Profile") -> "Terms | None":
     return terms
 
 
-def _batches(records_file: Path, columns_file: Path, profile: "Profile") -> Iterator["RecordBatch"]:
+def _batches(
+    records_file: Path, columns_file: Path, profile: "Profile", progress: "_Progress"
+) -> Iterator["RecordBatch"]:
     from linkage.records.mapping import load_mapping
     from linkage.records.reading import read_records
 
@@ -187,37 +225,107 @@ def _batches(records_file: Path, columns_file: Path, profile: "Profile") -> Iter
     absent = [spec.name for spec in profile.fields if spec.name not in mapping.columns]
     if absent:
         remark(f"Not in the mapping, so missing in every record: {', '.join(absent)}.")
-    return read_records(records_file, mapping, profile.fields, cleaning=profile.cleaning)
+    return read_records(
+        records_file, mapping, profile.fields, cleaning=profile.cleaning, on_read=progress.read
+    )
+
+
+class _Progress:
+    """A bar on stderr: share of the file that was read, records and records a second, time left."""
+
+    def __init__(self, bar: "Progress", total_bytes: int) -> None:
+        self._bar = bar
+        self._total = total_bytes
+        self._records = 0
+        self._task = bar.add_task("Encoding", total=total_bytes or None, records="")
+        self._started = time.monotonic()
+
+    def read(self, done: int, total: int) -> None:
+        """Bytes (or rows) of the file that were read, and all of them."""
+        self._bar.update(self._task, completed=done, total=total)
+
+    def counted(self, batches: Iterable["RecordBatch"]) -> Iterator["RecordBatch"]:
+        """Pass batches on and count their records."""
+        for batch in batches:
+            yield batch
+            self._records += len(batch)
+            rate = self._records / max(time.monotonic() - self._started, 1e-3)
+            self._bar.update(self._task, records=f"{self._records:,} records, {rate:,.0f} a second")
+
+    def enter(self, stage: str) -> None:
+        """Show the next stage, whose length is not known."""
+        shown = f"{self._records:,} records"
+        self._bar.update(self._task, completed=self._total or 1, total=self._total or 1)
+        self._task = self._bar.add_task(stage.capitalize(), total=None, records=shown)
 
 
 @contextlib.contextmanager
-def _counted(batches: Iterable["RecordBatch"]) -> Iterator[Iterator["RecordBatch"]]:
-    """Pass batches on and show on stderr how many records have gone through."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _progress(records_file: Path) -> Iterator[_Progress]:
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} records", markup=False),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[records]}", markup=False),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     )
-    with Progress(*columns, console=progress_console()) as progress:
-        task = progress.add_task("Encoding", total=None)
-
-        def passing() -> Iterator["RecordBatch"]:
-            done = 0
-            for batch in batches:
-                yield batch
-                done += len(batch)
-                progress.update(task, completed=done)
-            progress.update(task, completed=done, total=done)
-
-        yield passing()
+    with Progress(*columns, console=progress_console()) as bar:
+        yield _Progress(bar, records_file.stat().st_size)
 
 
-def _show_summary(manifest: "Manifest", sha256: str) -> None:
+_CHECKS = {
+    "diffusion": "hiding of single bits (t x fill)",
+    "salt-group": "most records with one salt",
+    "view-missing": "records that lack a view",
+    "records-without-views": "records that cannot be linked",
+    "duplicates": "records that repeat another",
+}
+
+
+def show_preflight(report: "PreflightReport") -> None:
+    """The preflight as a table: the worst finding of each check, then what to do."""
+    show_table(
+        ("preflight", "worst in", "found", "fine", "verdict"),
+        [
+            (
+                _CHECKS[finding.check],
+                finding.where or "the whole file",
+                _shown(finding.check, finding.value),
+                ("from " if finding.check == "diffusion" else "up to ")
+                + _shown(finding.check, finding.limit),
+                finding.verdict.upper() if finding.verdict != "good" else "good",
+            )
+            for finding in report.worst()
+        ],
+        numeric=("found", "fine"),
+    )
+    for finding in (*report.of("refused"), *report.of("attention")):
+        say(f"{finding.verdict.capitalize()}: {finding.text} {finding.advice}")
+
+
+def _shown(check: str, value: float) -> str:
+    if check == "diffusion":
+        return f"{value:.2f}"
+    return f"{value:,.0f}" if check == "salt-group" else f"{value:.1%}"
+
+
+def _show_summary(manifest: "Manifest", sha256: str, engine: str, elapsed_s: float) -> None:
     n_records = manifest.n_records
     say(f"{n_records:,} records encoded for {manifest.context} by {manifest.profile_name}.")
+    remark(
+        f"{elapsed_s:.1f} s, {n_records / max(elapsed_s, 1e-3):,.0f} records a second, with the "
+        f"{engine} encoder."
+    )
     say(f"SHA-256 of the file: {sha256}")
     fill = manifest.statistics["fill"]
     missing = manifest.statistics["missing"]

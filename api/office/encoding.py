@@ -3,16 +3,16 @@
 import contextlib
 import csv
 import importlib.metadata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from api.client.private_files import replacing_privately
 from keys.linkage_secret import LinkageSecret
-from linkage.encoding import EncodedFile, encode_records
-from linkage.errors import EncodingError
+from linkage.encoding.encode import Engine
+from linkage.encoding.encode_file import EncodedTqe, OnRecords, encode_to_tqe
 from linkage.profile import Profile
-from linkage.tqe import write_tqe
-from linkage.types import Manifest, RecordBatch
+from linkage.types import U8, RecordBatch
 
 MAP_HEADINGS = ("pseudonym", "record_id")
 
@@ -27,64 +27,63 @@ def encode_to_files(
     map_file: Path,
     max_records: int | None = None,
     overwrite: bool = False,
-) -> tuple[Manifest, str]:
+    accepted_risk: str | None = None,
+    engine: Engine = "auto",
+    on_stage: Callable[[str], None] | None = None,
+) -> EncodedTqe:
     """Encode records and write both files, or neither; readable by their owner only.
 
     Args:
         context: ``project/round``, or ``offline``.
         out: the ``.tqe`` file.
-        map_file: CSV of pseudonym and the office's own record id.
+        map_file: CSV of pseudonym and the office's own record id, in the order of the records.
         max_records: more are refused.
-
-    Returns:
-        The manifest, and the SHA-256 of the ``.tqe`` file, hex.
+        accepted_risk: why the file is needed although the preflight refuses it.
+        engine, on_stage: as :func:`linkage.encoding.encode_file.encode_to_tqe` has them.
 
     Raises:
+        RiskyFileError: the preflight refuses the file, and no risk was accepted.
         EncodingError: a record is not what the profile says, there is none, or there are too many.
         FileExistsError: a file exists and ``overwrite`` is false.
         OSError: a file cannot be written.
     """
-    encoded = encode_records(
-        batches,
-        profile,
-        secret.round_key(context),
-        name=out.stem,
-        context=context,
-        key_confirmation=secret.key_confirmation(context),
-        encoder_version=importlib.metadata.version("tongqiao"),
-    )
-    _check_count(encoded.dataset.n_records, max_records)
-    sha256 = _write(encoded, out, map_file, overwrite=overwrite)
-    return encoded.dataset.manifest, sha256
-
-
-def _check_count(n_records: int, max_records: int | None) -> None:
-    if n_records == 0:
-        raise EncodingError("The file holds no records. Nothing was written.")
-    if max_records is not None and n_records > max_records:
-        raise EncodingError(
-            f"The file holds {n_records:,} records, and the terms allow {max_records:,}. "
-            "Nothing was written. Encode only the records that belong to this round."
-        )
-
-
-def _write(encoded: EncodedFile, out: Path, map_file: Path, *, overwrite: bool) -> str:
-    """Write both files, or neither; returns the SHA-256 of the ``.tqe`` file."""
     with contextlib.ExitStack() as undo:
         # The map is put in place last: an older one is kept until all else is done.
         with replacing_privately(map_file, overwrite=overwrite) as map_draft:
-            _write_map(map_draft, encoded)
-            with replacing_privately(out, overwrite=overwrite) as tqe_draft:
-                sha256 = write_tqe(tqe_draft, encoded.dataset)
+            with (
+                map_draft.open("w", encoding="utf-8", newline="") as stream,
+                replacing_privately(out, overwrite=overwrite) as tqe_draft,
+            ):
+                encoded = encode_to_tqe(
+                    batches,
+                    profile,
+                    secret.round_key(context),
+                    tqe_draft,
+                    context=context,
+                    key_confirmation=secret.key_confirmation(context),
+                    encoder_version=importlib.metadata.version("tongqiao"),
+                    accepted_risk=accepted_risk,
+                    max_records=max_records,
+                    on_records=_map_writer(stream),
+                    on_stage=on_stage,
+                    engine=engine,
+                )
+                stream.flush()
             # Encodings without their map are of no use.
             undo.callback(out.unlink, missing_ok=True)
         undo.pop_all()
-    return sha256
+    return encoded
 
 
-def _write_map(path: Path, encoded: EncodedFile) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(MAP_HEADINGS)
-        for row, record_id in enumerate(encoded.record_ids):
-            writer.writerow((encoded.dataset.pseudonym(row), record_id))
+def _map_writer(stream: TextIO) -> OnRecords:
+    """Writes the headings, and then what it is told of."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(MAP_HEADINGS)
+
+    def write(pseudonyms: U8, record_ids: Sequence[str]) -> None:
+        text = pseudonyms.tobytes().hex()
+        step = 2 * pseudonyms.shape[1]
+        shown = (text[at : at + step] for at in range(0, len(text), step))
+        writer.writerows(zip(shown, record_ids, strict=True))
+
+    return write

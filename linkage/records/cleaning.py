@@ -117,6 +117,11 @@ class ColumnCleaner:
         self._remember = kind not in _UNREPEATED
         self._text_memo = _TextMemo(self._clean)
 
+    @property
+    def translates(self) -> bool:
+        """Whether cells are translated before they are cleaned."""
+        return bool(self._values)
+
     def clean(self, cells: Sequence[Cell]) -> list[Cleaned]:
         """Canonical value and problem codes of each cell."""
         if not self._remember:

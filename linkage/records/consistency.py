@@ -65,37 +65,44 @@ def child_fields(fields: Sequence[FieldSpec]) -> ChildFields:
 
 
 class ChildRules:
-    """Applies the rules to consecutive batches of one file."""
+    """Applies the rules to consecutive batches of one file.
+
+    Attributes:
+        fields: the child's own fields.
+        cutoff: the latest birth date of an adult.
+        seen: where each ID number was first seen.
+    """
 
     def __init__(self, fields: Sequence[FieldSpec], today: date) -> None:
-        self._fields = child_fields(fields)
-        self._cutoff = adult_cutoff(today)
-        self._seen = FirstSeen()
+        self.fields = child_fields(fields)
+        self.cutoff = adult_cutoff(today)
+        self.seen = FirstSeen()
 
     def apply(self, columns: dict[str, Column], rows: Sequence[int]) -> list[Problem]:
         """Change the columns by the rules, in place, and say what was found."""
         problems: list[Problem] = []
-        fields, n = self._fields, len(rows)
+        fields, n = self.fields, len(rows)
         absent: Column = [None] * n
         ids = columns[fields.id_number] if fields.id_number else absent
         births = columns[fields.birth_date] if fields.birth_date else absent.copy()
         sexes = columns[fields.sex] if fields.sex else absent.copy()
         names = columns[fields.name] if fields.name else absent
         if fields.id_number:
-            problems += self._check_ids(ids, births, sexes, rows)
+            problems += self.check_ids(ids, births, sexes, rows)
             problems += self._check_reuse(ids, births, names, rows)
         if fields.birth_date:
             problems += [
                 make_problem(rows[i], fields.birth_date, "not-a-child", birth)
                 for i, birth in enumerate(births)
-                if birth is not None and birth <= self._cutoff
+                if birth is not None and birth <= self.cutoff
             ]
         return problems
 
-    def _check_ids(
+    def check_ids(
         self, ids: Column, births: Column, sexes: Column, rows: Sequence[int]
     ) -> list[Problem]:
-        id_field, problems = self._fields.id_number or "", []
+        """Change records whose ID number contradicts them, in place, and say so."""
+        id_field, problems = self.fields.id_number or "", []
         for i, number in enumerate(ids):
             if number is None:
                 continue
@@ -107,7 +114,7 @@ class ChildRules:
                 elif sex != id_sex:
                     sexes[i] = None
                     problems.append(
-                        make_problem(rows[i], self._fields.sex or "", "sex-contradicts-id", sex)
+                        make_problem(rows[i], self.fields.sex or "", "sex-contradicts-id", sex)
                     )
                 continue
             code = self._judge(birth, sex, id_birth, id_sex)
@@ -118,14 +125,24 @@ class ChildRules:
             if birth is not None:
                 problems.append(
                     make_problem(
-                        rows[i], self._fields.birth_date or "", "birth-date-contradicts-id", birth
+                        rows[i], self.fields.birth_date or "", "birth-date-contradicts-id", birth
                     )
                 )
             births[i], sexes[i] = birth or id_birth, id_sex
         return problems
 
+    def reuse_problem(self, field: str, row: int, first_row: int, number: str | None) -> Problem:
+        """An ID number that an earlier row has too."""
+        return make_problem(
+            row,
+            field,
+            "id-used-twice",
+            number,
+            f"Check whose number it is; row {first_row} has it with another name or birth date.",
+        )
+
     def _judge(self, birth: str | None, sex: str | None, id_birth: str, id_sex: str) -> str | None:
-        if id_birth <= self._cutoff and (birth is None or birth > self._cutoff):
+        if id_birth <= self.cutoff and (birth is None or birth > self.cutoff):
             return "id-of-an-adult"
         if birth is None:
             return "id-contradicts-sex" if sex not in (None, id_sex) else None
@@ -139,19 +156,14 @@ class ChildRules:
         at = [i for i, number in enumerate(ids) if number is not None]
         if not at:
             return []
-        first_rows, payloads = self._seen.look_up_and_add(
+        first_rows, payloads = self.seen.look_up_and_add(
             np.array([hash(ids[i]) for i in at], dtype=np.int64),
             np.array([rows[i] for i in at], dtype=np.int64),
             np.array([hash((names[i], births[i])) for i in at], dtype=np.int64),
         )
         return [
-            make_problem(
-                rows[at[k]],
-                self._fields.id_number or "",
-                "id-used-twice",
-                ids[at[k]],
-                f"Check whose number it is; row {first_rows[k]} has it with another name or birth "
-                "date.",
+            self.reuse_problem(
+                self.fields.id_number or "", rows[at[k]], int(first_rows[k]), ids[at[k]]
             )
             for k in np.flatnonzero(first_rows)
             if payloads[k] != hash((names[at[k]], births[at[k]]))

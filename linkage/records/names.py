@@ -76,6 +76,14 @@ def clean_chinese_name(cell: Cell) -> Cleaned:
     return _judge(_spell(kept), codes)
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether cleaning leaves a name of two to four Han characters as it is.
+
+    It depends on each character by itself.
+    """
+    return _PLAIN.fullmatch(name) is not None and fold_han(name) == name
+
+
 def _spell(text: str) -> str:
     """One middle dot, no blanks beside Han characters, single blanks elsewhere."""
     if any(map(is_han, text)):

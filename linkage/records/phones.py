@@ -15,7 +15,7 @@ _NOISE = re.compile(r"[\s\-‐‑–—_.()\[\]+·'*]+")
 _SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]+)?E\+?[0-9]{1,2}", re.I)
 _LETTERS = re.compile(r"^[^\W\d]+[::]?|[(\[]?[^\W\d]+[)\]]?$")
 _SAME_DIGITS = re.compile(r"([0-9])\1{6,}$")
-_PLACEHOLDERS = frozenset(
+PLACEHOLDERS = frozenset(
     {
         "13800138000",  # the operator's own test number, entered everywhere
         "13800000000",
@@ -40,7 +40,7 @@ def clean_phone(cell: Cell) -> Cleaned:
     several numbers the first good one counts, a mobile before a land line. A local number without
     its area code gives ``None``: the same digits belong to other people elsewhere.
     """
-    if isinstance(cell, str) and _PLAIN_MOBILE.fullmatch(cell) and cell not in _PLACEHOLDERS:
+    if isinstance(cell, str) and _PLAIN_MOBILE.fullmatch(cell) and cell not in PLACEHOLDERS:
         return cell, ()
     text = cell_text(cell)
     if _MOBILE.fullmatch(text):
@@ -88,4 +88,4 @@ def _judge(digits: str) -> Cleaned:
 
 
 def _is_placeholder(digits: str) -> bool:
-    return digits in _PLACEHOLDERS or _SAME_DIGITS.search(digits) is not None
+    return digits in PLACEHOLDERS or _SAME_DIGITS.search(digits) is not None

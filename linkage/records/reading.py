@@ -1,6 +1,6 @@
 """Reading a file of records: mapped, cleaned, validated, in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from itertools import islice
@@ -15,11 +15,16 @@ from linkage.records.mapping import RECORD_ID, ColumnMapping
 from linkage.records.problems import ROW_FIELD, make_problem
 from linkage.records.record_ids import RecordIds
 from linkage.records.tables import Row, Table, heading_key, read_table
+from linkage.records.text_blocks import TextBlocks
+from linkage.records.text_records import TextRecords
 from linkage.types import FieldSpec, Problem, RecordBatch
 
 __all__ = ["RawBatch", "read_raw_records", "read_records", "read_table", "today_in_china"]
 
 DEFAULT_BATCH_ROWS = 10_000
+
+OnRead = Callable[[int, int], None]
+"""Gets how much of a file was read, and how much there is."""
 
 
 def today_in_china() -> date:
@@ -65,13 +70,15 @@ def read_records(
     batch_rows: int = DEFAULT_BATCH_ROWS,
     today: date | None = None,
     cleaning: str | None = None,
+    on_read: OnRead | None = None,
 ) -> Iterator[RecordBatch]:
     """Records of a file, cleaned, in batches of at most ``batch_rows``; every record comes.
 
     Fields that the mapping lacks are ``None`` throughout. A cell that cannot be used is ``None``
     and a :class:`linkage.types.Problem`. ``today`` (default: the date in China) decides what lies
     in the future and who is a child. ``cleaning`` is the profile's cleaning version; without it the
-    one that suits the fields.
+    one that suits the fields. ``on_read`` is told how much of the file was read, and how much there
+    is (bytes of a text file; of a workbook, which is read at once, nothing).
 
     Raises:
         RecordsError: at the call, if the file has no readable table, lacks a mapped heading or the
@@ -80,7 +87,13 @@ def read_records(
     if RECORD_ID not in mapping.columns:
         raise RecordsError("The mapping names no record_id. Add it under [columns].")
     return clean_file(
-        Path(path), mapping, fields, batch_rows=batch_rows, today=today, cleaning=cleaning
+        Path(path),
+        mapping,
+        fields,
+        batch_rows=batch_rows,
+        today=today,
+        cleaning=cleaning,
+        on_read=on_read,
     )
 
 
@@ -92,8 +105,14 @@ def clean_file(
     batch_rows: int,
     today: date | None,
     cleaning: str | None,
+    on_read: OnRead | None = None,
+    row_by_row: bool = False,
 ) -> Iterator[RecordBatch]:
-    """As :func:`read_records`, but a mapping without ``record_id`` is good enough to look."""
+    """As :func:`read_records`, but a mapping without ``record_id`` is good enough to look.
+
+    ``row_by_row`` reads a text file as workbooks are read: slowly, and the reference for the other
+    way.
+    """
     if batch_rows < 1:
         raise ValueError("batch_rows must be at least 1")
     today = today or today_in_china()
@@ -105,8 +124,17 @@ def clean_file(
     cleaners = {
         field.name: ColumnCleaner(field.kind, version, today, mapping.values.get(field.name, {}))
         for field in fields
-        if field.name in places
     }
+    if table.format.delimiter is not None and not row_by_row:
+        blocks = TextBlocks(
+            path,
+            table.format.encoding,
+            table.format.delimiter,
+            len(table.headings),
+            table.rows_above,
+        )
+        records = TextRecords(blocks, fields, places, cleaners, today, version.child_rules)
+        return records.batches(batch_rows, path.stat().st_size, on_read)
     rules = ChildRules(fields, today) if version.child_rules else None
     return _clean_batches(
         _raw_batches(table, places.get(RECORD_ID), batch_rows), fields, places, cleaners, rules

@@ -27,8 +27,11 @@ class RecordIds:
 
     def assign(self, cells: Sequence[Cell], rows: Sequence[int]) -> tuple[list[str], list[Problem]]:
         """Ids for the records at these rows, and what was wrong with them."""
+        return self.assign_texts([cell_text(cell) for cell in cells], rows)
+
+    def assign_texts(self, ids: list[str], rows: Sequence[int]) -> tuple[list[str], list[Problem]]:
+        """As :meth:`assign`, for cells that are plain text already; ``ids`` is changed."""
         problems: list[Problem] = []
-        ids = [cell_text(cell) for cell in cells]
         keys = np.array([hash(text) for text in ids], dtype=np.int64)
         numbers = np.array(rows, dtype=np.int64)
         first_rows, _ = self._seen.look_up_and_add(keys, numbers, numbers)

@@ -37,11 +37,13 @@ class Table(NamedTuple):
 
     Attributes:
         rows_above: rows of the file up to and with the headings.
+        format: how the file is written.
     """
 
     headings: tuple[str, ...]
     rows: Iterator[Row]
     rows_above: int
+    format: "Format"
 
 
 class Format(NamedTuple):
@@ -108,7 +110,7 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     while headings and not headings[-1]:
         headings = headings[:-1]
     _refuse_records(headings)
-    return Table(headings, chain(first[at + 1 :], rows), at + 1)
+    return Table(headings, chain(first[at + 1 :], rows), at + 1, form)
 
 
 def _raw_rows(path: Path, form: Format, sheet: int) -> Iterator[Row]:

@@ -132,7 +132,8 @@ def _decoding_error(path: Path, codec: str) -> _Damage | None:
             if not chunk:
                 return None
             lines += text.count("\n")
-            characters += len(text) - len(text.encode("ascii", "ignore"))
+            if characters < _SURELY_UTF8:
+                characters += len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _guess(path: Path, head: bytes) -> str:
@@ -166,16 +167,25 @@ def read_text_rows(path: Path, encoding: str, delimiter: str) -> Iterator[list[s
         try:
             yield from reader
         except csv.Error as error:
-            raise RecordsError(
-                f"The quotation marks near line {reader.line_num} of the file do not pair, so that "
-                "it is unclear where a cell ends. Correct that line, or export the file again."
-            ) from error
+            raise unpaired_quotes_error(reader.line_num) from error
         except UnicodeError as error:
-            raise RecordsError(
-                "The file is not valid in the encoding given for it (after line "
-                f'{reader.line_num}). Set encoding = "auto" in the mapping, or save the file as '
-                "CSV in UTF-8."
-            ) from error
+            raise invalid_text_error(reader.line_num) from error
+
+
+def unpaired_quotes_error(line: int) -> RecordsError:
+    """What to say where a quoted cell does not end."""
+    return RecordsError(
+        f"The quotation marks near line {line} of the file do not pair, so that it is unclear "
+        "where a cell ends. Correct that line, or export the file again."
+    )
+
+
+def invalid_text_error(line: int) -> RecordsError:
+    """What to say where the text is not valid in its encoding."""
+    return RecordsError(
+        f"The file is not valid in the encoding given for it (after line {line}). Set encoding = "
+        '"auto" in the mapping, or save the file as CSV in UTF-8.'
+    )
 
 
 def detect_delimiter(path: Path, encoding: str) -> str:

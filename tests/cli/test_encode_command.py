@@ -90,8 +90,8 @@ def test_records_become_encodings_and_a_map(office: Path, encode: Encode) -> Non
     with (office / "children.map.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
     assert rows[0] == ["pseudonym", "record_id"]
-    assert [row[0] for row in rows[1:]] == [dataset.pseudonym(i) for i in range(3)]
-    assert sorted(row[1] for row in rows[1:]) == ["C-001", "C-002", "C-003"]
+    assert sorted(row[0] for row in rows[1:]) == [dataset.pseudonym(i) for i in range(3)]
+    assert [row[1] for row in rows[1:]] == ["C-001", "C-002", "C-003"]
     for file in ("children.tqe", "children.map.csv"):
         assert stat.S_IMODE((office / file).stat().st_mode) == 0o600
 
@@ -185,7 +185,7 @@ def test_rounds_and_secrets_give_encodings_that_cannot_be_compared(
     [
         ({"profile": {"name": "cn-child-v1", "sha256": "ab" * 32}}, "its hash differs"),
         ({"cleaning": "cn-2"}, "cleaning rules"),
-        ({"max_records": 2}, "the terms allow 2"),
+        ({"max_records": 2}, "more records than the terms allow"),
         ({"round": "../evil"}, "round in the terms"),
         ({"format": "tongqiao-terms-v9"}, "format"),
     ],
@@ -247,14 +247,22 @@ def test_a_failure_while_encoding_leaves_nothing(office: Path, encode: Encode) -
     assert files_of(office) == set()
 
 
-@pytest.mark.parametrize("step", ["write_tqe", "_write_map"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "api.office.encoding._map_writer",
+        "linkage.shuffle.RowShuffle.add",
+        "linkage.tqe_writer.TqeWriter.add",
+        "linkage.tqe_writer.TqeWriter.finish",
+    ],
+)
 def test_a_failure_while_writing_leaves_nothing(
     office: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def full(*_arguments: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"api.office.encoding.{step}", full)
+    monkeypatch.setattr(step, full)
     result = encode()
     assert result.exit_code == 1
     assert "disk is full" in result.stderr
@@ -297,6 +305,63 @@ def test_no_records_no_files(office: Path, encode: Encode) -> None:
     assert result.exit_code == 1
     assert "no records" in result.stderr
     assert files_of(office) == set()
+
+
+# --- preflight ------------------------------------------------------------------------------
+
+
+def copies(office: Path, n: int) -> None:
+    """One child ``n`` times, as when a file was put together from its own copies."""
+    first = RECORDS.splitlines()[1]
+    lines = [first.replace("C-001", f"C-{i:03d}") for i in range(n)]
+    text = "\n".join([RECORDS.splitlines()[0], *lines])
+    (office / "children.csv").write_text(text, encoding="utf-8")
+
+
+def test_the_preflight_is_shown(encode: Encode) -> None:
+    result = encode()
+    assert "preflight" in result.stdout
+    for check in ("hiding of single bits", "most records with one salt", "records that repeat"):
+        assert check in result.stdout
+    assert "REFUSED" not in result.stdout
+
+
+def test_a_risky_file_is_refused_and_leaves_nothing(office: Path, encode: Encode) -> None:
+    copies(office, 100)
+    result = encode()
+    assert result.exit_code == 1
+    assert "99 of 100 records repeat an earlier one" in result.stderr
+    assert "--accept-risk" in result.stderr
+    assert "REFUSED" in result.stdout
+    assert files_of(office) == set()
+
+
+def test_a_risk_can_be_accepted_and_is_written_down(office: Path, encode: Encode) -> None:
+    copies(office, 100)
+    result = encode("--accept-risk", "Test of the upload with copies.")
+    assert result.exit_code == 0, result.output
+    assert "Refused: 99 of 100" in result.stdout
+    manifest = open_tqe(office / "children.tqe").manifest
+    assert manifest.accepted_risk == "Test of the upload with copies."
+
+
+def test_a_reason_that_was_not_needed_is_not_written_down(office: Path, encode: Encode) -> None:
+    assert encode("--accept-risk", "To be sure.").exit_code == 0
+    assert open_tqe(office / "children.tqe").manifest.accepted_risk is None
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 501, "two\nlines"])
+def test_a_reason_must_be_one_line(office: Path, encode: Encode, reason: str) -> None:
+    copies(office, 100)
+    assert encode("--accept-risk", reason).exit_code in (1, 2)
+    assert files_of(office) == set()
+
+
+@pytest.mark.parametrize("engine", ["plain", "compiled"])
+def test_the_encoder_can_be_chosen_and_is_named(encode: Encode, engine: str) -> None:
+    result = encode("--engine", engine)
+    assert result.exit_code == 0, result.output
+    assert f"with the {engine} encoder" in result.stderr
 
 
 # --- wrong use ------------------------------------------------------------------------------
