@@ -35,6 +35,9 @@ SECRET_FINGERPRINT = b"tongqiao/v1/linkage-secret-fingerprint"
 SECRET_CHECKSUM = b"tongqiao/v1/linkage-secret-checksum"
 """Info of HKDF-Expand: what finds a damaged secret file; it never leaves the file."""
 
+CSRF = b"tongqiao/v1/csrf"
+"""Message of HMAC under a session's token: what a page sends along with what changes something."""
+
 AT_REST_FILE = b"tongqiao/v1/at-rest-file"
 """Info of HKDF-Expand: key and nonce prefix of one encrypted file."""
 

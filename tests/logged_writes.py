@@ -18,14 +18,16 @@ _COLUMN = re.compile(r"(?:\A|,)\s*\"?([a-z_]+)\"?\s*=")
 
 UNLOGGED_TABLES: Final = {
     "nonces": "a signed request's number; the request itself has its entry",
+    "login_attempts": "counted before the attempt is looked at, which then has its entry",
     "alembic_version": "the migration has its entry, once the log's tables are up to date",
 }
 """Tables that may change without an entry, and why."""
 
 UNLOGGED_COLUMNS: Final = {
     "rounds": {"lease_expires_at", "stage", "done", "total"},
+    "sessions": {"seen_at"},
 }
-"""Columns of running jobs that may: a sign of life and how far it is, once a second."""
+"""Columns that may: a running job's sign of life and how far it is, a session's last use."""
 
 
 class UnloggedChangeError(AssertionError):

@@ -41,12 +41,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyotp
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -60,6 +61,7 @@ from api.server.refusals import PROBLEMS
 from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.installation import Installation, create_installation
 from api.server.services.members import add_member
+from api.server.services.people import add_person
 from api.server.services.work import own_caller
 from api.server.worker import Worker
 from keys import labels
@@ -79,7 +81,7 @@ database), and when that was; keys of people stay the same."""
 
 BASE_URL = "https://linkage.example"
 START = datetime(2026, 8, 3, 1, 0, tzinfo=UTC)
-_UNWATCHED = {"log_entries", "log_head", "log_checkpoints", "nonces"}
+_UNWATCHED = {"log_entries", "log_head", "log_checkpoints", "nonces", "login_attempts"}
 
 
 class SimulatedClock:
@@ -382,6 +384,70 @@ class Auditor(Party):
 
 
 @dataclass
+class Browser:
+    """Somebody's browser: it keeps a cookie, and sends what pages of the server tell it to.
+
+    Attributes:
+        csrf_token: what the server's pages know since the login.
+    """
+
+    server: "SimulatedServer"
+    client: FlaskClient
+    origin: str = "192.0.2.7"
+    csrf_token: str | None = None
+
+    def sends(
+        self,
+        method: str,
+        path: str,
+        value: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request, with JSON where there is a value."""
+        own = {} if self.csrf_token is None else {"X-CSRF-Token": self.csrf_token}
+        own |= {} if value is None else {"Content-Type": "application/json"}
+        return self.server.ask(
+            method,
+            path,
+            b"" if value is None else _json(value),
+            own | dict(headers or {}),
+            {"REMOTE_ADDR": self.origin},
+            self.client,
+        )
+
+    def gets(self, path: str) -> Answer:
+        """GET."""
+        return self.sends("GET", path)
+
+    def posts(self, path: str, value: Any = None) -> Answer:
+        """POST JSON."""
+        return self.sends("POST", path, value)
+
+    def logs_in(self, person: "Person", **changes: str) -> Answer:
+        """Log in as a person, with changes to what the person would type."""
+        typed = {"person": person.id, "password": person.password, "code": person.code()}
+        answer = self.posts("/v1/session", typed | changes)
+        if answer.status == 201:
+            self.csrf_token = answer["csrf_token"]
+        return answer
+
+
+@dataclass
+class Person:
+    """Somebody who was invited and enrolled, with a device that shows one-time codes."""
+
+    server: "SimulatedServer"
+    id: str
+    password: str
+    secret: str
+    recovery_codes: Sequence[str]
+
+    def code(self, later_s: float = 0) -> str:
+        """What the device shows."""
+        return pyotp.TOTP(self.secret).at(int(self.server.clock().timestamp() + later_s))
+
+
+@dataclass
 class OpenRound:
     """A round with everybody who has a part in it.
 
@@ -435,10 +501,11 @@ class SimulatedServer:
         body: bytes,
         headers: Mapping[str, str],
         environ: Mapping[str, Any] | None = None,
+        client: FlaskClient | None = None,
     ) -> Answer:
-        """Send a request as it is."""
+        """Send a request as it is; ``client`` keeps cookies, as a browser does."""
         before, size = self.snapshot(), self.log_size()
-        response = self.client.open(
+        response = (client or self.client).open(
             path,
             method=method,
             base_url=BASE_URL,
@@ -476,6 +543,34 @@ class SimulatedServer:
     def auditor(self, person: str = "he") -> Auditor:
         """An auditor, added on the server itself."""
         return self._added(self._party(Auditor, person, "auditor"))
+
+    def browser(self, origin: str = "192.0.2.7") -> Browser:
+        """A browser in which nobody is logged in."""
+        return Browser(self, self.client.application.test_client(), origin)
+
+    def invitation(self, person: str, role: str = "operator") -> str:
+        """Invite a person on the server itself."""
+        invited = add_person(
+            self.installation, own_caller("administrator"), person, name="吴芸", role=role
+        )
+        return str(invited["invitation"])
+
+    def person(self, person: str = "wu", role: str = "operator") -> Person:
+        """A person who was invited and has enrolled, half a minute ago."""
+        browser, invitation = self.browser(), self.invitation(person, role)
+        typed = {"person": person, "invitation": invitation}
+        secret = granted(browser.posts("/v1/enrolments", typed))["secret"]
+        known = Person(self, person, f"four words of {person[::-1]} here", secret, ())
+        typed |= {"password": known.password, "code": known.code()}
+        answer = granted(browser.posts("/v1/enrolments/completion", typed), 201)
+        self.clock.advance(seconds=31)
+        return replace(known, recovery_codes=answer["recovery_codes"])
+
+    def logged_in(self, person: str = "wu", role: str = "operator") -> Browser:
+        """A browser in which such a person has logged in."""
+        browser = self.browser()
+        granted(browser.logs_in(self.person(person, role)), 201)
+        return browser
 
     def stranger(self) -> Office:
         """Somebody who signs nothing."""

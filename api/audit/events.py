@@ -45,6 +45,13 @@ class Action(StrEnum):
     MEMBER_LIST = "member:list"
     MEMBER_READ = "member:read"
     MEMBER_REVOKE = "member:revoke"
+    PERSON_ADD = "person:add"
+    PERSON_DISABLE = "person:disable"
+    PERSON_ENROL = "person:enrol"
+    PERSON_INVITE = "person:invite"
+    PERSON_LIST = "person:list"
+    PERSON_PASSWORD = "person:password"  # noqa: S105
+    PERSON_RECOVERY = "person:recovery"
     PROFILE_READ = "profile:read"
     PROJECT_CREATE = "project:create"
     PROJECT_LIST = "project:list"
@@ -68,6 +75,9 @@ class Action(StrEnum):
     SERVER_INIT = "server:init"
     SERVER_START = "server:start"
     SERVER_STOP = "server:stop"
+    SESSION_BEGIN = "session:begin"
+    SESSION_END = "session:end"
+    SESSION_READ = "session:read"
     TERMS_SIGN = "terms:sign"
     TILE_READ = "tile:read"
     UPLOAD_APPEND = "upload:append"
@@ -125,7 +135,7 @@ _KEYS: Final = frozenset(
 
 def subject_of(details: Mapping[str, DetailValue]) -> str | None:
     """The member whose data an event is about, where its details name one."""
-    for name in ("office", "member"):
+    for name in ("office", "member", "person"):
         value = details.get(name)
         if isinstance(value, str):
             return value

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
-from api.server.auth import PUBLIC, guard
+from api.server.auth import guard, is_public_address
 from api.server.config import ServerConfig
 from api.server.problems import (
     CONTENT_TYPE,
@@ -31,6 +31,13 @@ _SIGNATURE_SCHEME = {
     "type": "http",
     "scheme": "signature",
     "description": "RFC 9421 HTTP message signatures with Ed25519; see docs/http-api.md.",
+}
+
+_SESSION_SCHEME = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": "__Host-tongqiao",
+    "description": "A person who logged in; changes also need the header `X-CSRF-Token`.",
 }
 
 
@@ -59,10 +66,11 @@ def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
-        API_SPEC_OPTIONS={"security": [{"signature": []}]},
+        API_SPEC_OPTIONS={"security": [{"signature": []}, {"session": []}]},
         PROVIDE_AUTOMATIC_OPTIONS=False,
         PROPAGATE_EXCEPTIONS=False,
     )
+    app.config["TONGQIAO_BEHIND_PROXY"] = behind_proxy
     app.extensions["tongqiao"] = installation
     app.url_map.merge_slashes = False
     app.url_map.converters[ID] = IdConverter
@@ -75,6 +83,7 @@ def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask
     handle_problems(app)
     api = ProblemApi(app)
     api.spec.components.security_scheme("signature", _SIGNATURE_SCHEME)
+    api.spec.components.security_scheme("session", _SESSION_SCHEME)
     api.register_converter(IdConverter, _document_id)
     api.register_converter(EpochConverter, _document_epoch)
     api.register_converter(CountConverter, _document_count)
@@ -158,7 +167,9 @@ def _hold_back_unlogged(response: Response) -> Response:
     them. An answer that says that the log cannot be written is let through.
     """
     rule = request.url_rule
-    if rule is None or rule.rule in PUBLIC or response.status_code == 503:
+    if rule is None or response.status_code == 503:
+        return response
+    if is_public_address(request.method, rule.rule) and g.get("access") is None:
         return response
     caller = g.get("caller")
     if caller is not None and caller.trace.n_entries > 0:

@@ -1,29 +1,45 @@
 """Who may call what: nobody, unless the endpoint says otherwise.
 
-Every endpoint declares its callers with :func:`may_call`; a request to one that declares nothing
-is refused.  :data:`PUBLIC` is the whole list of what needs no signature.
+Every endpoint declares its callers with :func:`may_call` (signed requests and people who are
+logged in), :func:`may_use` (people who are logged in) or :func:`may_enrol`; a request to one that
+declares nothing is refused.  :data:`PUBLIC` is the whole list of what anyone may call.
 """
 
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 
 from api.audit.events import Action
 from api.server.refusals import RefusalError
-from api.server.request_target import read_target
+from api.server.request_target import RequestTarget, read_target
 from api.server.round_states import Actor
 from api.server.services.access import SignedRequest, authenticate, authenticate_by_key
 from api.server.services.installation import Installation
+from api.server.services.sessions import Authenticated, authenticate_session
 from api.server.services.work import Caller, new_request_id
 from keys.errors import KeyFileError
 from keys.identity import MAX_IDENTITY_BYTES, PublicIdentity, parse_public_identity
 
-PUBLIC: Final = frozenset({"/health", "/openapi.json", "/v1/server"})
-"""Addresses that answer without a signature.  They tell nothing of any project."""
+PUBLIC: Final = frozenset(
+    {
+        "GET /health",
+        "GET /ready",
+        "GET /openapi.json",
+        "GET /v1/server",
+        "POST /v1/session",
+        "POST /v1/enrolments",
+        "POST /v1/enrolments/completion",
+    }
+)
+"""What answers anyone.  It tells nothing of any project; who logs in or enrols proves who it is."""
+
+CSRF_HEADER: Final = "X-CSRF-Token"
+CSRF_FIELD: Final = "csrf_token"
+_SAFE: Final = frozenset({"GET", "HEAD"})
 
 BodyKind = Literal["json", "sealed-secret", "streamed"]
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -35,17 +51,24 @@ class Access:
     """Who may call an endpoint, and how the log calls it.
 
     Attributes:
-        roles: members with one of these roles; empty for an enrolment, which is signed by the key
-            that it brings.
+        roles: members and people with one of these roles; empty for an enrolment, which is signed
+            by the key that it brings.
         action: the log's name for what is asked for.
         body: ``streamed`` bodies are compared with their hash by who reads them, all others
             before the endpoint is called.
+        enrolment: whether the key in the body signs.
+        anyone: whether nobody has to prove anything first; such endpoints are in :data:`PUBLIC`.
+        signed: whether signed requests are taken.
+        page: whether it is a page for people: forms, and any characters in its query.
     """
 
     roles: frozenset[Actor]
     action: Action
     body: BodyKind = "json"
     enrolment: bool = False
+    anyone: bool = False
+    signed: bool = True
+    page: bool = False
 
 
 def may_call(*roles: Actor, action: Action, body: BodyKind = "json") -> Callable[[_View], _View]:
@@ -58,6 +81,16 @@ def may_enrol(action: Action) -> Callable[[_View], _View]:
     return _declare(Access(frozenset(), action, enrolment=True))
 
 
+def may_use(*roles: Actor, action: Action, page: bool = False) -> Callable[[_View], _View]:
+    """Declare which people may call an endpoint who are logged in; no signature opens it."""
+    return _declare(Access(frozenset(roles), action, signed=False, page=page))
+
+
+def anyone_may(action: Action, *, page: bool = False) -> Callable[[_View], _View]:
+    """Declare that an endpoint of :data:`PUBLIC` checks by itself who calls it."""
+    return _declare(Access(frozenset(), action, anyone=True, page=page))
+
+
 def access_of(view: Callable[..., Any]) -> Access | None:
     """What an endpoint declares; ``None`` if nothing."""
     declared = getattr(view, _ACCESS, None)
@@ -68,6 +101,31 @@ def caller() -> Caller:
     """Who made this request: verified, except before and in refusals."""
     found: Caller = g.caller
     return found
+
+
+def login() -> Authenticated:
+    """The session that this request belongs to; endpoints of :func:`may_use` only."""
+    found: Authenticated = g.login
+    return found
+
+
+def session_token() -> str | None:
+    """What the browser keeps of its session."""
+    return request.cookies.get(_cookie_name())
+
+
+def keep_session(answer: Response, token: str) -> None:
+    """Let the browser keep a session: out of the reach of scripts, and for this server only."""
+    answer.set_cookie(
+        _cookie_name(), token, httponly=True, secure=_is_secure(), samesite="Lax", path="/"
+    )
+
+
+def forget_session(answer: Response) -> None:
+    """Let the browser forget its session."""
+    answer.delete_cookie(
+        _cookie_name(), httponly=True, secure=_is_secure(), samesite="Lax", path="/"
+    )
 
 
 def signed_sha256() -> bytes:
@@ -113,21 +171,96 @@ def _begin() -> None:
 
 
 def _verify() -> None:
+    access: Access | None = g.access
     target = read_target(request.environ)
-    if target is None:
+    if target is None and (access is None or not access.page):
         raise RefusalError(
             "not-found", "There is no such address. Write it without special characters."
         )
-    if request.url_rule is None or request.url_rule.rule in PUBLIC:
+    if request.url_rule is None:
         return
-    hosts = installation().config.hosts
-    if hosts and target.host not in hosts:
-        raise RefusalError(
-            "bad-signature", "The request was signed for another server. Check its address."
-        )
-    access: Access | None = g.access
-    if access is None:
+    is_public = is_public_address(request.method, request.url_rule.rule)
+    if is_public and access is None:
+        return
+    _check_host()
+    if access is None or access.anyone is not is_public:
         raise RefusalError("forbidden", "Nobody may call this address.")
+    if access.anyone:
+        _check_same_site()
+        g.body = b"" if access.page else _read_body("json")
+    elif "Signature" not in request.headers and session_token() is not None:
+        _verify_session(access)
+    elif not access.signed:
+        raise RefusalError("no-session", "Log in first.")
+    elif target is not None:
+        _verify_signature(access, target)
+
+
+def is_public_address(method: str, rule: str) -> bool:
+    """Whether anyone may call this; see :data:`PUBLIC`."""
+    return f"{'GET' if method == 'HEAD' else method} {rule}" in PUBLIC
+
+
+def _check_host() -> None:
+    hosts = installation().config.hosts
+    if hosts and request.headers.get("Host", "").lower() not in hosts:
+        raise RefusalError(
+            "bad-signature", "The request was made for another server. Check its address."
+        )
+
+
+def _verify_session(access: Access) -> None:
+    token = session_token()
+    found = authenticate_session(installation(), token or "")
+    g.login = found
+    g.caller = replace(g.caller, member=found.person, role=found.role)
+    _check_role(access)
+    if request.method not in _SAFE:
+        _check_same_site()
+        given = request.headers.get(CSRF_HEADER)
+        if given is None and access.page:
+            given = request.form.get(CSRF_FIELD)
+        if not hmac.compare_digest((given or "").encode(), found.csrf_token.encode()):
+            raise _forged()
+    g.body = b"" if access.page else _read_body("json")
+
+
+def _check_same_site() -> None:
+    """Refuse what a page of another site sent (Fetch Metadata); programs send no such word."""
+    if request.method not in _SAFE and request.headers.get("Sec-Fetch-Site", "none") not in (
+        "none",
+        "same-origin",
+    ):
+        raise _forged()
+
+
+def _forged() -> RefusalError:
+    return RefusalError(
+        "forged",
+        "This was not sent by a page of this server; nothing was done. Open the page again, then "
+        "repeat it there.",
+    )
+
+
+def _check_role(access: Access) -> None:
+    if g.caller.actor not in access.roles:
+        raise RefusalError(
+            "forbidden",
+            f"The role '{g.caller.role}' may not do this; it is for: "
+            f"{', '.join(sorted(access.roles))}.",
+        )
+
+
+def _is_secure() -> bool:
+    return request.is_secure or bool(current_app.config["TONGQIAO_BEHIND_PROXY"])
+
+
+def _cookie_name() -> str:
+    # A browser takes a name with this prefix only over TLS and from this very host.
+    return "__Host-tongqiao" if _is_secure() else "tongqiao"
+
+
+def _verify_signature(access: Access, target: RequestTarget) -> None:
     signed = SignedRequest(
         method=request.method,
         url=target.url,
@@ -140,12 +273,7 @@ def _verify() -> None:
         return
     authenticated = authenticate(installation(), signed)
     g.caller, g.signed_sha256 = authenticated.caller, authenticated.sha256
-    if g.caller.actor not in access.roles:
-        raise RefusalError(
-            "forbidden",
-            f"The role '{g.caller.role}' may not do this; it is for: "
-            f"{', '.join(sorted(access.roles))}.",
-        )
+    _check_role(access)
     if access.body != "streamed":
         g.body = _read_body(access.body)
         _compare(g.body, g.signed_sha256)

@@ -3,9 +3,9 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -140,6 +140,78 @@ def revoke_member_command(directory: Path, member: str, reason: str) -> None:
     say(f"{member} is revoked.")
 
 
+@server_group.command(name="add-person")
+@_DIRECTORY
+@click.argument("person", metavar="ID")
+@click.option("--name", required=True, help="What people call the person.")
+@click.option(
+    "--role",
+    required=True,
+    type=click.Choice(["operator", "auditor", "administrator"]),
+    help="What the person may do; administrators invite the others.",
+)
+@click.option("--subject", metavar="SUB", help="The person's `sub` at the OpenID provider.")
+def add_person_command(
+    directory: Path, person: str, name: str, role: str, subject: str | None
+) -> None:
+    """Invite a person who will log in with a browser.
+
+    Give the invitation to that person by hand: who has it can enrol once, within a few days. Who
+    signs requests with a key too keeps the key's id here.
+
+    Example:
+
+        tongqiao server add-person /srv/tongqiao wu --name "Wu Yun" --role administrator
+    """
+    from api.server.services.people import add_person
+    from api.server.services.work import own_caller
+
+    with _failing("open the server's folder"), _opened(directory) as installation:
+        added = add_person(
+            installation, own_caller("administrator"), person, name=name, role=role, subject=subject
+        )
+    _show_invitation(added)
+
+
+@server_group.command(name="invite-person")
+@_DIRECTORY
+@click.argument("person", metavar="ID")
+def invite_person_command(directory: Path, person: str) -> None:
+    """Void a person's password, device and sessions, and invite the person anew.
+
+    For who lost the device and the recovery codes, or forgot the password.
+
+    Example:
+
+        tongqiao server invite-person /srv/tongqiao wu
+    """
+    from api.server.services.people import invite_again
+    from api.server.services.work import own_caller
+
+    with _failing("open the server's folder"), _opened(directory) as installation:
+        invited = invite_again(installation, own_caller("administrator"), person)
+    _show_invitation(invited)
+
+
+@server_group.command(name="disable-person")
+@_DIRECTORY
+@click.argument("person", metavar="ID")
+@click.option("--reason", required=True, help="Why, in a few words.")
+def disable_person_command(directory: Path, person: str, reason: str) -> None:
+    """End all sessions of a person and refuse further logins.
+
+    Example:
+
+        tongqiao server disable-person /srv/tongqiao wu --reason "left the office"
+    """
+    from api.server.services.people import disable
+    from api.server.services.work import own_caller
+
+    with _failing("open the server's folder"), _opened(directory) as installation:
+        disable(installation, own_caller("administrator"), person, reason)
+    say(f"{person} is disabled.")
+
+
 @server_group.command(name="migrate")
 @_DIRECTORY
 def migrate_command(directory: Path) -> None:
@@ -268,6 +340,11 @@ def _add(installation: "Installation", identity: "PublicIdentity") -> None:
 
     member = add_member(installation, own_caller("administrator"), identity)
     say(f"Added the {member['kind']} {member['id']}, fingerprint {member['fingerprint']}")
+
+
+def _show_invitation(person: "Mapping[str, Any]") -> None:
+    say(f"Invited the {person['role']} {person['id']}: {person['invitation']}")
+    remark(f"Good for one enrolment, until {person['invitation_ends_at']}. It is not shown again.")
 
 
 @contextlib.contextmanager

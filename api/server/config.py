@@ -116,6 +116,28 @@ class ServerConfig:
         3, "attempts", "Workers that may die over a round before it counts as failed.", 1, 100
     )
 
+    min_free_bytes: int = _setting(
+        256 * 1024**2, "bytes", "With less room on its disk the server is not ready.", 0, 1024**4
+    )
+    session_idle_s: float = _setting(
+        900.0, "seconds", "A person who does nothing for this long is logged out.", 60, 86_400
+    )
+    session_s: float = _setting(
+        36_000.0, "seconds", "Nobody stays logged in for longer than this.", 300, 7 * 86_400
+    )
+    invitation_s: float = _setting(
+        3 * 86_400.0, "seconds", "How long a person who is invited may take.", 600, 30 * 86_400
+    )
+    login_window_s: float = _setting(
+        900.0, "seconds", "How long an account or an address waits after too many.", 60, 86_400
+    )
+    max_login_attempts: int = _setting(
+        10, "attempts", "Attempts in vain before an account has to wait.", 3, 1000
+    )
+    max_address_attempts: int = _setting(
+        100, "attempts", "Attempts in vain before an address has to wait.", 3, 100_000
+    )
+
     @property
     def database_url(self) -> URL:
         """The database, as SQLAlchemy names it."""

@@ -29,11 +29,12 @@ class State(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who acts: a member's role, or the worker process."""
+    """Who acts: a role of members and people, or the worker process."""
 
     OFFICE = "office"
     OPERATOR = "operator"
     AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
     WORKER = "worker"
 
 

@@ -5,6 +5,13 @@ from api.server.models.base import Base, UtcDateTime
 from api.server.models.incoming import RoundKey, UploadPart
 from api.server.models.links import Link
 from api.server.models.members import Member, Nonce
+from api.server.models.people import (
+    LoginAttempts,
+    LoginSession,
+    PendingLogin,
+    Person,
+    RecoveryCode,
+)
 from api.server.models.projects import Project, ProjectOffice, SealedSecret
 from api.server.models.rounds import Round, RoundOffice, Signature, StateChange, Upload
 
@@ -15,10 +22,15 @@ __all__ = [
     "LOG_TABLES",
     "Base",
     "Link",
+    "LoginAttempts",
+    "LoginSession",
     "Member",
     "Nonce",
+    "PendingLogin",
+    "Person",
     "Project",
     "ProjectOffice",
+    "RecoveryCode",
     "Round",
     "RoundKey",
     "RoundOffice",

@@ -2,11 +2,13 @@
 
 from typing import Final
 
-from api.server.routes import log, members, projects, public, rounds, uploads
+from api.server.routes import account, log, members, people, projects, public, rounds, uploads
 from api.server.routes.blueprints import StrictBlueprint
 
 BLUEPRINTS: Final[tuple[StrictBlueprint, ...]] = (
     public.blueprint,
+    account.blueprint,
+    people.blueprint,
     members.blueprint,
     projects.blueprint,
     rounds.blueprint,

@@ -36,11 +36,12 @@ class VerifiedBodyParser(FlaskParser):
         if req.mimetype != "application/json":
             raise RefusalError("invalid", "Send the body as `Content-Type: application/json`.")
         try:
-            return json.loads(
-                verified_body().decode("utf-8"),
-                object_pairs_hook=_unique_keys,
-                parse_constant=_no_constant,
-            )
+            text = verified_body().decode("utf-8")
+            value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+            if "\\ud" in text.lower():
+                # Half a character (an unpaired surrogate) is no text: it has no bytes.
+                json.dumps(value, ensure_ascii=False).encode("utf-8")
+            return value
         except (ValueError, RecursionError) as error:
             raise RefusalError(
                 "invalid", "The body is not JSON in UTF-8 in which each key is there once."

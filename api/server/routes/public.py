@@ -5,7 +5,7 @@ from typing import Any
 from api.server.auth import installation
 from api.server.routes.blueprints import StrictBlueprint
 from api.server.schemas.answers import HealthSchema, ServerSchema
-from api.server.services.log import check_health
+from api.server.services.readiness import check_ready
 from api.server.services.log import describe_server as describe
 
 blueprint = StrictBlueprint("server", __name__, description="The server itself")
@@ -15,8 +15,16 @@ blueprint = StrictBlueprint("server", __name__, description="The server itself")
 @blueprint.doc(security=[])
 @blueprint.response(200, HealthSchema)
 def read_health() -> dict[str, str]:
-    """Whether the server and its database work."""
-    check_health(installation())
+    """Whether the process answers: if not, restart it."""
+    return {"status": "ok"}
+
+
+@blueprint.route("/ready", methods=["GET"])
+@blueprint.doc(security=[])
+@blueprint.response(200, HealthSchema)
+def read_readiness() -> dict[str, str]:
+    """Whether database and disk are there too: if not, send requests elsewhere, and look."""
+    check_ready(installation())
     return {"status": "ok"}
 
 

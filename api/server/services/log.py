@@ -4,7 +4,7 @@ import base64
 from importlib.metadata import version
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, or_, select, text
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from api.audit.append import log_size, read_entries
@@ -143,12 +143,6 @@ def describe_server(installation: Installation) -> dict[str, Any]:
         "log_origin": installation.log_key.origin,
         "log_key": base64.b64encode(installation.log_key.public_key).decode(),
     }
-
-
-def check_health(installation: Installation) -> None:
-    """Ask the database for something.  Raises: sqlalchemy.exc.OperationalError."""
-    with installation.database.reading() as session:
-        session.execute(text("SELECT 1"))
 
 
 def _visible_entry(session: Session, caller: Caller, index: int) -> str:

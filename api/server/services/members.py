@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api.audit.events import ROLES, Action, is_loggable_id
-from api.server.models import Member
+from api.server.models import Member, Person
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.services.installation import Installation
@@ -205,7 +205,11 @@ def _is_same(member: Member, identity: PublicIdentity) -> bool:
 
 
 def _check_free(session: Session, identity: PublicIdentity) -> None:
-    if session.get(Member, identity.holder) is not None:
+    person = session.get(Person, identity.holder)
+    if session.get(Member, identity.holder) is not None or (
+        # One id is one human being, in one role: the two-person rule compares ids.
+        person is not None and person.role != identity.kind
+    ):
         raise RefusalError("conflict", _taken(identity.holder))
     same_key = select(Member.id).where(Member.key_id == identity.key_id)
     if session.scalar(same_key) is not None:

@@ -17,7 +17,7 @@ from flask import Flask
 
 from api.audit.events import Action
 from api.server.app import create_app, make_app
-from api.server.auth import PUBLIC, access_of, may_call
+from api.server.auth import access_of, is_public_address, may_call
 from api.server.config import load_config
 from api.server.round_states import Actor
 from api.server.services.work import own_caller
@@ -45,8 +45,8 @@ def endpoints(app: Flask) -> list[tuple[str, str, str]]:
     return sorted(
         (method, example_address(rule.rule), rule.endpoint)
         for rule in app.url_map.iter_rules()
-        if rule.rule not in PUBLIC
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not is_public_address(method, rule.rule)
     )
 
 

@@ -33,41 +33,49 @@ SLUGS = {"no": "forbidden", "unknown": "not-found", "sign": "unsigned"}
 COLUMNS = ("own", "peer", "other", "coordinator", "operator", "auditor", "unsigned")
 
 TABLE = """
-                                    own      peer     other    coord    operator auditor  unsigned
-GET    /v1/members                  yes      yes      yes      yes      yes      yes      sign
-POST   /v1/members                  yes      yes      yes      yes      no       no       sign
-GET    /v1/members/OWN              yes      yes      yes      yes      yes      yes      sign
-POST   /v1/members/OWN/approval     no       no       no       no       yes      no       sign
-POST   /v1/members/OWN/revocation   no       no       no       no       yes      no       sign
-POST   /v1/projects                 no       no       no       no       yes      no       sign
-GET    /v1/projects                 yes      yes      yes      yes      yes      yes      sign
-GET    /v1/projects/P               yes      yes      unknown  yes      yes      yes      sign
-PUT    /v1/projects/P/secrets/1/OWN no       no       unknown  yes      no       no       sign
-GET    /v1/projects/P/secrets/1/OWN yes      no       unknown  no       no       no       sign
-POST   /v1/rounds                   no       no       no       no       yes      no       sign
-GET    /v1/rounds                   yes      yes      yes      yes      yes      yes      sign
-GET    /v1/rounds/R                 yes      yes      unknown  yes      yes      yes      sign
-GET    /v1/rounds/R/profile         yes      yes      unknown  yes      yes      yes      sign
-PUT    /v1/rounds/R/signatures/OWN  yes      no       unknown  no       no       no       sign
-PUT    /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
-GET    /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
-DELETE /v1/rounds/R/uploads/OWN     yes      no       unknown  no       no       no       sign
-POST   /v1/rounds/R/uploads/OWN/part yes     no       unknown  no       no       no       sign
-GET    /v1/rounds/R/uploads/OWN/part yes     no       unknown  no       no       no       sign
-PATCH  /v1/rounds/R/uploads/OWN/part yes     no       unknown  no       no       no       sign
-POST   /v1/rounds/R/uploads/OWN/part/completion yes no unknown  no       no       no       sign
-DELETE /v1/rounds/R/uploads/OWN/part yes     no       unknown  no       no       no       sign
-POST   /v1/rounds/R/transitions     no       no       no       no       yes      no       sign
-GET    /v1/rounds/R/review          no       no       no       no       yes      no       sign
-GET    /v1/rounds/R/results/OWN     yes      no       unknown  no       no       no       sign
-GET    /v1/log/checkpoint           yes      yes      yes      yes      yes      yes      sign
-GET    /v1/log/entries              no       no       no       no       no       yes      sign
-GET    /v1/log/own-entries          yes      yes      yes      yes      no       no       sign
-GET    /v1/log/entries/0/proof      unknown  unknown  unknown  unknown  no       yes      sign
-GET    /v1/log/consistency/1/2      yes      yes      yes      yes      yes      yes      sign
-GET    /v1/log/tile/0/000.p/1       no       no       no       no       no       yes      sign
-POST   /v1/log/cosignatures         yes      yes      yes      yes      no       yes      sign
-GET    /v1/log/cosignatures         yes      yes      yes      yes      yes      yes      sign
+                                                   own     peer    other   coord   operator auditor none  op-web  aud-web admin
+GET    /v1/members                                 yes     yes     yes     yes     yes      yes     sign  yes     yes     no
+POST   /v1/members                                 yes     yes     yes     yes     no       no      sign  no      no      no
+GET    /v1/members/OWN                             yes     yes     yes     yes     yes      yes     sign  yes     yes     no
+POST   /v1/members/OWN/approval                    no      no      no      no      yes      no      sign  yes     no      no
+POST   /v1/members/OWN/revocation                  no      no      no      no      yes      no      sign  yes     no      no
+POST   /v1/projects                                no      no      no      no      yes      no      sign  yes     no      no
+GET    /v1/projects                                yes     yes     yes     yes     yes      yes     sign  yes     yes     no
+GET    /v1/projects/P                              yes     yes     unknown yes     yes      yes     sign  yes     yes     no
+PUT    /v1/projects/P/secrets/1/OWN                no      no      unknown yes     no       no      sign  no      no      no
+GET    /v1/projects/P/secrets/1/OWN                yes     no      unknown no      no       no      sign  no      no      no
+POST   /v1/rounds                                  no      no      no      no      yes      no      sign  yes     no      no
+GET    /v1/rounds                                  yes     yes     yes     yes     yes      yes     sign  yes     yes     no
+GET    /v1/rounds/R                                yes     yes     unknown yes     yes      yes     sign  yes     yes     no
+GET    /v1/rounds/R/profile                        yes     yes     unknown yes     yes      yes     sign  yes     yes     no
+PUT    /v1/rounds/R/signatures/OWN                 yes     no      unknown no      no       no      sign  no      no      no
+PUT    /v1/rounds/R/uploads/OWN                    yes     no      unknown no      no       no      sign  no      no      no
+GET    /v1/rounds/R/uploads/OWN                    yes     no      unknown no      no       no      sign  no      no      no
+DELETE /v1/rounds/R/uploads/OWN                    yes     no      unknown no      no       no      sign  no      no      no
+POST   /v1/rounds/R/uploads/OWN/part               yes     no      unknown no      no       no      sign  no      no      no
+GET    /v1/rounds/R/uploads/OWN/part               yes     no      unknown no      no       no      sign  no      no      no
+PATCH  /v1/rounds/R/uploads/OWN/part               yes     no      unknown no      no       no      sign  no      no      no
+POST   /v1/rounds/R/uploads/OWN/part/completion    yes     no      unknown no      no       no      sign  no      no      no
+DELETE /v1/rounds/R/uploads/OWN/part               yes     no      unknown no      no       no      sign  no      no      no
+POST   /v1/rounds/R/transitions                    no      no      no      no      yes      no      sign  yes     no      no
+GET    /v1/rounds/R/review                         no      no      no      no      yes      no      sign  yes     no      no
+GET    /v1/rounds/R/results/OWN                    yes     no      unknown no      no       no      sign  no      no      no
+GET    /v1/log/checkpoint                          yes     yes     yes     yes     yes      yes     sign  yes     yes     no
+GET    /v1/log/entries                             no      no      no      no      no       yes     sign  no      yes     no
+GET    /v1/log/own-entries                         yes     yes     yes     yes     no       no      sign  no      no      no
+GET    /v1/log/entries/0/proof                     unknown unknown unknown unknown no       yes     sign  no      yes     no
+GET    /v1/log/consistency/1/2                     yes     yes     yes     yes     yes      yes     sign  yes     yes     no
+GET    /v1/log/tile/0/000.p/1                      no      no      no      no      no       yes     sign  no      yes     no
+POST   /v1/log/cosignatures                        yes     yes     yes     yes     no       yes     sign  no      yes     no
+GET    /v1/log/cosignatures                        yes     yes     yes     yes     yes      yes     sign  yes     yes     no
+GET    /v1/session                                 login   login   login   login   login    login   login yes     yes     yes
+DELETE /v1/session                                 login   login   login   login   login    login   login yes     yes     yes
+POST   /v1/account/password                        login   login   login   login   login    login   login yes     yes     yes
+POST   /v1/account/recovery-codes                  login   login   login   login   login    login   login yes     yes     yes
+GET    /v1/people                                  login   login   login   login   login    login   login no      yes     yes
+POST   /v1/people                                  login   login   login   login   login    login   login no      no      yes
+POST   /v1/people/PERSON/invitation                login   login   login   login   login    login   login no      no      yes
+POST   /v1/people/PERSON/disablement               login   login   login   login   login    login   login no      no      yes
 """
 
 LINES = [line.split() for line in TABLE.strip().splitlines()[1:]]
