@@ -59,6 +59,7 @@ class Access:
         enrolment: whether the key in the body signs.
         anyone: whether nobody has to prove anything first; such endpoints are in :data:`PUBLIC`.
         signed: whether signed requests are taken.
+        people: whether people are who are logged in.
         page: whether it is a page for people: forms, and any characters in its query.
     """
 
@@ -68,12 +69,15 @@ class Access:
     enrolment: bool = False
     anyone: bool = False
     signed: bool = True
+    people: bool = True
     page: bool = False
 
 
-def may_call(*roles: Actor, action: Action, body: BodyKind = "json") -> Callable[[_View], _View]:
-    """Declare which roles may call an endpoint."""
-    return _declare(Access(frozenset(roles), action, body))
+def may_call(
+    *roles: Actor, action: Action, body: BodyKind = "json", people: bool = True
+) -> Callable[[_View], _View]:
+    """Declare which roles may call an endpoint, with signed requests or logged in."""
+    return _declare(Access(frozenset(roles), action, body, people=people))
 
 
 def may_enrol(action: Action) -> Callable[[_View], _View]:
@@ -215,6 +219,8 @@ def _verify_session(access: Access) -> None:
     g.login = found
     g.caller = replace(g.caller, member=found.person, role=found.role)
     _check_role(access)
+    if not access.people:
+        raise RefusalError("forbidden", "This takes a key: sign the request with a command.")
     if request.method not in _SAFE:
         _check_same_site()
         given = request.headers.get(CSRF_HEADER)

@@ -19,16 +19,14 @@ from api.server.round_states import Actor
 from api.server.routes.blueprints import StrictBlueprint
 from api.server.schemas.people import (
     DoneSchema,
-    EnrolmentStartSchema,
-    RecoveryCodesSchema,
-    SessionSchema,
-)
-from api.server.schemas.people import (
     EnrolmentSchema,
+    EnrolmentStartSchema,
     InvitationSchema,
     LoginSchema,
     NewPasswordSchema,
     ProofSchema,
+    RecoveryCodesSchema,
+    SessionSchema,
 )
 from api.server.services import people, sessions
 

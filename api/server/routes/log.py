@@ -77,7 +77,7 @@ def read_tile(tile: str) -> Response:
 
 
 @blueprint.route("/cosignatures", methods=["POST"])
-@may_call(Actor.OFFICE, Actor.AUDITOR, action=Action.CHECKPOINT_COSIGN)
+@may_call(Actor.OFFICE, Actor.AUDITOR, action=Action.CHECKPOINT_COSIGN, people=False)
 @blueprint.arguments(CosignatureSchema)
 @blueprint.response(201, CosignatureReceiptSchema)
 @blueprint.alt_response(200, schema=CosignatureReceiptSchema, description="Cosigned before")

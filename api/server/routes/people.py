@@ -7,9 +7,13 @@ from api.server.auth import caller, installation, may_use
 from api.server.round_states import Actor
 from api.server.routes.account import SESSION_ONLY
 from api.server.routes.blueprints import StrictBlueprint
-from api.server.schemas.people import InvitedPersonSchema, PersonListSchema, PersonSchema
-from api.server.schemas.people import NewPersonSchema
 from api.server.schemas.bodies import RevocationSchema
+from api.server.schemas.people import (
+    InvitedPersonSchema,
+    NewPersonSchema,
+    PersonListSchema,
+    PersonSchema,
+)
 from api.server.services import people
 
 blueprint = StrictBlueprint(

@@ -5,8 +5,8 @@ from typing import Any
 from api.server.auth import installation
 from api.server.routes.blueprints import StrictBlueprint
 from api.server.schemas.answers import HealthSchema, ServerSchema
-from api.server.services.readiness import check_ready
 from api.server.services.log import describe_server as describe
+from api.server.services.readiness import check_ready
 
 blueprint = StrictBlueprint("server", __name__, description="The server itself")
 

@@ -1,9 +1,4 @@
-"""Every address, asked by everybody: one table, compared with what the server does.
-
-Columns: an office of the round (`own`), an office of the same round asking about another's things
-(`peer`), an approved office that has no part (`other`), the coordinating office, an operator, an
-auditor, someone who signs nothing.
-"""
+"""Every address, asked by everybody: the table of docs/who-may-what.md holds."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.server.app import create_app
-from api.server.auth import PUBLIC
+from api.server.auth import is_public_address
 from api.server.config import load_config
 from api.server.services.installation import create_installation
 from tests.factories import COORDINATOR, PROFILE_TEXT, PROJECT, ROUND, terms
@@ -21,65 +16,46 @@ from tests.simulator import (
     Office,
     OpenRound,
     Party,
+    Person,
     SimulatedServer,
     granted,
     refused,
 )
 
 OWN, PEER, OTHER = "jinjiang-civil", "zhongjiang-civil", "outside-office"
-SLUGS = {"no": "forbidden", "unknown": "not-found", "sign": "unsigned"}
-"""What the words of the table say; ``unknown`` is what the caller may not even know of."""
+SLUGS = {"no": "forbidden", "unknown": "not-found", "sign": "unsigned", "login": "no-session"}
 
-COLUMNS = ("own", "peer", "other", "coordinator", "operator", "auditor", "unsigned")
-
-TABLE = """
-                                                   own     peer    other   coord   operator auditor none  op-web  aud-web admin
-GET    /v1/members                                 yes     yes     yes     yes     yes      yes     sign  yes     yes     no
-POST   /v1/members                                 yes     yes     yes     yes     no       no      sign  no      no      no
-GET    /v1/members/OWN                             yes     yes     yes     yes     yes      yes     sign  yes     yes     no
-POST   /v1/members/OWN/approval                    no      no      no      no      yes      no      sign  yes     no      no
-POST   /v1/members/OWN/revocation                  no      no      no      no      yes      no      sign  yes     no      no
-POST   /v1/projects                                no      no      no      no      yes      no      sign  yes     no      no
-GET    /v1/projects                                yes     yes     yes     yes     yes      yes     sign  yes     yes     no
-GET    /v1/projects/P                              yes     yes     unknown yes     yes      yes     sign  yes     yes     no
-PUT    /v1/projects/P/secrets/1/OWN                no      no      unknown yes     no       no      sign  no      no      no
-GET    /v1/projects/P/secrets/1/OWN                yes     no      unknown no      no       no      sign  no      no      no
-POST   /v1/rounds                                  no      no      no      no      yes      no      sign  yes     no      no
-GET    /v1/rounds                                  yes     yes     yes     yes     yes      yes     sign  yes     yes     no
-GET    /v1/rounds/R                                yes     yes     unknown yes     yes      yes     sign  yes     yes     no
-GET    /v1/rounds/R/profile                        yes     yes     unknown yes     yes      yes     sign  yes     yes     no
-PUT    /v1/rounds/R/signatures/OWN                 yes     no      unknown no      no       no      sign  no      no      no
-PUT    /v1/rounds/R/uploads/OWN                    yes     no      unknown no      no       no      sign  no      no      no
-GET    /v1/rounds/R/uploads/OWN                    yes     no      unknown no      no       no      sign  no      no      no
-DELETE /v1/rounds/R/uploads/OWN                    yes     no      unknown no      no       no      sign  no      no      no
-POST   /v1/rounds/R/uploads/OWN/part               yes     no      unknown no      no       no      sign  no      no      no
-GET    /v1/rounds/R/uploads/OWN/part               yes     no      unknown no      no       no      sign  no      no      no
-PATCH  /v1/rounds/R/uploads/OWN/part               yes     no      unknown no      no       no      sign  no      no      no
-POST   /v1/rounds/R/uploads/OWN/part/completion    yes     no      unknown no      no       no      sign  no      no      no
-DELETE /v1/rounds/R/uploads/OWN/part               yes     no      unknown no      no       no      sign  no      no      no
-POST   /v1/rounds/R/transitions                    no      no      no      no      yes      no      sign  yes     no      no
-GET    /v1/rounds/R/review                         no      no      no      no      yes      no      sign  yes     no      no
-GET    /v1/rounds/R/results/OWN                    yes     no      unknown no      no       no      sign  no      no      no
-GET    /v1/log/checkpoint                          yes     yes     yes     yes     yes      yes     sign  yes     yes     no
-GET    /v1/log/entries                             no      no      no      no      no       yes     sign  no      yes     no
-GET    /v1/log/own-entries                         yes     yes     yes     yes     no       no      sign  no      no      no
-GET    /v1/log/entries/0/proof                     unknown unknown unknown unknown no       yes     sign  no      yes     no
-GET    /v1/log/consistency/1/2                     yes     yes     yes     yes     yes      yes     sign  yes     yes     no
-GET    /v1/log/tile/0/000.p/1                      no      no      no      no      no       yes     sign  no      yes     no
-POST   /v1/log/cosignatures                        yes     yes     yes     yes     no       yes     sign  no      yes     no
-GET    /v1/log/cosignatures                        yes     yes     yes     yes     yes      yes     sign  yes     yes     no
-GET    /v1/session                                 login   login   login   login   login    login   login yes     yes     yes
-DELETE /v1/session                                 login   login   login   login   login    login   login yes     yes     yes
-POST   /v1/account/password                        login   login   login   login   login    login   login yes     yes     yes
-POST   /v1/account/recovery-codes                  login   login   login   login   login    login   login yes     yes     yes
-GET    /v1/people                                  login   login   login   login   login    login   login no      yes     yes
-POST   /v1/people                                  login   login   login   login   login    login   login no      no      yes
-POST   /v1/people/PERSON/invitation                login   login   login   login   login    login   login no      no      yes
-POST   /v1/people/PERSON/disablement               login   login   login   login   login    login   login no      no      yes
-"""
-
-LINES = [line.split() for line in TABLE.strip().splitlines()[1:]]
+POLICY = Path(__file__).resolve().parents[3] / "docs" / "who-may-what.md"
+HEADINGS, *LINES = (
+    line.split() for line in POLICY.read_text(encoding="utf-8").split("```")[1].strip().splitlines()
+)
+IN_BROWSERS = {"op-web": "operator", "aud-web": "auditor", "admin": "administrator"}
 AFTER_RELEASE = {"GET /v1/rounds/R/review", "GET /v1/rounds/R/results/OWN"}
+
+
+class InBrowser(Office):
+    """A person who is logged in, asking like everybody else."""
+
+    def __init__(self, server: SimulatedServer, person: Person) -> None:
+        super().__init__(server, None)
+        self.person = person
+        self.browser = server.browser()
+        granted(self.browser.logs_in(person, code=person.recovery_codes[0]), 201)
+
+    def sends(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        arriving: bytes | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Answer:
+        own = {"X-CSRF-Token": self.browser.csrf_token or ""}
+        own |= {} if content_type is None else {"Content-Type": content_type}
+        return self.server.ask(method, path, body, own, environ, self.browser.client)
 
 
 def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
@@ -87,7 +63,10 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
     own = party.office(OWN)
     assert own.identity is not None
     path = (
-        f"{line}/".replace("OWN", OWN).replace("/R/", f"/{ROUND}/").replace("/P/", f"/{PROJECT}/")
+        f"{line}/".replace("OWN", OWN)
+        .replace("PERSON", "zhao")
+        .replace("/R/", f"/{ROUND}/")
+        .replace("/P/", f"/{PROJECT}/")
     )
     path = path.removesuffix("/")
     if method in ("GET", "DELETE"):
@@ -96,9 +75,8 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         identity = asker.identity or own.identity
         return asker.sends(method, path, identity.public.to_json())
     if line.endswith("/signatures/OWN"):
-        return Office(asker.server, asker.identity).signs(
-            ROUND, office=OWN, signer=asker.identity or own.identity
-        )
+        office = asker if isinstance(asker, Office) else Office(asker.server, asker.identity)
+        return office.signs(ROUND, office=OWN, signer=asker.identity or own.identity)
     if method == "PATCH":
         return asker.sends(method, f"{path}?offset=0", party.files[OWN].data)
     if line.endswith("/uploads/OWN"):
@@ -121,9 +99,23 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
             "members": [{"office": OWN, "role": "education"}],
         },
         "/v1/rounds": {"terms": terms(round="second-round"), "profile": PROFILE_TEXT},
-        "/v1/rounds/R/transitions": {"action": "freeze"},
+        # The second who may takes another step.
+        "/v1/rounds/R/transitions": {
+            "action": "cancel" if isinstance(asker, InBrowser) else "freeze"
+        },
+        "/v1/people": {"id": "sun", "name": "孙", "role": "auditor"},
+        "/v1/people/PERSON/invitation": {},
+        "/v1/people/PERSON/disablement": {"reason": "test"},
+        "/v1/account/password": _proof(asker) | {"new_password": "quite another thing"},
+        "/v1/account/recovery-codes": _proof(asker),
     }
     return asker.posts(path, bodies[line])
+
+
+def _proof(asker: Party) -> dict[str, str]:
+    if isinstance(asker, InBrowser):
+        return {"password": asker.person.password, "code": asker.person.recovery_codes[1]}
+    return {"password": "x", "code": "000000"}
 
 
 def askers(server: SimulatedServer, party: OpenRound) -> dict[str, Party]:
@@ -131,11 +123,17 @@ def askers(server: SimulatedServer, party: OpenRound) -> dict[str, Party]:
         "own": party.office(OWN),
         "peer": party.office(PEER),
         "other": server.enrolled_office(OTHER),
-        "coordinator": party.coordinator,
+        "coord": party.coordinator,
         "operator": party.first,
         "auditor": party.auditor,
-        "unsigned": server.stranger(),
+        "none": server.stranger(),
     }
+
+
+def people_in_browsers(server: SimulatedServer) -> dict[str, Party]:
+    server.invitation("zhao")
+    known = {column: server.person(f"web-{role}", role) for column, role in IN_BROWSERS.items()}
+    return {column: InBrowser(server, person) for column, person in known.items()}
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line[0]} {line[1]}")
@@ -149,8 +147,8 @@ def test_who_may_what(server: SimulatedServer, line: list[str]) -> None:
         party.everybody_uploads()
         if "/part" in path and method != "POST":
             granted(party.office(OWN).begins(ROUND, party.files[OWN].data))
-    people = askers(server, party)
-    cells = dict(zip(COLUMNS, expected, strict=True))
+    people = askers(server, party) | people_in_browsers(server)
+    cells = dict(zip(HEADINGS, expected, strict=True))
     # What is refused changes nothing, so all of that first.
     for column, word in sorted(cells.items(), key=lambda cell: cell[1] == "yes"):
         answer = ask(people[column], method, path, party)
@@ -165,6 +163,7 @@ def test_the_table_has_every_address(tmp_path: Path) -> None:
     app = create_app(load_config(tmp_path / "server"))
     placeholders = {
         "<id:member_id>": "OWN",
+        "<id:person_id>": "PERSON",
         "<id:office>": "OWN",
         "<id:project_id>": "P",
         "<id:round_id>": "R",
@@ -176,11 +175,14 @@ def test_the_table_has_every_address(tmp_path: Path) -> None:
     }
     served = set()
     for rule in app.url_map.iter_rules():
-        if rule.rule not in PUBLIC:
-            path = rule.rule
-            for converter, word in placeholders.items():
-                path = path.replace(converter, word)
-            served |= {(method, path) for method in (rule.methods or set()) - {"HEAD"}}
+        path = rule.rule
+        for converter, word in placeholders.items():
+            path = path.replace(converter, word)
+        served |= {
+            (method, path)
+            for method in (rule.methods or set()) - {"HEAD"}
+            if not is_public_address(method, rule.rule)
+        }
     assert served == {(line[0], line[1]) for line in LINES}
     app.extensions["tongqiao"].close()
 
