@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ _PANEL_BYTES = 32 << 10
 _FIRST_ROOM = 1 << 14
 _LARGEST_ROOM = 1 << 21
 _TILE_PAIRS = 64
+_WAITING_ROOM = 64
 _FINISHED = -1
 
 
@@ -52,15 +53,15 @@ class Side(NamedTuple):
 
     Attributes:
         head: packed heads.
-        need: ``(2 * padded,) int64``: where the other side's rest is the bound, then where this
-            side's is.
+        slack: ``(2 * padded,) int64``, minus the need: where the other side's rest is the bound,
+            then where this side's is.
         filters: ``(n, n_words) uint64``.
         counts: ``(n,) int64`` bits set.
         rows: ``(n,) int64`` row numbers.
     """
 
     head: U64
-    need: I64
+    slack: I64
     filters: U64
     counts: I64
     rows: I64
@@ -97,13 +98,18 @@ def scan_kernel(variant: TileVariant) -> Callable[..., None]:
         stop_block: int,
         output: Output,
     ) -> None:
-        room = len(output.left) - _TILE_PAIRS
-        n_left, n_right = len(left.need) // 2, len(right.need) // 2
+        room = len(output.left) - _TILE_PAIRS * _WAITING_ROOM
+        n_left, n_right = len(left.slack) // 2, len(right.slack) // 2
         found, first_column, row_block = output.state[0], output.state[1], output.state[2]
-        for column_block in range(first_column, n_right // lanes):
+        # Tiles with a pair that passed wait here, so that the loop over tiles stays short.
+        masks = np.empty(_WAITING_ROOM, dtype=np.uint64)
+        corners = np.empty((_WAITING_ROOM, 2), dtype=np.int64)
+        waiting = 0
+        n_columns = n_right // lanes
+        for column_block in range(first_column, n_columns):
             column = column_block * lanes
             # Within one set, only pairs to the right of the diagonal.
-            stop = min(stop_block, column_block * lanes // tile_rows + 1) if within else stop_block
+            stop = min(stop_block, column // tile_rows + 1) if within else stop_block
             for block in range(row_block, stop):
                 row = block * tile_rows
                 by_right = 1 if block >= bound_switch[column_block] else 0
@@ -113,57 +119,73 @@ def scan_kernel(variant: TileVariant) -> Callable[..., None]:
                     right.head,
                     column * n_words,
                     n_words,
-                    left.need,
+                    left.slack,
                     (1 - by_right) * n_left + row,
-                    right.need,
+                    right.slack,
                     by_right * n_right + column,
                 )
                 if mask:
-                    if found > room:
-                        output.state[0] = found
-                        output.state[1] = column_block
-                        output.state[2] = block
-                        return
-                    found = _verify(
-                        left, right, row, column, lanes, mask, threshold, within, output, found
-                    )
+                    masks[waiting] = mask
+                    corners[waiting, 0], corners[waiting, 1] = row, column
+                    waiting += 1
+                    if waiting == _WAITING_ROOM:
+                        if found > room:
+                            _stop_before(corners, lanes, found, output.state)
+                            return
+                        found = _verify(
+                            left, right, lanes, masks, corners, threshold, within, output, found
+                        )
+                        waiting = 0
             row_block = first_block
+        if waiting:
+            if found > room:
+                _stop_before(corners, lanes, found, output.state)
+                return
+            found = _verify(
+                left, right, lanes, masks[:waiting], corners, threshold, within, output, found
+            )
         output.state[0], output.state[1] = found, _FINISHED
 
     return scan
 
 
 @kernel
+def _stop_before(corners: I64, lanes: int, found: int, state: I64) -> None:
+    """Note that the scan goes on at the first of the tiles that wait."""
+    state[0], state[1], state[2] = found, corners[0, 1] // lanes, corners[0, 0] // TILE_ROWS
+
+
+@kernel
 def _verify(
     left: Side,
     right: Side,
-    row: int,
-    column: int,
     lanes: int,
-    mask: Any,
+    masks: U64,
+    corners: I64,
     threshold: float,
     within: bool,
     output: Output,
     found: int,
 ) -> int:
-    """Compare the pairs of a tile that are marked in the mask; keep those that meet the rule."""
-    while mask:
-        lowest = population((mask & (~mask + np.uint64(1))) - np.uint64(1))
-        mask &= mask - np.uint64(1)
-        i, j = row + lowest // lanes, column + lowest % lanes
-        if within and i >= j:
-            continue
-        common = 0
-        for word in range(left.filters.shape[1]):
-            common += population(left.filters[i, word] & right.filters[j, word])
-        dice = 2.0 * common / (left.counts[i] + right.counts[j])
-        if dice >= threshold:
-            first, second = left.rows[i], right.rows[j]
-            if within and first > second:
-                first, second = second, first
-            output.left[found], output.right[found] = first, second
-            output.dice[found] = dice
-            found += 1
+    """Compare the pairs of tiles that are marked in their masks; keep those that meet the rule."""
+    n_words = left.filters.shape[1]
+    for tile in range(len(masks)):
+        mask = masks[tile]
+        while mask:
+            place = population((mask & (~mask + np.uint64(1))) - np.uint64(1))
+            mask &= mask - np.uint64(1)
+            i, j = corners[tile, 0] + place // lanes, corners[tile, 1] + place % lanes
+            common = 0
+            for word in range(n_words):
+                common += population(left.filters[i, word] & right.filters[j, word])
+            dice = 2.0 * common / (left.counts[i] + right.counts[j])
+            if dice >= threshold and not (within and i >= j):
+                first, second = left.rows[i], right.rows[j]
+                if within and first > second:
+                    first, second = second, first
+                output.left[found], output.right[found] = first, second
+                output.dice[found] = dice
+                found += 1
     return found
 
 
@@ -193,12 +215,12 @@ def lay_out(filters: U64, first_row: int, test: HeadTest, block: int) -> Laid:
     order = np.argsort(heads.rest, kind="stable")
     padded = -(-len(filters) // block) * block
     rest = heads.rest[order]
-    need = np.full((2, padded), NEVER, dtype=np.int64)
-    need[0, : len(order)] = heads.need[order]
-    need[1, : len(order)] = heads.need[order] - rest
+    slack = np.full((2, padded), -NEVER, dtype=np.int64)
+    slack[0, : len(order)] = -heads.need[order]
+    slack[1, : len(order)] = rest - heads.need[order]
     side = Side(
         head=pack(heads.words[order], block),
-        need=need.reshape(-1),
+        slack=slack.reshape(-1),
         filters=filters[order],
         counts=heads.counts[order],
         rows=order + first_row,

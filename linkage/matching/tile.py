@@ -2,8 +2,9 @@
 
 A *tile* compares 8 filters of one side (its rows) with 2, 4 or 8 of the other (its columns, one to
 a lane of a vector register).  For each pair it counts the common bits, word by word, and asks
-``common bits >= need of the row + need of the column``: a bound that separates into a number for
-each side costs one addition at the start and one test of a sign at the end.
+whether they, the slack of the row and the slack of the column add up to 0 or more: a bound that
+separates into a number for each side costs one addition at the start and one test of a sign at the
+end.
 
 numba has no vector types, so the tile is written in LLVM's intermediate representation and becomes
 part of the kernel that calls it.  One text serves all processors; a :class:`TileVariant` says how
@@ -96,14 +97,14 @@ def tile_intrinsic(variant: TileVariant) -> Callable[..., Any]:
 
     Its arguments, in the layout of ``linkage.matching.packing``::
 
-        tile(left, left_at, right, right_at, n_words, left_need, row_at, right_need, column_at)
+        tile(left, left_at, right, right_at, n_words, left_slack, row_at, right_slack, column_at)
 
     ``left`` and ``right`` are flat ``uint64`` arrays of packed filters, and ``left_at`` and
-    ``right_at`` (in words) say where the rows and the columns begin; ``left_need`` and
-    ``right_need`` are flat ``int64`` arrays, read from ``row_at`` and ``column_at`` on.  It returns
-    a ``uint64`` whose bit ``row * lanes + column`` is set where::
+    ``right_at`` (in words) say where the rows and the columns begin; ``left_slack`` and
+    ``right_slack`` are flat ``int64`` arrays, read from ``row_at`` and ``column_at`` on.  It
+    returns a ``uint64`` whose bit ``row * lanes + column`` is set where::
 
-        common bits of the first n_words words >= left_need[row] + right_need[column]
+        common bits of the first n_words words + left_slack[row] + right_slack[column] >= 0
     """
 
     @intrinsic
@@ -114,12 +115,22 @@ def tile_intrinsic(variant: TileVariant) -> Callable[..., Any]:
         right: Any,
         right_at: Any,
         n_words: Any,
-        left_need: Any,
+        left_slack: Any,
         row_at: Any,
-        right_need: Any,
+        right_slack: Any,
         column_at: Any,
     ) -> Any:
-        given = (left, left_at, right, right_at, n_words, left_need, row_at, right_need, column_at)
+        given = (
+            left,
+            left_at,
+            right,
+            right_at,
+            n_words,
+            left_slack,
+            row_at,
+            right_slack,
+            column_at,
+        )
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             values = [
@@ -154,18 +165,15 @@ class _TileWriter:
         right: Any,
         right_at: Any,
         n_words: Any,
-        left_need: Any,
+        left_slack: Any,
         row_at: Any,
-        right_need: Any,
+        right_slack: Any,
         column_at: Any,
     ) -> Any:
-        # Counts start at minus the need: in the end, a pair passes if its sign is not negative.
-        column_needs = self._load_lanes(right_need, column_at)
+        # Counts start at the slack: in the end, a pair passes if its sign is not negative.
+        column_slack = self._load_lanes(right_slack, column_at)
         starts = [
-            self._builder.sub(
-                self._no_lanes,
-                self._builder.add(column_needs, self._spread(self._load(left_need, row_at, row))),
-            )
+            self._builder.add(column_slack, self._spread(self._load(left_slack, row_at, row)))
             for row in range(TILE_ROWS)
         ]
         left = self._builder.gep(left, [left_at])

