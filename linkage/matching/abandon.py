@@ -11,11 +11,10 @@ pass by this order.
 import numpy as np
 
 from linkage.compiled import kernel
-from linkage.matching.head_test import HeadTest
+from linkage.matching.head_test import HeadTest, samples
 from linkage.matching.packing import bit_frequencies, population
 from linkage.types import I64, U64
 
-_N_SAMPLED = 512
 _HARD_ONE_IN = 20
 _LENGTHS = 15
 
@@ -39,9 +38,7 @@ def abandoning_heads(left: U64, right: U64, threshold: float) -> list[HeadTest]:
 
 def telling_order(left: U64, right: U64) -> I64:
     """Bit numbers, first those that tell similar pairs of a sample apart; ties by number."""
-    some_left, some_right = (
-        np.ascontiguousarray(side[:: -(-len(side) // _N_SAMPLED) or 1]) for side in (left, right)
-    )
+    some_left, some_right = samples(left, right)
     distance = _distances(some_left, some_right)
     n_hard = -(-distance.size // _HARD_ONE_IN)
     hard = np.argpartition(distance, n_hard - 1)[:n_hard] if n_hard else np.empty(0, np.int64)

@@ -13,6 +13,7 @@ does not is out.  Ways to choose the head:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 
@@ -25,6 +26,8 @@ NEVER = 1 << 40
 
 # Each side's need is rounded down, so the sum of two is at most the exact one.
 _SLACK = 1e-9
+
+_LEAST_SAMPLED, _MOST_SAMPLED = 128, 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,16 +118,18 @@ def _n_passing(
     return n_passing
 
 
-def fastest(
-    tests: Sequence[HeadTest], left: U64, right: U64, words_a_finish: int, n_sampled: int = 384
-) -> HeadTest:
-    """The test that should take the least time, judged by evenly spread samples of both sides.
+def samples(left: U64, right: U64) -> tuple[U64, U64]:
+    """Evenly spread filters of both sides, few beside the work of comparing all."""
+    n_sampled = min(_MOST_SAMPLED, max(_LEAST_SAMPLED, isqrt(len(left) * len(right)) // 32))
+    some_left, some_right = (side[:: -(-len(side) // n_sampled) or 1] for side in (left, right))
+    return np.ascontiguousarray(some_left), np.ascontiguousarray(some_right)
+
+
+def fastest(tests: Sequence[HeadTest], left: U64, right: U64, words_a_finish: int) -> HeadTest:
+    """The test that should take the least time, judged by a trial on samples of both sides.
 
     The choice is a matter of time only: it does not change what is found, unless a test may miss.
     """
-    some_left = left[:: -(-len(left) // n_sampled) or 1]
-    some_right = right[:: -(-len(right) // n_sampled) or 1]
     words = np.array([test.n_words for test in tests])
-    rates = pass_rates(tests, np.ascontiguousarray(some_left), np.ascontiguousarray(some_right))
-    # Every tile costs about a word and a half for its start and its end.
-    return tests[int(np.argmin(1.5 + words + words_a_finish * rates))]
+    rates = pass_rates(tests, *samples(left, right))
+    return tests[int(np.argmin(words + words_a_finish * rates))]

@@ -212,7 +212,7 @@ def lay_out(filters: U64, first_row: int, test: HeadTest, block: int) -> Laid:
         block: 8 for rows, the lanes of the tile for columns.
     """
     heads = heads_of(filters, test)
-    order = np.argsort(heads.rest, kind="stable")
+    order = np.argsort(heads.rest.astype(np.uint16), kind="stable")
     padded = -(-len(filters) // block) * block
     rest = heads.rest[order]
     slack = np.full((2, padded), -NEVER, dtype=np.int64)

@@ -27,6 +27,7 @@ DEFAULT_MISS_PROBABILITY = 1e-4
 _SEED = 2026
 _LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64)
 _GRID = 257
+_STEPS = 32
 
 
 def sketch_heads(
@@ -51,12 +52,15 @@ def sketch_heads(
     if not 0.0 < miss_probability < 1.0:
         raise MatchingError("The miss probability of a sketch must be between 0 and 1.")
     order = np.random.default_rng(seed).permutation(filter_bits).astype(np.int64)
-    typical = filter_bits / 2 if typical_bits_set is None else typical_bits_set
+    # Rounded, so that one profile's files share the lines.
+    steps = _STEPS / 2 if typical_bits_set is None else typical_bits_set * _STEPS / filter_bits
+    typical = filter_bits * max(1, round(steps)) / _STEPS
     tests = []
     for n_words in (n for n in _LENGTHS if 2 * 64 * n <= filter_bits):
         drawn = 64 * n_words
-        set_bits, cuts = _cuts(filter_bits, drawn, threshold, miss_probability)
-        slope, constant = _line_above(set_bits, cuts, 2 * typical)
+        slope, constant = _line_above_cuts(
+            filter_bits, drawn, threshold, miss_probability, 2 * typical
+        )
         # Passes if  h + h' - 2 common <= slope (c + c') + constant,  h of c bits being sketched.
         test = HeadTest(
             name=f"a sketch of {drawn} bits",
@@ -69,6 +73,14 @@ def sketch_heads(
         )
         tests.append(test)
     return tests
+
+
+@cache
+def _line_above_cuts(
+    filter_bits: int, drawn: int, threshold: float, miss: float, lowest_at: float
+) -> tuple[float, float]:
+    set_bits, cuts = _cuts(filter_bits, drawn, threshold, miss)
+    return _line_above(set_bits, cuts, lowest_at)
 
 
 def _cuts(filter_bits: int, drawn: int, threshold: float, miss: float) -> tuple[F64, F64]:

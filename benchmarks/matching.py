@@ -1,0 +1,298 @@
+"""How fast all pairs of filters are compared, beside anonlink and beside the processor's limit.
+
+    python -m benchmarks.matching [--quick] [--json FILE] [--encodings FILE]
+
+One process; everything is compiled before the first timing.  Each repetition runs anonlink, the
+limit and every method back to back, so that ratios hold on a machine whose speed varies; a figure
+is the median of the ratios, with their range.  With one thread, time is the thread's processor
+time: what else runs on the machine does not count.  Two threads are compared by the clock on the
+wall.  That all find the same pairs is asserted in the same run.
+
+The whole match of large registers is measured by ``benchmarks.matching_scale``.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from benchmarks.matching_corpus import Encodings, encodings
+from benchmarks.matching_limit import limit_kernel
+from linkage.matching.dice_pairs import Method, ScanOptions, dice_pairs
+from linkage.matching.scan import FoundPairs
+from linkage.matching.tile import TILE_ROWS, TileVariant, fitting_variant
+from linkage.types import U64
+
+_T = TypeVar("_T")
+
+N_CHILDREN, N_CHILDREN_QUICK = 36_000, 6_000
+N_REPETITIONS = 5
+THRESHOLDS = (0.80, 0.85, 0.90)
+MISS_PROBABILITY = 1e-4
+_PACKAGES = ("numpy", "numba", "llvmlite", "anonlink", "clkhash")
+_ANONLINK_PAIRS = 2.6e8
+_LIMIT_WORDS = 20_000_000
+
+TARGETS = {
+    "full tile / limit": 0.75,
+    "full tile / anonlink, Dice 0.80": 7.0,
+    "abandonment / anonlink, Dice 0.80": 14.0,
+    "abandonment / anonlink, Dice 0.85": 17.0,
+    "abandonment / anonlink, Dice 0.90": 19.0,
+    "sketch / full tile, Dice 0.80": 3.0,
+    "sketch / full tile, Dice 0.90": 5.0,
+    "two threads / one, full tile": 1.8,
+    "two threads / one, abandonment, Dice 0.80": 1.8,
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A ratio, over the repetitions."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    target: float | None
+
+    def line(self) -> str:
+        """As a line of the report."""
+        aim = "" if self.target is None else f"   (aim: {self.target:g})"
+        return f"{self.name:44} {self.median:6.2f}   {self.low:.2f} to {self.high:.2f}{aim}"
+
+
+class Rates:
+    """Pairs a second of each contender, one number for each repetition."""
+
+    def __init__(self) -> None:
+        self._rates: dict[str, list[float]] = {}
+
+    def add(self, contender: str, n_pairs: float, seconds: float) -> None:
+        """Note one timing."""
+        self._rates.setdefault(contender, []).append(n_pairs / seconds)
+
+    def ratio(self, name: str, contender: str, to: str) -> Figure:
+        """One contender's rates over another's, repetition by repetition."""
+        ratios = [a / b for a, b in zip(self._rates[contender], self._rates[to], strict=True)]
+        median = statistics.median(ratios)
+        return Figure(name, median, min(ratios), max(ratios), TARGETS.get(name))
+
+    def medians(self) -> dict[str, float]:
+        """Million pairs a second of each contender."""
+        return {
+            name: round(statistics.median(rates) / 1e6, 1) for name, rates in self._rates.items()
+        }
+
+
+class Benchmark:
+    """The contenders on one set of encodings."""
+
+    def __init__(self, data: Encodings, variant: TileVariant) -> None:
+        self._data = data
+        self._variant = variant
+        self._limit = limit_kernel(variant)
+        self._rates = Rates()
+        self._found: dict[str, FoundPairs] = {}
+        # anonlink takes a slice of the left side, enough for a steady timing.
+        self._n_slice = min(len(data.left), int(_ANONLINK_PAIRS / len(data.right)) + 1)
+        self._anonlink_sides = _as_anonlink(data.left[: self._n_slice]), _as_anonlink(data.right)
+
+    def warm_up(self) -> None:
+        """Compile everything."""
+        self._limit(1)
+        some = Encodings(self._data.left[:512], self._data.right[:512])
+        for method in ("full", "abandon", "sketch"):
+            for n_threads in (1, 2):
+                dice_pairs(some.left, some.right, 0.8, ScanOptions(method, n_threads=n_threads))
+
+    def repeat(self) -> None:
+        """One repetition of everything, one after the other."""
+        n_limit = _LIMIT_WORDS * self._variant.lanes * TILE_ROWS / self._data.left.shape[1]
+        self._rates.add("limit", n_limit, _timed(lambda: self._limit(_LIMIT_WORDS))[0])
+        self._compare("full", 0.80)
+        for threshold in THRESHOLDS:
+            self._compare("abandon", threshold)
+            self._compare_anonlink(threshold)
+        for threshold in (0.80, 0.90):
+            self._compare("sketch", threshold)
+        for method in ("full", "abandon"):
+            for n_threads in (1, 2):
+                self._compare_by_clock(method, n_threads)
+
+    def figures(self) -> list[Figure]:
+        """All ratios."""
+        ratio = self._rates.ratio
+        return [
+            ratio("full tile / limit", "full 0.80", "limit"),
+            ratio("full tile / anonlink, Dice 0.80", "full 0.80", "anonlink 0.80"),
+            *(
+                ratio(
+                    f"abandonment / anonlink, Dice {threshold:.2f}",
+                    f"abandon {threshold:.2f}",
+                    f"anonlink {threshold:.2f}",
+                )
+                for threshold in THRESHOLDS
+            ),
+            *(
+                ratio(
+                    f"sketch / full tile, Dice {threshold:.2f}",
+                    f"sketch {threshold:.2f}",
+                    "full 0.80",
+                )
+                for threshold in (0.80, 0.90)
+            ),
+            ratio("two threads / one, full tile", "full, 2 by clock", "full, 1 by clock"),
+            ratio(
+                "two threads / one, abandonment, Dice 0.80",
+                "abandon, 2 by clock",
+                "abandon, 1 by clock",
+            ),
+        ]
+
+    def rates(self) -> dict[str, float]:
+        """Million pairs a second."""
+        return self._rates.medians()
+
+    def misses(self) -> dict[str, dict[str, int]]:
+        """For each threshold: matches, and those that the sketch missed."""
+        counts = {}
+        for threshold in (0.80, 0.90):
+            found = self._found[f"abandon {threshold:.2f}"]
+            sketched = self._found[f"sketch {threshold:.2f}"]
+            missed = len(found) - len(sketched)
+            if not np.isin(self._keys(sketched), self._keys(found)).all():
+                raise AssertionError("The sketch found a pair that is none.")
+            counts[f"{threshold:.2f}"] = {"matches": len(found), "missed": missed}
+        return counts
+
+    def _compare(self, method: Method, threshold: float) -> None:
+        options = ScanOptions(method, MISS_PROBABILITY)
+        seconds, found = _timed(
+            lambda: dice_pairs(self._data.left, self._data.right, threshold, options)
+        )
+        name = f"{method} {threshold:.2f}"
+        self._rates.add(name, self._data.n_pairs, seconds)
+        self._found[name] = found
+        if method == "abandon" and threshold == 0.80:
+            _assert_same(found, self._found["full 0.80"])
+
+    def _compare_anonlink(self, threshold: float) -> None:
+        anonlink = _import_anonlink()
+        seconds, (dice, (row, column)) = _timed(
+            lambda: anonlink.similarities.dice_coefficient(self._anonlink_sides, threshold)
+        )
+        n_pairs = self._n_slice * len(self._data.right)
+        self._rates.add(f"anonlink {threshold:.2f}", n_pairs, seconds)
+        left, right = np.asarray(row, dtype=np.int64), np.asarray(column, dtype=np.int64)
+        order = np.lexsort((right, left))
+        ours = self._found[f"abandon {threshold:.2f}"]
+        inside = ours.left < self._n_slice
+        _assert_same(
+            FoundPairs(left[order], right[order], np.asarray(dice)[order]),
+            FoundPairs(ours.left[inside], ours.right[inside], ours.dice[inside]),
+        )
+
+    def _compare_by_clock(self, method: Method, n_threads: int) -> None:
+        start = time.perf_counter()
+        found = dice_pairs(
+            self._data.left, self._data.right, 0.80, ScanOptions(method, n_threads=n_threads)
+        )
+        seconds = time.perf_counter() - start
+        self._rates.add(f"{method}, {n_threads} by clock", self._data.n_pairs, seconds)
+        _assert_same(found, self._found["full 0.80"])
+
+    def _keys(self, found: FoundPairs) -> Any:
+        return found.left * len(self._data.right) + found.right
+
+
+def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
+    start = time.thread_time()
+    result = work()
+    return time.thread_time() - start, result
+
+
+def _assert_same(found: FoundPairs, expected: FoundPairs) -> None:
+    for ours, theirs in (
+        (found.left, expected.left),
+        (found.right, expected.right),
+        (found.dice, expected.dice),
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def _import_anonlink() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks setuptools for its version
+        import anonlink
+    return anonlink
+
+
+def _as_anonlink(filters: U64) -> list[Any]:
+    from bitarray import bitarray
+
+    rows = []
+    for row in filters:
+        rows.append(bitarray())
+        rows[-1].frombytes(row.tobytes())
+    return rows
+
+
+def main() -> int:
+    """Measure, print, and write the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small registers, some seconds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument("--encodings", type=Path, metavar="FILE.npz", help="keep encodings here")
+    arguments = parser.parse_args()
+    n_children = N_CHILDREN_QUICK if arguments.quick else N_CHILDREN
+    data = encodings(n_children, arguments.encodings)
+    variant = fitting_variant()
+    benchmark = Benchmark(data, variant)
+    benchmark.warm_up()
+    for _ in range(N_REPETITIONS):
+        benchmark.repeat()
+    report = {
+        "machine": {"processor": platform.processor() or platform.machine(), "tile": variant.name},
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
+        "encodings": data.described(),
+        "repetitions": N_REPETITIONS,
+        "figures": [asdict(figure) for figure in benchmark.figures()],
+        "million_pairs_per_s": benchmark.rates(),
+        "sketch_misses": benchmark.misses(),
+    }
+    _print(report, benchmark.figures())
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def _print(report: dict[str, Any], figures: list[Figure]) -> None:
+    about = report["encodings"]
+    print(
+        f"{about['n_left']:,} x {about['n_right']:,} filters of {about['filter_bits']} bits, "
+        f"{about['fill']:.0%} set; Dice of random pairs {about['dice_of_random_pairs_mean']:.2f} "
+        f"+- {about['dice_of_random_pairs_deviation']:.2f}; tile {report['machine']['tile']}"
+    )
+    print(f"Ratios: median and range of {report['repetitions']} repetitions")
+    for figure in figures:
+        print(figure.line())
+    for threshold, counts in report["sketch_misses"].items():
+        print(f"sketch, Dice {threshold}: {counts['missed']} missed of {counts['matches']:,}")
+    print("Million pairs a second:")
+    for name, rate in report["million_pairs_per_s"].items():
+        print(f"  {name:24} {rate:8.0f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
