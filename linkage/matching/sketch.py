@@ -28,6 +28,7 @@ _SEED = 2026
 _LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64)
 _GRID = 257
 _STEPS = 32
+_ROUNDING = 1e-9
 
 
 def sketch_heads(
@@ -126,7 +127,8 @@ def hypergeometric_quantile(population: int, marked: int, drawn: int, probabilit
     # Summed from the far end, where terms are small, so that the tail is exact to many digits.
     above = np.cumsum(np.exp(log_probability)[::-1])[::-1]
     beyond = np.append(above[1:], 0.0)
-    return int(x[np.argmax(beyond <= 1.0 - probability)])
+    # Rounding may make the cut larger by one, never smaller.
+    return int(x[np.argmax(beyond <= (1.0 - probability) * (1.0 - _ROUNDING))])
 
 
 def _line_above(at: F64, values: F64, lowest_at: float) -> tuple[float, float]:
