@@ -22,6 +22,7 @@ from pathlib import Path
 import psycopg
 
 _FOLDER = "TONGQIAO_TEST_POSTGRESQL"
+_FSYNC = "TONGQIAO_TEST_POSTGRESQL_FSYNC"
 _START_TIMEOUT_S = 60
 MISSING = "PostgreSQL is not installed on this machine (no initdb): NOT tested on it"
 
@@ -36,8 +37,13 @@ def find_programs() -> Path | None:
     return None
 
 
-def prepare_folder() -> None:
-    """Name the folder of the run's cluster, for this process and those that it starts."""
+def prepare_folder(*, durable: bool = False) -> None:
+    """Name the folder of the run's cluster, for this process and those that it starts.
+
+    Args:
+        durable: whether commits wait for the disk, as a benchmark wants and tests do not.
+    """
+    os.environ[_FSYNC] = "on" if durable else "off"
     if _FOLDER not in os.environ:
         folder = Path(tempfile.mkdtemp(prefix="tongqiao-pg-"))
         folder.chmod(0o755)
@@ -89,7 +95,7 @@ def _start(programs: Path, folder: Path) -> None:
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(folder),
-        "fsync": "off",
+        "fsync": os.environ.get(_FSYNC, "off"),
         "max_connections": "300",
         "shared_buffers": "64MB",
         "autovacuum": "off",

@@ -60,7 +60,7 @@ def authenticate(installation: Installation, request: SignedRequest) -> Authenti
             return None if member is None else member.signing_key
 
     verified = _verify(installation, request, resolve_key)
-    with installation.database.writing() as session:
+    with installation.database.writing(durable=False) as session:
         member = _member_with_key(session, verified.key_id)
         if member is None or member.state == "revoked":
             raise RefusalError(
@@ -94,7 +94,7 @@ def authenticate_by_key(
     verified = _verify(
         installation, request, lambda claimed: signing_key if claimed == key_id else None
     )
-    with installation.database.writing() as session:
+    with installation.database.writing(durable=False) as session:
         _note_nonce(installation, session, verified)
     return verified.sha256
 
@@ -141,6 +141,10 @@ def _verify(
 
 def _member_with_key(session: Session, key_id: str) -> Member | None:
     return session.scalars(select(Member).where(Member.key_id == key_id)).one_or_none()
+
+
+# A nonce is noted without waiting for the disk. What the request does, or its refusal, is committed
+# later in the same order, with an entry in the log: whenever that is on the disk, so is the nonce.
 
 
 def _note_nonce(installation: Installation, session: Session, verified: VerifiedRequest) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from api.server.services.group_commit import GroupCommit, WriterBusyError
+from api.server.services.group_commit import DURABLE, GroupCommit, WriterBusyError
 
 _MODE: Final = "tongqiao_mode"
 _WRITING: Final = "writing"
@@ -51,11 +51,17 @@ class Database:
         self._group_commit = GroupCommit(self._writers, busy_timeout_s)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A transaction that holds the write lock; committed at the end, rolled back on error."""
+    def writing(self, *, durable: bool = True) -> Iterator[Session]:
+        """A transaction that holds the write lock; committed at the end, rolled back on error.
+
+        Args:
+            durable: whether it must be on the disk when the block is left. What is not is lost
+                with a power cut, but never later work without it: both databases write their
+                changes in one order.
+        """
         # The lock is taken now, and not at the first statement: what the caller reads meanwhile
         # (the clock) is read under it.
-        with self._group_commit.writing() as session:
+        with self._group_commit.writing(durable=durable) as session:
             yield session
 
     @contextlib.contextmanager
@@ -164,7 +170,11 @@ class _Sqlite:
             raw.execute(f"PRAGMA {pragma}").fetchall()
 
     def begin(self, connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_MODE) == _WRITING
+        options = connection.get_execution_options()
+        writes = options.get(_MODE) == _WRITING
+        if writes:
+            level = "FULL" if options.get(DURABLE, True) else "NORMAL"
+            connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
         connection.exec_driver_sql(f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}")
 
     def scrub(self, raw: Any) -> None:
@@ -205,7 +215,10 @@ class _Postgresql:
         """Nothing: all of it is in the options of the connection."""
 
     def begin(self, connection: Connection) -> None:
-        if connection.get_execution_options().get(_MODE) == _WRITING:
+        options = connection.get_execution_options()
+        if options.get(_MODE) == _WRITING:
+            if not options.get(DURABLE, True):
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({self._ROW})")
 
     def scrub(self, raw: Any) -> None:

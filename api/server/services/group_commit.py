@@ -21,6 +21,10 @@ MAX_MEMBERS: Final = 64
 """So many writers share a transaction at most: the first of them waits for all others."""
 
 
+DURABLE: Final = "tongqiao_durable"
+"""Execution option: whether a commit waits for the disk."""
+
+
 class WriterBusyError(OperationalError):
     """The writer before did not come to an end in time; nothing was done."""
 
@@ -31,8 +35,9 @@ class WriterBusyError(OperationalError):
 class _Group:
     """A transaction that several writers share."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, is_shared: bool) -> None:
         self.connection = connection
+        self.is_shared = is_shared
         self.transaction: RootTransaction = connection.begin()
         self.n_members = 0
         self.n_kept = 0
@@ -95,15 +100,19 @@ class GroupCommit:
         self._group: _Group | None = None
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Session]:
+    def writing(self, *, durable: bool = True) -> Iterator[Session]:
         """A session whose work is committed when the block is left, or rolled back on error.
+
+        Args:
+            durable: whether it must be on the disk then. What is not will be there no later than
+                the next work that must be.
 
         Raises:
             WriterBusyError: the turn did not come in time.
         """
         self._wait_for_turn()
         try:
-            group = self._join()
+            group = self._join(durable)
         except BaseException:
             self._pass_turn(None)
             raise
@@ -138,11 +147,12 @@ class GroupCommit:
                     self._waiting.remove(ticket)
                     raise WriterBusyError
 
-    def _join(self) -> _Group:
+    def _join(self, durable: bool) -> _Group:
         if self._group is None:
-            connection = self._engine.connect()
+            engine = self._engine.execution_options(**{DURABLE: durable})
+            connection = engine.connect()
             try:
-                self._group = _Group(connection)
+                self._group = _Group(connection, is_shared=durable)
             except BaseException:
                 connection.close()
                 raise
@@ -155,7 +165,7 @@ class GroupCommit:
         Raises:
             Exception: the commit failed, and with it everybody's work.
         """
-        if group.n_members < MAX_MEMBERS and self._pass_turn(group):
+        if group.is_shared and group.n_members < MAX_MEMBERS and self._pass_turn(group):
             group.done.wait()
             if group.error is not None:
                 raise group.error
