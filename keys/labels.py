@@ -46,3 +46,9 @@ AT_REST_WRAP = b"tongqiao/v1/at-rest-wrap"
 
 AT_REST_CHECKSUM = b"tongqiao/v1/at-rest-checksum"
 """Info of HKDF-Expand: what finds a damaged installation key file; it never leaves the file."""
+
+PROTECTED_FILE = b"tongqiao/v1/protected-file"
+"""Additional data of a private file that is encrypted under a passphrase."""
+
+KEY_ROTATION = b"tongqiao/v1/key-rotation"
+"""Signed: that a new identity takes the place of an old one, by the old one's key."""

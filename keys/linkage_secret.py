@@ -10,13 +10,12 @@ import secrets
 from pathlib import Path
 from typing import Final, NoReturn
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from keys import labels
+from keys.cipher_suites import DEFAULT, CipherSuite
 from keys.errors import SecretError
 from keys.fingerprint import format_fingerprint
 from keys.identity import PrivateIdentity, PublicIdentity
+from keys.passphrase import PassphraseSource
 from keys.sealing import LINKAGE_SECRET_PURPOSE, linkage_secret_context, open_sealed, seal
 from keys.storage import read_private_file, write_private_file
 
@@ -37,8 +36,9 @@ _FILE = re.compile(rf"{_FILE_MARKER}:([0-9a-f]{{64}}):([0-9a-f]{{8}})\n?".encode
 class LinkageSecret:
     """32 random bytes, of which each round and each purpose gets its own key.
 
-    All of them are HKDF-SHA256 outputs (RFC 5869) under labels of their own, so none helps to find
-    another, or the secret.  Neither shown nor pickled; comparing takes the same time always.
+    All of them are HKDF outputs (RFC 5869; SHA-256, or SM3 in rounds of suite ``gm``) under labels
+    of their own, so none helps to find another, or the secret.  Neither shown nor pickled;
+    comparing takes the same time always.
     """
 
     __slots__ = ("_value",)
@@ -60,37 +60,42 @@ class LinkageSecret:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("linkage secrets are not copied or pickled")
 
-    def round_key(self, context: str) -> bytes:
+    def round_key(self, context: str, suite: CipherSuite = DEFAULT) -> bytes:
         """The 32-byte key to encode with; context is ``PROJECT/ROUND`` or ``offline``.
+
+        Args:
+            context: what the key is for.
+            suite: the one that the round's terms name: its hash derives the key.
 
         Raises:
             SecretError: the context is neither.
         """
-        return self._derive(labels.SECRET_ROUND_KEY, ROUND_KEY_BYTES, context)
+        return self._derive(labels.SECRET_ROUND_KEY, ROUND_KEY_BYTES, context, suite)
 
-    def key_confirmation(self, context: str) -> str:
+    def key_confirmation(self, context: str, suite: CipherSuite = DEFAULT) -> str:
         """32 hex characters, equal for equal secrets, that reveal neither secret nor round key.
 
         Raises:
             SecretError: the context is neither ``PROJECT/ROUND`` nor ``offline``.
         """
-        return self._derive(labels.SECRET_KEY_CONFIRMATION, _CONFIRMATION_BYTES, context).hex()
+        label = labels.SECRET_KEY_CONFIRMATION
+        return self._derive(label, _CONFIRMATION_BYTES, context, suite).hex()
 
     @property
     def fingerprint(self) -> str:
         """Six groups of five digits, to compare by voice; they do not reveal the secret."""
         return format_fingerprint(self._expand(labels.SECRET_FINGERPRINT, 32))
 
-    def _derive(self, label: bytes, n_bytes: int, context: str) -> bytes:
+    def _derive(self, label: bytes, n_bytes: int, context: str, suite: CipherSuite) -> bytes:
         if not _CONTEXT.fullmatch(context):
             raise SecretError(
                 f"Keys are derived for PROJECT/ROUND or '{OFFLINE_CONTEXT}'. Check the names of "
                 "project and round."
             )
-        return self._expand(label + b"\x00" + context.encode("ascii"), n_bytes)
+        return self._expand(label + b"\x00" + context.encode("ascii"), n_bytes, suite)
 
-    def _expand(self, info: bytes, n_bytes: int) -> bytes:
-        return HKDF(SHA256(), n_bytes, salt=labels.SECRET_EXTRACT, info=info).derive(self._value)
+    def _expand(self, info: bytes, n_bytes: int, suite: CipherSuite = DEFAULT) -> bytes:
+        return suite.derive(self._value, salt=labels.SECRET_EXTRACT, info=info, n_bytes=n_bytes)
 
     def _checksum(self) -> str:
         return self._expand(labels.SECRET_CHECKSUM, _CHECKSUM_BYTES).hex()
@@ -199,12 +204,12 @@ def save_linkage_secret(secret: LinkageSecret, path: Path) -> None:
     write_private_file(path, serialise_linkage_secret(secret))
 
 
-def load_linkage_secret(path: Path) -> LinkageSecret:
-    """Load a secret file.
+def load_linkage_secret(path: Path, passphrase: PassphraseSource | None = None) -> LinkageSecret:
+    """Load a secret file; ``passphrase`` is asked if it is protected by one.
 
     Raises:
-        KeyFileError: others may read the file.
+        KeyFileError: others may read the file, or the passphrase is another.
         SecretError: it holds no secret, or a damaged one.
         OSError: it cannot be read.
     """
-    return parse_linkage_secret(read_private_file(path))
+    return parse_linkage_secret(read_private_file(path, passphrase))

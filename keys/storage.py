@@ -18,6 +18,7 @@ from keys.identity import (
     parse_private_identity,
     parse_public_identity,
 )
+from keys.passphrase import PassphraseSource, is_protected, protect, unprotect
 
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
 
@@ -46,14 +47,55 @@ def write_public_file(path: Path, data: bytes, overwrite: bool = False) -> None:
     _write(path, data, 0o644, overwrite=overwrite)
 
 
-def read_private_file(path: Path) -> bytes:
-    """Read a small private file.
+def read_private_file(path: Path, passphrase: PassphraseSource | None = None) -> bytes:
+    """Read a small private file, in the clear.
+
+    Args:
+        path: of the file.
+        passphrase: asked if the file is protected by one.
 
     Raises:
-        KeyFileError: others may read or change it, or it is no regular file, or too large.
+        KeyFileError: others may read or change it, it is no regular file, or too large, or it is
+            protected and the passphrase is missing or another.
         OSError: it cannot be read.
     """
-    return _read(path, private=True)
+    data = _read(path, private=True)
+    if not is_protected(data):
+        return data
+    if passphrase is None:
+        raise KeyFileError(
+            "The file is protected by a passphrase, which cannot be asked for here. Take the "
+            "protection away with 'tongqiao keys unprotect', or give the passphrase."
+        )
+    return unprotect(data, passphrase())
+
+
+def protect_private_file(path: Path, passphrase: str) -> None:
+    """Encrypt a private file under a passphrase, in its place.
+
+    The bytes in the clear are replaced, not overwritten: a copy may remain on the disk.
+
+    Raises:
+        KeyFileError: others may read it, it is protected already, or the passphrase is too short.
+        OSError: it cannot be read or written.
+    """
+    data = _read(path, private=True)
+    if is_protected(data):
+        raise KeyFileError("The file is protected already. Take that away first, to change it.")
+    _write(path, protect(data, passphrase), 0o600, overwrite=True)
+
+
+def unprotect_private_file(path: Path, passphrase: str) -> None:
+    """Take the protection of a private file away, in its place.
+
+    Raises:
+        KeyFileError: others may read it, it is not protected, or the passphrase is another.
+        OSError: it cannot be read or written.
+    """
+    data = _read(path, private=True)
+    if not is_protected(data):
+        raise KeyFileError("The file is not protected by a passphrase.")
+    _write(path, unprotect(data, passphrase), 0o600, overwrite=True)
 
 
 def read_public_file(path: Path) -> bytes:
@@ -87,15 +129,17 @@ def save_identity(identity: PrivateIdentity, directory: Path) -> tuple[Path, Pat
     return private_path, public_path
 
 
-def load_private_identity(path: Path) -> PrivateIdentity:
-    """Load a private key file.
+def load_private_identity(
+    path: Path, passphrase: PassphraseSource | None = None
+) -> PrivateIdentity:
+    """Load a private key file; ``passphrase`` is asked if it is protected by one.
 
     Raises:
-        KeyFileError: others may read it, or it is no private key file.
+        KeyFileError: others may read it, it is no private key file, or the passphrase is another.
         OSError: it cannot be read.
     """
     try:
-        data = read_private_file(path)
+        data = read_private_file(path, passphrase)
     except KeyFileError:
         # Advice to close a file would mislead who took the public one by mistake.
         if _is_public_identity(path):

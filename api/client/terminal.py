@@ -6,6 +6,7 @@ Results go to stdout, progress and errors to stderr.
 import contextlib
 import errno
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -168,9 +169,32 @@ def open_client(server: str, keys: Path, ca_file: Path | None = None) -> "Server
 
     return ServerClient(
         server,
-        load_private_identity(keys),
+        load_private_identity(keys, ask_passphrase),
         ca_file=None if ca_file is None else str(ca_file),
     )
+
+
+PASSPHRASE_FILE_VARIABLE = "TONGQIAO_PASSPHRASE_FILE"  # noqa: S105 - a name, no secret
+
+
+def ask_passphrase() -> str:
+    """The passphrase of a protected file: typed unseen, or from a private file for programs.
+
+    The file is named by the environment variable ``TONGQIAO_PASSPHRASE_FILE``; its first line
+    counts.
+
+    Raises:
+        KeysError: others may read that file.
+        click.Abort: there is no terminal to type on.
+    """
+    from keys.storage import read_private_file
+
+    named = os.environ.get(PASSPHRASE_FILE_VARIABLE)
+    if named:
+        text = read_private_file(Path(named)).decode("utf-8", "replace")
+        return text.partition("\n")[0].rstrip("\r")
+    typed: str = click.prompt("Passphrase", hide_input=True, err=True)
+    return typed
 
 
 def results_console() -> Console:

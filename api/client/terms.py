@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from api.client.errors import printable
 from keys.canonical import canonical_json
+from keys.cipher_suites import CIPHER_SUITES, DEFAULT, CipherSuite
 from linkage.errors import LinkageError
 
 TERMS_FORMAT = "tongqiao-terms-v1"
@@ -64,6 +65,7 @@ class Terms:
     threshold: float | None
     retention_days: int
     max_records: int
+    suite: CipherSuite
     sha256: str
     document: Mapping[str, Any]
 
@@ -110,6 +112,7 @@ def parse_terms(source: bytes | Mapping[str, Any]) -> Terms:
         "The terms",
         "format project round purpose coordinating_office secret_epoch members profile cleaning "
         "visibility solve threshold retention_days max_records",
+        optional="cipher_suite",
     )
     if body["format"] != TERMS_FORMAT:
         raise TermsError(f"The terms' format is not {TERMS_FORMAT}. Update the program.")
@@ -133,6 +136,7 @@ def parse_terms(source: bytes | Mapping[str, Any]) -> Terms:
         threshold=_parse_threshold(body["threshold"]),
         retention_days=_whole(body["retention_days"], "retention_days", 1, _MAX_RETENTION_DAYS),
         max_records=_whole(body["max_records"], "max_records", 1, _MAX_RECORDS),
+        suite=_parse_suite(body.get("cipher_suite", DEFAULT.name)),
         sha256=terms_sha256(body),
         document=body,
     )
@@ -192,9 +196,19 @@ def _parse_threshold(value: Any) -> float | None:
     return float(value)
 
 
-def _expect_keys(body: Mapping[str, Any], where: str, keys: str) -> None:
+def _parse_suite(value: Any) -> CipherSuite:
+    suite = CIPHER_SUITES.get(value) if isinstance(value, str) else None
+    if suite is None:
+        raise TermsError(
+            f"cipher_suite in the terms must be one of: {', '.join(CIPHER_SUITES)}. Update the "
+            "program if the operator names another."
+        )
+    return suite
+
+
+def _expect_keys(body: Mapping[str, Any], where: str, keys: str, *, optional: str = "") -> None:
     expected = set(keys.split())
-    missing, unknown = expected - body.keys(), body.keys() - expected
+    missing, unknown = expected - body.keys(), body.keys() - expected - set(optional.split())
     if missing:
         raise TermsError(f"{where}: these keys are missing: {', '.join(sorted(missing))}.")
     if unknown:

@@ -11,6 +11,7 @@ import click
 from api.client.terminal import (
     INPUT_FILE,
     OUTPUT_FILE,
+    ask_passphrase,
     failing,
     progress_console,
     remark,
@@ -148,12 +149,13 @@ def encode_command(
             "both. A map that is gone cannot be made again."
         )
     with failing("read what to encode"):
+        from keys.cipher_suites import DEFAULT
         from keys.linkage_secret import load_linkage_secret
         from linkage.profile import load_profile
 
         profile = load_profile(profile_name)
         terms = _load_terms(terms_file, profile)
-        secret = load_linkage_secret(secret_file)
+        secret = load_linkage_secret(secret_file, ask_passphrase)
     context = _OFFLINE if terms is None else terms.context
     started = time.monotonic()
     with failing("write the encodings and their map"):
@@ -169,6 +171,7 @@ def encode_command(
                     context=context,
                     out=out,
                     map_file=map_file,
+                    suite=DEFAULT if terms is None else terms.suite,
                     max_records=None if terms is None else terms.max_records,
                     overwrite=force,
                     accepted_risk=accept_risk,

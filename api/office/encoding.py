@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from api.client.private_files import replacing_privately
+from keys.cipher_suites import DEFAULT, CipherSuite
 from keys.linkage_secret import LinkageSecret
 from linkage.encoding.encode import Engine
 from linkage.encoding.encode_file import EncodedTqe, OnRecords, encode_to_tqe
@@ -25,6 +26,7 @@ def encode_to_files(
     context: str,
     out: Path,
     map_file: Path,
+    suite: CipherSuite = DEFAULT,
     max_records: int | None = None,
     overwrite: bool = False,
     accepted_risk: str | None = None,
@@ -37,6 +39,7 @@ def encode_to_files(
         context: ``project/round``, or ``offline``.
         out: the ``.tqe`` file.
         map_file: CSV of pseudonym and the office's own record id, in the order of the records.
+        suite: the one that the terms name; it derives the round's key.
         max_records: more are refused.
         accepted_risk: why the file is needed although the preflight refuses it.
         engine, on_stage: as :func:`linkage.encoding.encode_file.encode_to_tqe` has them.
@@ -57,10 +60,10 @@ def encode_to_files(
                 encoded = encode_to_tqe(
                     batches,
                     profile,
-                    secret.round_key(context),
+                    secret.round_key(context, suite),
                     tqe_draft,
                     context=context,
-                    key_confirmation=secret.key_confirmation(context),
+                    key_confirmation=secret.key_confirmation(context, suite),
                     encoder_version=importlib.metadata.version("tongqiao"),
                     accepted_risk=accepted_risk,
                     max_records=max_records,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.client.terminal import ID, INPUT_FILE, failing, say
+from api.client.terminal import ID, INPUT_FILE, ask_passphrase, failing, say
 
 if TYPE_CHECKING:
     from keys.identity import Kind, PublicIdentity
@@ -87,13 +87,51 @@ def show_command(file: Path) -> None:
 
     with failing("read the key file"):
         if file.name.endswith(".private.json"):
-            identity = load_private_identity(file).public
+            identity = load_private_identity(file, ask_passphrase).public
         else:
             identity = load_public_identity(file)
     _show(identity)
     say(f"Made: {identity.created_at}")
     say(f"Key id: {identity.key_id}")
     say(f"Sealing: {identity.sealing_suite}")
+
+
+@keys_group.command(name="protect")
+@click.argument("file", type=INPUT_FILE)
+def protect_command(file: Path) -> None:
+    """Encrypt a private file under a passphrase, in its place.
+
+    FILE is a private key file, or a linkage secret.  Every command that uses it asks for the
+    passphrase then.  Nobody can open the file without it.
+
+    Example:
+
+        tongqiao keys protect my-office.private.json
+    """
+    from keys.storage import protect_private_file
+
+    with failing("write the file"):
+        passphrase = click.prompt(
+            "New passphrase", hide_input=True, confirmation_prompt=True, err=True
+        )
+        protect_private_file(file, passphrase)
+    say("The file is protected. Write the passphrase down and lock it away: it cannot be reset.")
+
+
+@keys_group.command(name="unprotect")
+@click.argument("file", type=INPUT_FILE)
+def unprotect_command(file: Path) -> None:
+    """Take the passphrase of a private file away.
+
+    Example:
+
+        tongqiao keys unprotect my-office.private.json
+    """
+    from keys.storage import unprotect_private_file
+
+    with failing("write the file"):
+        unprotect_private_file(file, ask_passphrase())
+    say("The file is not protected any more. Only this account may read it.")
 
 
 def _one_holder(

@@ -11,6 +11,7 @@ from api.client.errors import ApiError
 from api.client.terminal import (
     INPUT_FILE,
     OUTPUT_FILE,
+    ask_passphrase,
     failing,
     json_option,
     progress_bar,
@@ -260,4 +261,4 @@ def _confirming_secret(
         )
     from keys.linkage_secret import load_linkage_secret
 
-    return load_linkage_secret(secret_file)
+    return load_linkage_secret(secret_file, ask_passphrase)

@@ -124,6 +124,11 @@ def plain_words(terms: Terms, office: str) -> Sequence[str]:
         )
     else:
         paragraphs.append("Your office is not among those that take part.")
+    if terms.suite.name != "default":
+        paragraphs.append(
+            f"Cipher suite: {terms.suite.name}. It derives the round's keys and encrypts stored "
+            "encodings; signatures and sealing stay as they are."
+        )
     paragraphs += [
         _how_long(terms),
         f"SHA-256 of these terms: {terms.sha256}",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from api.client.terminal import ID, INPUT_FILE, OUTPUT_FILE, failing, say
+from api.client.terminal import ID, INPUT_FILE, OUTPUT_FILE, ask_passphrase, failing, say
 from keys.linkage_secret import MAX_EPOCH
 
 _project_option = click.option(
@@ -74,7 +74,7 @@ def show_command(file: Path) -> None:
     from keys.linkage_secret import load_linkage_secret
 
     with failing("read the secret file"):
-        secret = load_linkage_secret(file)
+        secret = load_linkage_secret(file, ask_passphrase)
     say(f"Fingerprint: {secret.fingerprint}")
 
 
@@ -115,9 +115,9 @@ def seal_command(
     with failing("seal the secret"):
         recipient = load_public_identity(recipient_file)
         blob = seal_linkage_secret(
-            load_linkage_secret(secret_file),
+            load_linkage_secret(secret_file, ask_passphrase),
             recipient=recipient,
-            sender=load_private_identity(keys),
+            sender=load_private_identity(keys, ask_passphrase),
             project=project,
             epoch=epoch,
         )
@@ -162,7 +162,7 @@ def open_command(
         sender = load_public_identity(sender_file)
         secret = open_linkage_secret(
             read_public_file(blob),
-            recipient=load_private_identity(keys),
+            recipient=load_private_identity(keys, ask_passphrase),
             sender=sender,
             project=project,
             epoch=epoch,

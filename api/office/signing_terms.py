@@ -71,5 +71,5 @@ def sign_terms(
         "signature": base64.b64encode(signature).decode("ascii"),
     }
     if secret is not None:
-        body["key_confirmation"] = secret.key_confirmation(terms.context)
+        body["key_confirmation"] = secret.key_confirmation(terms.context, terms.suite)
     client.put_json(f"/v1/rounds/{terms.round}/signatures/{office}", body)

@@ -22,6 +22,7 @@ Terms; what is left out is taken from the project, from the profile or from the 
     secret_epoch = 1
     retention_days = 180
     max_records = 2000000
+    cipher_suite = "gm"            # where national algorithms are required; else leave it out
 """
 
 import re
@@ -38,6 +39,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _MIN_MEMBERS = 2
 _MAX_FILE_BYTES = 1024 * 1024
 _FROM_PROJECT = ("purpose", "coordinating_office", "members")
+_OPTIONAL = ("profile", "cipher_suite")
 _DEFAULTS: Mapping[str, Any] = {
     "secret_epoch": 1,
     "visibility": "all",
@@ -124,7 +126,7 @@ def complete_terms(
         DefinitionError: a key is unknown or missing.
         TermsError: a value is not as ``docs/http-api.md`` says.
     """
-    _expect_keys(body, "terms", {"project", "round"}, {"profile", *_FROM_PROJECT, *_DEFAULTS})
+    _expect_keys(body, "terms", {"project", "round"}, {*_OPTIONAL, *_FROM_PROJECT, *_DEFAULTS})
     given = {key: value for key, value in body.items() if key != "profile"}
     inherited = {key: project[key] for key in _FROM_PROJECT if project and key in project}
     document = {

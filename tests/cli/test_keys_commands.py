@@ -162,3 +162,25 @@ def test_help_has_an_example(command: list[str]) -> None:
     assert result.exit_code == 0
     assert "Example:" in result.stdout
     assert f"tongqiao keys {' '.join(command)}" in result.stdout
+
+
+def test_a_private_file_is_protected_and_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "seven bridges over the river"
+    CliRunner().invoke(cli, ["keys", "new", "--office", "jinjiang-civil", "--out", str(tmp_path)])
+    private = str(tmp_path / "jinjiang-civil.private.json")
+    result = CliRunner().invoke(cli, ["keys", "protect", private], input=f"{words}\n{words}\n")
+    assert result.exit_code == 0, result.output
+    assert words not in result.output
+    shown = CliRunner().invoke(cli, ["keys", "show", private], input=f"{words}\n")
+    assert "office jinjiang-civil" in shown.stdout
+    wrong = CliRunner().invoke(cli, ["keys", "show", private], input="something else\n")
+    assert (wrong.exit_code, "does not open" in wrong.stderr) == (1, True)
+    # Programs that run by themselves have it in a file of their own.
+    (tmp_path / "passphrase").write_text(f"{words}\n", encoding="utf-8")
+    (tmp_path / "passphrase").chmod(0o600)
+    monkeypatch.setenv("TONGQIAO_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
+    assert CliRunner().invoke(cli, ["keys", "unprotect", private]).exit_code == 0
+    monkeypatch.delenv("TONGQIAO_PASSPHRASE_FILE")
+    assert CliRunner().invoke(cli, ["keys", "show", private]).exit_code == 0

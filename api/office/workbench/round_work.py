@@ -215,6 +215,7 @@ class RoundWork:
             context=terms.context,
             out=files.encoded,
             map_file=files.map,
+            suite=terms.suite,
             max_records=terms.max_records,
             overwrite=True,
         )

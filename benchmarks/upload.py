@@ -1,0 +1,212 @@
+"""Does the server's memory stay flat under a large upload, and does a broken one go on?
+
+Starts `tongqiao server run`, uploads a small and a large encoded file through a network that cuts
+connections, and prints the server's memory for both: what counts is their ratio.  Files are valid
+`.tqe` files of random filters, so that the server's checks run over all of them.
+
+    python benchmarks/upload.py --quick
+    python benchmarks/upload.py --json upload.json
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import random
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from api.client.http import ServerClient
+from api.client.upload import upload_file
+from api.server.config import load_config
+from api.server.services.installation import create_installation, open_installation
+from api.server.services.members import add_member
+from api.server.services.work import own_caller
+from keys import labels
+from keys.canonical import canonical_json
+from keys.signing import sign_document
+from linkage.tqe import write_tqe
+from linkage.types import EncodedDataset, EncodedView
+from tests import factories
+from tests.api.server.cutting_proxy import cutting_proxy
+from tests.api.server.running_server import RunningServer, server_process
+from tests.factories import COORDINATOR, PROJECT, ROLES, ROUND, SECRET
+
+_MIB = 1024 * 1024
+_OFFICE = next(iter(ROLES))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Memory of the server process, MiB.
+
+    Attributes:
+        private: anonymous memory: what the process holds, whatever the system needs.
+        mapped: pages of files that are mapped, which the system takes back when it needs them.
+    """
+
+    private: float
+    mapped: float
+
+
+def memory_of(pid: int) -> Sample:
+    """Memory of a process and its children."""
+    private = mapped = 0.0
+    for one in [pid, *_children(pid)]:
+        for line in Path(f"/proc/{one}/status").read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name == "RssAnon":
+                private += int(value.split()[0]) / 1024
+            if name in ("RssFile", "RssShmem"):
+                mapped += int(value.split()[0]) / 1024
+    return Sample(private, mapped)
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(word) for word in text.split()]
+
+
+def write_file(path: Path, n_bytes: int) -> int:
+    """Write a valid encoded file of about so many bytes; returns its exact size."""
+    profile = factories.profile()
+    small, _ = factories.encode(factories.children(5), "small")
+    n = n_bytes // 140
+    source = np.random.default_rng(1)
+    pseudonyms = np.zeros((n, 16), dtype=np.uint8)
+    pseudonyms[:, :8] = np.arange(n, dtype=">u8")[:, None].view(np.uint8)
+    present = np.ones(n, dtype=np.bool_)
+    views = []
+    for layout in profile.layout():
+        filters = {
+            group.name: source.integers(0, 2**63, (n, group.filter_bits // 64), dtype=np.uint64)
+            for group in layout.groups
+        }
+        tags = source.integers(1, 2**63, n, dtype=np.uint64) if layout.tagged else None
+        views.append(EncodedView(layout, tags, present, filters, dict.fromkeys(filters, present)))
+    manifest = replace(small.manifest, n_records=n)
+    write_tqe(path, EncodedDataset(path.stem, pseudonyms, manifest, tuple(views)))
+    return path.stat().st_size
+
+
+def open_round(server: RunningServer) -> None:
+    """Everybody enrols and signs; nothing is uploaded yet."""
+    installation = open_installation(load_config(server.directory))
+    chen = factories.identity("chen", "operator")
+    people = [chen, *(factories.identity(name) for name in (COORDINATOR, *ROLES))]
+    for person in people:
+        add_member(installation, own_caller("administrator"), person.public)
+    installation.close()
+    terms = factories.terms(max_records=100_000_000)
+    operator = ServerClient(server.url, chen)
+    members = [{"office": office, "role": role} for office, role in ROLES.items()]
+    operator.post_json(
+        "/v1/projects",
+        {"id": PROJECT, "name": "Benchmark", "purpose": "Benchmark",
+         "coordinating_office": COORDINATOR, "members": members},
+    )  # fmt: skip
+    operator.post_json("/v1/rounds", {"terms": terms, "profile": factories.PROFILE_TEXT})
+    operator.post_json(f"/v1/rounds/{ROUND}/transitions", {"action": "open"})
+    document = canonical_json(terms)
+    for office in (COORDINATOR, _OFFICE):
+        identity = factories.identity(office)
+        signature = sign_document(identity.signing_private, labels.TERMS, document)
+        body = {
+            "terms_sha256": hashlib.sha256(document).hexdigest(),
+            "signature": base64.b64encode(signature).decode(),
+        }
+        if office == COORDINATOR:
+            body["key_confirmation"] = SECRET.key_confirmation(f"{PROJECT}/{ROUND}")
+        path = f"/v1/rounds/{ROUND}/signatures/{office}"
+        ServerClient(server.url, identity).put_json(path, body)
+
+
+def measure(server: RunningServer, file: Path, n_breaks: int) -> dict[str, Any]:
+    """Upload a file through a network that breaks, watching the server's memory."""
+    n_bytes = file.stat().st_size
+    source = random.Random(1)  # noqa: S311 - where to cut, no secret
+    budgets = [source.randrange(n_bytes // (2 * n_breaks)) for _ in range(n_breaks)]
+    peak = Sample(0, 0)
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.02):
+            now = memory_of(server.process.pid)
+            peak = Sample(max(peak.private, now.private), max(peak.mapped, now.mapped))
+
+    watcher = threading.Thread(target=watch)
+    with cutting_proxy(server.port, budgets) as proxy:
+        client = ServerClient(proxy.url, factories.identity(_OFFICE), timeout_s=120)
+        sent = {"last": 0, "again": 0}
+
+        def on_progress(offset: int, _total: int) -> None:
+            sent["again"] += offset < sent["last"]
+            sent["last"] = offset
+
+        watcher.start()
+        began = time.perf_counter()
+        try:
+            receipt = upload_file(
+                client, f"/v1/rounds/{ROUND}/uploads/{_OFFICE}", file, on_progress=on_progress
+            )
+            seconds = time.perf_counter() - began
+        finally:
+            done.set()
+            watcher.join()
+    with file.open("rb") as written:
+        sha256 = hashlib.file_digest(written, "sha256").hexdigest()
+    if receipt["sha256"] != sha256:
+        raise SystemExit("the server stored another file than was sent")
+    return {
+        "mib": n_bytes / _MIB,
+        "seconds": seconds,
+        "mib_per_s": n_bytes / _MIB / seconds,
+        "n_breaks": proxy.n_cut,
+        "n_went_back": sent["again"],
+        "private_mib": peak.private,
+        "mapped_mib": peak.mapped,
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="64 MiB instead of 2 GiB")
+    parser.add_argument("--json", type=Path, help="write the figures to a file")
+    arguments = parser.parse_args()
+    sizes = (8 * _MIB, 64 * _MIB) if arguments.quick else (64 * _MIB, 2048 * _MIB)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "server"
+        create_installation(directory, "Benchmark", {"max_records": 100_000_000}).close()
+        with server_process(directory) as server:
+            open_round(server)
+            idle = memory_of(server.process.pid)
+            for size in sizes:
+                file = Path(folder) / "x.tqe"
+                write_file(file, size)
+                rows.append(measure(server, file, n_breaks=5))
+    print(f"server before any upload: {idle.private:.0f} MiB private")
+    for row in rows:
+        print(
+            f"{row['mib']:6.0f} MiB  {row['seconds']:6.1f} s  {row['mib_per_s']:5.0f} MiB/s  "
+            f"{row['n_breaks']} breaks  {row['n_went_back']} times back  "
+            f"private {row['private_mib']:5.0f} MiB  mapped {row['mapped_mib']:5.0f} MiB"
+        )
+    small, large = rows
+    ratio = large["private_mib"] / small["private_mib"]
+    print(f"{large['mib'] / small['mib']:.0f} times the file, {ratio:.2f} times the memory")
+    if arguments.json is not None:
+        found = {"idle_mib": idle.private, "uploads": rows, "memory_ratio": ratio}
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
