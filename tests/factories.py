@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from keys.cipher_suites import DEFAULT, CipherSuite
 from keys.identity import Kind, PrivateIdentity, new_identity
 from keys.linkage_secret import LinkageSecret
 from linkage.encoding.encode import encode_records
@@ -154,6 +155,7 @@ def encode(
     secret: LinkageSecret = SECRET,
     context: str = f"{PROJECT}/{ROUND}",
     profile_text: str = PROFILE_TEXT,
+    suite: CipherSuite = DEFAULT,
 ) -> tuple[EncodedDataset, dict[str, str]]:
     """Encode children as an office would.
 
@@ -174,10 +176,10 @@ def encode(
     encoded = encode_records(
         [batch],
         by,
-        secret.round_key(context),
+        secret.round_key(context, suite),
         name=name,
         context=context,
-        key_confirmation=secret.key_confirmation(context),
+        key_confirmation=secret.key_confirmation(context, suite),
         encoder_version="0",
         created_at="2026-08-01T00:00:00Z",
     )

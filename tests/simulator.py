@@ -62,11 +62,13 @@ from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.installation import Installation, create_installation
 from api.server.services.members import add_member
 from api.server.services.people import add_person
+from api.server.services.results import link_line
 from api.server.services.work import own_caller
 from api.server.worker import Worker
 from keys import labels
 from keys.at_rest import decrypt_stream
 from keys.canonical import canonical_json
+from keys.cipher_suites import CIPHER_SUITES
 from keys.identity import Kind, PrivateIdentity
 from keys.linkage_secret import LinkageSecret
 from keys.request_signing import content_digest, sign_request
@@ -273,7 +275,8 @@ class Office(Party):
         }
         if secret is not None:
             context = f"{document['project']}/{document['round']}"
-            body["key_confirmation"] = secret.key_confirmation(context)
+            suite = CIPHER_SUITES[document.get("cipher_suite", "default")]
+            body["key_confirmation"] = secret.key_confirmation(context, suite)
         return self.puts(f"/v1/rounds/{round_id}/signatures/{office or self.id}", body)
 
     def uploads(
@@ -333,6 +336,21 @@ class Office(Party):
         """Read a page of results."""
         return self.gets(f"/v1/rounds/{round_id}/results/{office or self.id}{query}")
 
+    @staticmethod
+    def receipt_of(links: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What an office says that has these links."""
+        lines = b"".join(link_line(link) for link in links)
+        return {"links_sha256": hashlib.sha256(lines).hexdigest(), "n_links": len(links)}
+
+    def acknowledges(self, round_id: str, links: Sequence[Mapping[str, Any]]) -> Answer:
+        """Say that these links have arrived."""
+        path = f"/v1/rounds/{round_id}/results/{self.id}/receipt"
+        return self.puts(path, self.receipt_of(links))
+
+    def leaves(self, round_id: str, office: str | None = None) -> Answer:
+        """Withdraw from a released round."""
+        return self.sends("PUT", f"/v1/rounds/{round_id}/withdrawals/{office or self.id}")
+
 
 class Operator(Party):
     """A linkage operator: approves offices, runs rounds, sees aggregates."""
@@ -361,6 +379,13 @@ class Operator(Party):
     def creates_round(self, *, profile: str = factories.PROFILE_TEXT, **changes: Any) -> Answer:
         """Create a round with the terms of the factories, with changes."""
         return self.posts("/v1/rounds", {"terms": factories.terms(**changes), "profile": profile})
+
+    def amends(
+        self, round_id: str, *, profile: str = factories.PROFILE_TEXT, **changes: Any
+    ) -> Answer:
+        """Change the terms of a round to those of the factories, with changes."""
+        body = {"terms": factories.terms(**changes), "profile": profile}
+        return self.puts(f"/v1/rounds/{round_id}/terms", body)
 
     def takes_step(self, round_id: str, action: str) -> Answer:
         """Open, freeze, run, release or cancel a round."""

@@ -58,8 +58,10 @@ class Action(StrEnum):
     PROJECT_READ = "project:read"
     REQUEST_FAIL = "request:fail"
     REQUEST_REFUSED = "request:refused"
+    RESULTS_ACKNOWLEDGE = "results:acknowledge"
     RESULTS_READ = "results:read"
     REVIEW_READ = "review:read"
+    ROUND_AMEND = "round:amend"
     ROUND_CANCEL = "round:cancel"
     ROUND_CREATE = "round:create"
     ROUND_EXPIRE = "round:expire"
@@ -70,6 +72,7 @@ class Action(StrEnum):
     ROUND_RELEASE = "round:release"
     ROUND_REVIEW = "round:review"
     ROUND_RUN = "round:run"
+    ROUND_WITHDRAW = "round:withdraw"
     SECRET_GET = "secret:get"  # noqa: S105
     SECRET_PUT = "secret:put"  # noqa: S105
     SERVER_INIT = "server:init"

@@ -103,6 +103,8 @@ class Deed(StrEnum):
     WITHDRAW = "withdraw an upload"
     READ_REVIEW = "read the review"
     READ_RESULTS = "read results"
+    LEAVE = "withdraw from a released round"
+    AMEND = "change the terms"
 
 
 DEEDS: Mapping[Deed, tuple[Actor, frozenset[State]]] = {
@@ -111,6 +113,8 @@ DEEDS: Mapping[Deed, tuple[Actor, frozenset[State]]] = {
     Deed.WITHDRAW: (Actor.OFFICE, frozenset({State.OPEN})),
     Deed.READ_REVIEW: (Actor.OPERATOR, frozenset({State.REVIEW, State.RELEASED})),
     Deed.READ_RESULTS: (Actor.OFFICE, frozenset({State.RELEASED})),
+    Deed.LEAVE: (Actor.OFFICE, frozenset({State.RELEASED})),
+    Deed.AMEND: (Actor.OPERATOR, frozenset({State.DRAFT, State.OPEN})),
 }
 
 

@@ -2,6 +2,7 @@
 
 from api.audit.tables import define_log_tables
 from api.server.models.base import Base, UtcDateTime
+from api.server.models.deliveries import Receipt, RetractedLink, Withdrawal
 from api.server.models.incoming import RoundKey, UploadPart
 from api.server.models.links import Link
 from api.server.models.members import Member, Nonce
@@ -30,7 +31,9 @@ __all__ = [
     "Person",
     "Project",
     "ProjectOffice",
+    "Receipt",
     "RecoveryCode",
+    "RetractedLink",
     "Round",
     "RoundKey",
     "RoundOffice",
@@ -40,4 +43,5 @@ __all__ = [
     "Upload",
     "UploadPart",
     "UtcDateTime",
+    "Withdrawal",
 ]

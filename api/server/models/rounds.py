@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text, Un
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from api.server.models.base import ID_LENGTH, SHA256_LENGTH, Base, UtcDateTime
+from api.server.models.deliveries import Receipt, Withdrawal
 from api.server.round_states import State
 
 _STATES = ", ".join(f"'{state}'" for state in State)
@@ -47,6 +48,8 @@ class Round(Base):
     offices: Mapped[list["RoundOffice"]] = relationship(order_by="RoundOffice.office_id")
     signatures: Mapped[list["Signature"]] = relationship(order_by="Signature.office_id")
     uploads: Mapped[list["Upload"]] = relationship(order_by="Upload.office_id")
+    withdrawals: Mapped[list[Withdrawal]] = relationship(order_by=Withdrawal.office_id)
+    receipts: Mapped[list[Receipt]] = relationship(order_by=Receipt.office_id)
     history: Mapped[list["StateChange"]] = relationship(order_by="StateChange.id")
 
     def has_office(self, office: str) -> bool:
@@ -60,6 +63,14 @@ class Round(Base):
     def is_signed_by(self, office: str) -> bool:
         """Whether the office has signed the terms."""
         return any(entry.office_id == office for entry in self.signatures)
+
+    def has_left(self, office: str) -> bool:
+        """Whether the office withdrew after the release."""
+        return any(entry.office_id == office for entry in self.withdrawals)
+
+    def has_results(self, office: str) -> bool:
+        """Whether the office said that it has all of its links."""
+        return any(entry.office_id == office for entry in self.receipts)
 
     def upload_of(self, office: str) -> "Upload | None":
         """What the office has uploaded."""

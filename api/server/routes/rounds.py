@@ -50,6 +50,17 @@ def read_round(round_id: str) -> dict[str, Any]:
     return rounds.read_round(installation(), caller(), round_id)
 
 
+@blueprint.route("/<id:round_id>/terms", methods=["PUT"])
+@may_call(Actor.OPERATOR, action=Action.ROUND_AMEND)
+@blueprint.arguments(NewRoundSchema)
+@blueprint.response(200, RoundSchema)
+def amend_terms(body: dict[str, Any], round_id: str) -> dict[str, Any]:
+    """Change the terms before the freeze; every office has to sign, and to upload, again."""
+    return rounds.amend_terms(
+        installation(), caller(), round_id, Terms(body["terms"]), body["profile"]
+    )
+
+
 @blueprint.route("/<id:round_id>/profile", methods=["GET"])
 @may_call(Actor.OFFICE, Actor.OPERATOR, Actor.AUDITOR, action=Action.PROFILE_READ)
 @blueprint.response(200, {"type": "string"}, content_type="text/plain")

@@ -12,14 +12,21 @@ from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.routes.blueprints import StrictBlueprint
 from api.server.routes.projects import BYTES_BODY
-from api.server.schemas.answers import LinkPageSchema, PartSchema, UploadSchema
+from api.server.schemas.answers import (
+    LinkPageSchema,
+    PartSchema,
+    ResultsReceiptSchema,
+    UploadSchema,
+    WithdrawalSchema,
+)
 from api.server.schemas.bodies import (
     CompletionSchema,
     LinksPageSchema,
     NewPartSchema,
     OffsetSchema,
+    ReceiptSchema,
 )
-from api.server.services import parts, results, uploads
+from api.server.services import deliveries, parts, results, uploads
 
 blueprint = StrictBlueprint(
     "uploads", __name__, url_prefix="/v1/rounds", description="Encoded files in, links out"
@@ -134,6 +141,32 @@ def read_results(query: dict[str, Any], round_id: str, office: str) -> dict[str,
     return results.read_results(
         installation(), caller(), round_id, office, after=query["after"], limit=limit
     )
+
+
+@blueprint.route("/<id:round_id>/results/<id:office>/receipt", methods=["PUT"])
+@may_call(Actor.OFFICE, action=Action.RESULTS_ACKNOWLEDGE)
+@blueprint.arguments(ReceiptSchema)
+@blueprint.response(201, ResultsReceiptSchema)
+@blueprint.alt_response(200, schema=ResultsReceiptSchema, description="Acknowledged before")
+def acknowledge(body: dict[str, Any], round_id: str, office: str) -> tuple[dict[str, Any], int]:
+    """Say that all links of the calling office have arrived; refused if they have not."""
+    receipt, is_new = deliveries.acknowledge(
+        installation(),
+        caller(),
+        round_id,
+        office,
+        links_sha256=body["links_sha256"],
+        n_links=body["n_links"],
+    )
+    return receipt, 201 if is_new else 200
+
+
+@blueprint.route("/<id:round_id>/withdrawals/<id:office>", methods=["PUT"])
+@may_call(Actor.OFFICE, action=Action.ROUND_WITHDRAW)
+@blueprint.response(200, WithdrawalSchema)
+def withdraw_office(round_id: str, office: str) -> dict[str, Any]:
+    """Leave a released round: the office's file goes, and its links are taken back."""
+    return deliveries.withdraw_office(installation(), caller(), round_id, office)
 
 
 def _announced_bytes() -> int | None:

@@ -102,6 +102,8 @@ class RoundMemberSchema(Schema):
     signed = fields.Boolean(required=True)
     uploaded = fields.Boolean(required=True)
     n_records = fields.Integer(required=True, allow_none=True)
+    withdrawn = fields.Boolean(required=True)
+    fetched = fields.Boolean(required=True)
 
 
 class ProgressSchema(Schema):
@@ -206,6 +208,23 @@ class LinkSchema(Schema):
     counterpart = fields.String(required=True)
     score = fields.Float(required=True)
     band = fields.String(required=True)
+
+
+class ResultsReceiptSchema(Schema):
+    """An office's word that it has all of its links."""
+
+    office = fields.String(required=True)
+    links_sha256 = fields.String(required=True)
+    n_links = fields.Integer(required=True)
+    at = fields.String(required=True)
+
+
+class WithdrawalSchema(Schema):
+    """An office that left a released round."""
+
+    office = fields.String(required=True)
+    n_links = fields.Integer(required=True, metadata={"description": "Links taken back."})
+    withdrawn_at = fields.String(required=True)
 
 
 class LinkPageSchema(Schema):

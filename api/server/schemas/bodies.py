@@ -91,6 +91,13 @@ class CompletionSchema(StrictSchema):
     sha256 = hex_field(64)
 
 
+class ReceiptSchema(StrictSchema):
+    """What an office has got of its links."""
+
+    links_sha256 = hex_field(64)
+    n_links = count_field(0, 2**31 - 1)
+
+
 class LinksPageSchema(StrictSchema):
     """Which page of results."""
 

@@ -9,6 +9,7 @@ before anything proved that it is what was signed: the hash of the whole decides
 """
 
 import contextlib
+import fcntl
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -179,7 +180,8 @@ def complete_part(
         The upload's status, and whether the office had none before.
 
     Raises:
-        RefusalError: ``wrong-offset`` where something is missing, and as ``keep_upload``; after a
+        RefusalError: ``wrong-offset`` where something is missing, ``unavailable`` while it is
+            being checked already, and as ``keep_upload``; after a
             refusal that the same bytes would meet again, the part is gone.
     """
     with installation.database.reading() as session:
@@ -205,7 +207,8 @@ def complete_part(
         )
     path = installation.encodings.incoming_path(part.file)
     try:
-        return keep_upload(installation, caller, round_id, office, path, sha256, part.n_bytes)
+        with _alone(path):
+            return keep_upload(installation, caller, round_id, office, path, sha256, part.n_bytes)
     except RefusalError as refusal:
         if refusal.slug in _FAULTS_OF_THE_FILE:
             _drop(installation, caller, round_id, office)
@@ -286,6 +289,23 @@ def _new_part(
     work.session.add(part)
     work.session.flush()
     return part
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep a sender that asks again, because the check takes long, from starting another one."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise _no_part() from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusalError(
+                "unavailable", "This upload is being checked. Ask again in a moment."
+            ) from error
+        yield
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action
-from api.server.models import Link, Round, Upload, UploadPart
+from api.server.models import Link, RetractedLink, Round, Upload, UploadPart
 from api.server.refusals import RefusalError
 from api.server.round_states import STEPS, Step
 from api.server.services.data_keys import destroy_data_key
@@ -62,6 +62,7 @@ def forget_data(work: Work, entry: Round) -> Leftovers:
             details={"links": entry.links_sha256, "n_links": n_links},
         )
     work.session.execute(delete(Link).where(Link.round_id == entry.id))
+    work.session.execute(delete(RetractedLink).where(RetractedLink.round_id == entry.id))
     destroy_data_key(work, entry)
     entry.review = entry.links_sha256 = None
     entry.stage, entry.done, entry.total = None, 0, 0

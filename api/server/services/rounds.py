@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, insert, or_, select
 
 from api.audit.events import Action
 from api.server.models import Member, Project, Round, RoundOffice, Signature, StateChange
@@ -74,6 +74,61 @@ def create_round(
             },
         )
         return _outline(entry, caller), created
+
+
+def amend_terms(
+    installation: Installation, caller: Caller, round_id: str, terms: Terms, profile_text: str
+) -> dict[str, Any]:
+    """Change the terms of a round that is not frozen: nobody has signed the new ones yet.
+
+    Signatures, the confirmation of the key, and what was uploaded under the old terms go; so does
+    the key that encrypted it.  The same terms again change nothing.
+
+    Raises:
+        RefusalError: ``not-found``, ``wrong-state``, ``invalid`` or ``wrong-profile``.
+    """
+    profile = _bound_profile(terms, profile_text)
+    _check_limits(installation, terms)
+    document, sha256 = _canonical(terms)
+    leftovers = Leftovers()
+    with installation.work(caller) as work:
+        entry = visible_round(work, round_id)
+        check_deed(Deed.AMEND, State(entry.state), Actor.OPERATOR)
+        if (terms.round, terms.project) != (entry.id, entry.project_id):
+            raise RefusalError(
+                "invalid", "A round keeps its id and its project. Create another round instead."
+            )
+        _check_offices(work, visible_project(work, terms.project), terms)
+        replaced = entry.terms_sha256
+        if sha256 != replaced:
+            leftovers = forget_data(work, entry)
+            work.session.execute(delete(Signature).where(Signature.round_id == entry.id))
+            entry.terms, entry.terms_sha256, entry.profile = document, sha256, profile.source
+            entry.coordinating_office, entry.key_confirmation = terms.coordinating_office, None
+            _replace_offices(work, entry, terms)
+            if entry.state == State.OPEN:
+                make_data_key(installation, work, entry)
+        work.record(
+            Action.ROUND_AMEND,
+            project=entry.project_id,
+            round_id=entry.id,
+            details={"terms": sha256, "replaced": replaced, "profile": profile.sha256},
+        )
+        work.session.flush()
+        work.session.expire(entry)
+        status = _outline(entry, caller)
+    delete_leftovers(installation, leftovers)
+    return status
+
+
+def _replace_offices(work: Work, entry: Round, terms: Terms) -> None:
+    work.session.execute(delete(RoundOffice).where(RoundOffice.round_id == entry.id))
+    work.session.flush()
+    work.session.expire(entry, ["offices", "signatures"])
+    for office, role in sorted(terms.roles.items()):
+        work.session.execute(
+            insert(RoundOffice).values(round_id=entry.id, office_id=office, role=role)
+        )
 
 
 def list_rounds(installation: Installation, caller: Caller) -> list[dict[str, Any]]:
@@ -335,6 +390,8 @@ def _outline(entry: Round, caller: Caller) -> dict[str, Any]:
                 "signed": entry.is_signed_by(office.office_id),
                 "uploaded": upload is not None,
                 "n_records": upload.n_records if upload is not None and shown else None,
+                "withdrawn": entry.has_left(office.office_id),
+                "fetched": entry.has_results(office.office_id),
             }
         )
     return {

@@ -43,6 +43,7 @@ class CuttingProxy:
     def _carry(self, client: socket.socket) -> None:
         try:
             server = socket.create_connection(("127.0.0.1", self.target_port), timeout=10)
+            server.settimeout(None)
         except OSError:
             client.close()
             return

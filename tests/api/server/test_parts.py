@@ -3,13 +3,14 @@
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api.server.refusals import RefusalError
 from api.server.services import parts
 from api.server.services.incoming import incoming_offset
-from api.server.services.uploads import BodyBrokenError
+from api.server.services.uploads import BodyBrokenError, keep_upload
 from api.server.services.work import Caller
 from keys.at_rest import CHUNK_BYTES
 from tests.factories import ROUND, WRONG_SECRET, children, encoded_file
@@ -201,6 +202,23 @@ class TestAttacks:
         assert granted(office.reads_part(ROUND))["offset"] == CHUNK_BYTES
         granted(office.appends(ROUND, CHUNK_BYTES, data[CHUNK_BYTES:]))
         granted(office.completes(ROUND, data), 201)
+
+    def test_a_sender_that_asks_again_does_not_start_a_second_check(
+        self, server: SimulatedServer, office: Office, data: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data))
+        impatient: list[str | None] = []
+
+        def slow(*arguments: Any) -> Any:
+            impatient.append(office.completes(ROUND, data).slug)
+            return keep_upload(*arguments)
+
+        monkeypatch.setattr(parts, "keep_upload", slow)
+        caller = Caller(OFFICE, "office", "0" * 16)
+        sha256 = hashlib.sha256(data).hexdigest()
+        assert parts.complete_part(server.installation, caller, ROUND, OFFICE, sha256)[1]
+        assert impatient == ["unavailable"]
 
     def test_what_arrives_is_never_on_the_disk_in_the_clear(
         self, server: SimulatedServer, office: Office, data: bytes

@@ -38,6 +38,8 @@ office      upload                  open
 office      withdraw an upload      open
 operator    read the review         review,released
 office      read results            released
+office      withdraw from a released round released
+operator    change the terms        draft,open
 """
 
 

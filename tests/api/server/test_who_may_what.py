@@ -30,7 +30,12 @@ HEADINGS, *LINES = (
     line.split() for line in POLICY.read_text(encoding="utf-8").split("```")[1].strip().splitlines()
 )
 IN_BROWSERS = {"op-web": "operator", "aud-web": "auditor", "admin": "administrator"}
-AFTER_RELEASE = {"GET /v1/rounds/R/review", "GET /v1/rounds/R/results/OWN"}
+AFTER_RELEASE = {
+    "GET /v1/rounds/R/review",
+    "GET /v1/rounds/R/results/OWN",
+    "PUT /v1/rounds/R/results/OWN/receipt",
+    "PUT /v1/rounds/R/withdrawals/OWN",
+}
 
 
 class InBrowser(Office):
@@ -83,6 +88,12 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         return asker.puts_bytes(path, party.files[OWN].data)
     if line == "/v1/log/cosignatures":
         return asker.cosigns() if asker.identity else asker.posts(path, {"size": 1, "line": "-"})
+    if line.endswith("/withdrawals/OWN"):
+        return asker.sends(method, path)
+    if line.endswith("/terms"):
+        return asker.puts(path, {"terms": terms(purpose="Another."), "profile": PROFILE_TEXT})
+    if line.endswith("/receipt"):
+        return asker.puts(path, results_receipt(party.office(OWN)))
     if "/secrets/" in line:
         return asker.puts_bytes(path, b"sealed")
     sha256 = party.files[OWN].sha256
@@ -116,6 +127,11 @@ def _proof(asker: Party) -> dict[str, str]:
     if isinstance(asker, InBrowser):
         return {"password": asker.person.password, "code": asker.person.recovery_codes[1]}
     return {"password": "x", "code": "000000"}
+
+
+def results_receipt(office: Office) -> dict[str, Any]:
+    """What an office says that has fetched all of its links."""
+    return office.receipt_of(granted(office.reads_results(ROUND))["links"])
 
 
 def askers(server: SimulatedServer, party: OpenRound) -> dict[str, Party]:

@@ -1,0 +1,141 @@
+"""After the release: an office says that it has its links, or leaves and takes its links back."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import delete, insert, literal, or_, select
+
+from api.audit.events import Action
+from api.server.models import Link, Receipt, RetractedLink, Round, Withdrawal
+from api.server.refusals import RefusalError
+from api.server.round_states import Actor, Deed, State, check_deed
+from api.server.services.installation import Installation, format_time
+from api.server.services.results import link_line, own_links, own_part
+from api.server.services.retention import Leftovers, delete_leftovers
+from api.server.services.work import Caller, Work
+
+_PAGE_LINKS = 10_000
+
+
+def acknowledge(
+    installation: Installation,
+    caller: Caller,
+    round_id: str,
+    office: str,
+    *,
+    links_sha256: str,
+    n_links: int,
+) -> tuple[dict[str, Any], bool]:
+    """Keep an office's word that it has all of its links, if that is so.
+
+    Args:
+        links_sha256: hash of the lines of all links that it got, in their order.
+
+    Returns:
+        The receipt, and whether it is the first.
+
+    Raises:
+        RefusalError: ``not-found``, ``forbidden``, ``wrong-state``, or ``conflict`` where it has
+            other links than the server.
+    """
+    with installation.work(caller) as work:
+        entry = own_part(work, round_id, office)
+        check_deed(Deed.READ_RESULTS, State(entry.state), Actor.OFFICE)
+        digest, count = hashlib.sha256(), 0
+        for line in _lines(work, entry, office):
+            digest.update(line)
+            count += 1
+        if (digest.hexdigest(), count) != (links_sha256, n_links):
+            raise RefusalError(
+                "conflict",
+                f"Your list has other links than the server's, which has {count}. Perhaps an "
+                "office has withdrawn meanwhile. Fetch the results again.",
+                details={"office": office, "n_links": n_links},
+            )
+        known = work.session.get(Receipt, (entry.id, office))
+        receipt = known or Receipt(round_id=entry.id, office_id=office)
+        receipt.links_sha256, receipt.n_links, receipt.at = links_sha256, n_links, work.now
+        work.session.add(receipt)
+        work.record(
+            Action.RESULTS_ACKNOWLEDGE,
+            project=entry.project_id,
+            round_id=entry.id,
+            details={"office": office, "links": links_sha256, "n_links": n_links},
+        )
+        status = {
+            "office": office,
+            "links_sha256": links_sha256,
+            "n_links": n_links,
+            "at": format_time(work.now),
+        }
+        return status, known is None
+
+
+def withdraw_office(
+    installation: Installation, caller: Caller, round_id: str, office: str
+) -> dict[str, Any]:
+    """Take an office out of a released round: its file goes, its links are taken back.
+
+    Of each link, the other office keeps its own side, marked as withdrawn, so that its next list
+    says so; the leaving office's side is deleted.  Withdrawing again changes nothing.
+
+    Raises:
+        RefusalError: ``not-found``, ``forbidden`` or ``wrong-state``.
+    """
+    leftovers = Leftovers()
+    with installation.work(caller) as work:
+        entry = own_part(work, round_id, office, even_if_withdrawn=True)
+        check_deed(Deed.LEAVE, State(entry.state), Actor.OFFICE)
+        known = work.session.get(Withdrawal, (entry.id, office))
+        withdrawal = known or Withdrawal(round_id=entry.id, office_id=office, at=work.now)
+        work.session.add(withdrawal)
+        n_links = _retract(work, entry.id, office)
+        upload = entry.upload_of(office)
+        details: dict[str, str | int | None] = {"office": office, "n_links": n_links}
+        if upload is not None:
+            leftovers.files.append((entry.id, upload.sha256))
+            details |= {"sha256": upload.sha256, "n_records": upload.n_records}
+            work.session.delete(upload)
+        work.session.flush()
+        work.record(
+            Action.ROUND_WITHDRAW, project=entry.project_id, round_id=entry.id, details=details
+        )
+        status = {
+            "office": office,
+            "n_links": n_links,
+            "withdrawn_at": format_time(withdrawal.at),
+        }
+    delete_leftovers(installation, leftovers)
+    installation.database.scrub()
+    return status
+
+
+def _retract(work: Work, round_id: str, office: str) -> int:
+    """Turn an office's links into marks at the other offices; returns how many there were."""
+    columns = ["round_id", "office_id", "link", "record", "counterpart", "score"]
+    mine = (Link.round_id == round_id, or_(Link.office_a == office, Link.office_b == office))
+    for other, link, record in (
+        (Link.office_b, Link.link_b, Link.record_b),
+        (Link.office_a, Link.link_a, Link.record_a),
+    ):
+        sides = select(Link.round_id, other, link, record, literal(office), Link.score).where(
+            *mine, other != office
+        )
+        work.session.execute(insert(RetractedLink).from_select(columns, sides))
+    n_links = work.session.execute(delete(Link).where(*mine)).rowcount  # type: ignore[attr-defined]
+    # Its own marks of offices that left before it go as well.
+    work.session.execute(
+        delete(RetractedLink).where(
+            RetractedLink.round_id == round_id, RetractedLink.office_id == office
+        )
+    )
+    return int(n_links)
+
+
+def _lines(work: Work, entry: Round, office: str) -> Iterator[bytes]:
+    after: str | None = None
+    while page := own_links(work, entry, office, after=after, limit=_PAGE_LINKS):
+        for link in page:
+            yield link_line(link)
+        after = page[-1]["link"]
