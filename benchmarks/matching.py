@@ -30,7 +30,7 @@ from benchmarks.matching_corpus import Encodings, encodings
 from benchmarks.matching_limit import limit_kernel
 from linkage.matching.dice_pairs import Method, ScanOptions, dice_pairs
 from linkage.matching.scan import FoundPairs
-from linkage.matching.tile import TILE_ROWS, TileVariant, fitting_variant
+from linkage.matching.tile import TileVariant, fitting_variant
 from linkage.types import U64
 
 _T = TypeVar("_T")
@@ -118,7 +118,9 @@ class Benchmark:
 
     def repeat(self) -> None:
         """One repetition of everything, one after the other."""
-        n_limit = _LIMIT_WORDS * self._variant.lanes * TILE_ROWS / self._data.left.shape[1]
+        n_limit = (
+            _LIMIT_WORDS * self._variant.rows * self._variant.columns / self._data.left.shape[1]
+        )
         self._rates.add("limit", n_limit, _timed(lambda: self._limit(_LIMIT_WORDS))[0])
         self._compare("full", 0.80)
         for threshold in THRESHOLDS:

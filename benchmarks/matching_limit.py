@@ -13,7 +13,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from linkage.compiled import kernel
-from linkage.matching.tile import TILE_ROWS, TileVariant
+from linkage.matching.tile import TileVariant
 
 _I64 = ir.IntType(64)
 _DECLARE: Callable[..., Any] = cgutils.get_or_insert_function
@@ -21,12 +21,12 @@ _DECLARE: Callable[..., Any] = cgutils.get_or_insert_function
 
 def limit_kernel(variant: TileVariant) -> Callable[[int], int]:
     """A kernel that does the work of ``n`` words of one tile; returns something of no meaning."""
-    lanes, counting = variant.lanes, variant.counting
+    lanes, counting = variant.columns, variant.counting
 
     @intrinsic
     def work(_typing_context: Any, _n_words: Any) -> Any:
         def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return _write(builder, arguments[0], lanes, counting)
+            return _write(builder, arguments[0], variant.rows, lanes, counting)
 
         return types.int64(types.int64), generate
 
@@ -39,7 +39,7 @@ def limit_kernel(variant: TileVariant) -> Callable[[int], int]:
     return limit
 
 
-def _write(builder: Any, n_words: Any, lanes: int, counting: str) -> Any:
+def _write(builder: Any, n_words: Any, n_rows: int, lanes: int, counting: str) -> Any:
     vector = ir.VectorType(_I64, lanes)
     counted = vector if counting == "words" else ir.VectorType(ir.IntType(8), lanes * 8)
     name = f"llvm.ctpop.v{counted.count}i{counted.element.width}"
@@ -51,7 +51,7 @@ def _write(builder: Any, n_words: Any, lanes: int, counting: str) -> Any:
     )
     rows = [
         builder.call(changed, [ir.Constant(vector, [0x9E3779B97F4A7C15 * (row + 1) >> 9] * lanes)])
-        for row in range(TILE_ROWS)
+        for row in range(n_rows)
     ]
     before = builder.block
     inside, after = builder.append_basic_block("inside"), builder.append_basic_block("after")

@@ -2,7 +2,7 @@
 
 *Packed*: filters in blocks of ``block`` (the 8 rows of a tile, or its columns), and within a block
 word by word: word ``w`` of filter ``i`` is at ``(i // block * n_words + w) * block + i % block``.
-So both sides of a tile read memory from front to back.  The last block is filled up with zeros.
+So both sides of a tile read memory from front to back.  What is missing at the end is zeros.
 """
 
 from typing import Any, cast
@@ -24,11 +24,13 @@ _TRANSPOSE_STEPS = (
 )
 
 
-def pack(filters: U64, block: int) -> U64:
-    """Filters ``(n, n_words)`` as a flat array in the packed layout, aligned to cache lines."""
-    n, n_words = filters.shape
-    n_blocks = -(-n // block)
-    packed = _aligned(n_blocks * n_words * block)
+def pack(filters: U64, block: int, padded: int) -> U64:
+    """Filters ``(n, n_words)`` as a flat array in the packed layout, aligned to cache lines.
+
+    Args:
+        padded: number of filters to fill up to, a multiple of ``block``.
+    """
+    packed = _aligned(padded * filters.shape[1])
     _pack(np.ascontiguousarray(filters), block, packed)
     return packed
 

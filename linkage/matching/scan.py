@@ -12,23 +12,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
 from linkage.compiled import kernel
+from linkage.matching.finish import FINISHED, Output, Side, keep_matching, stop_at
 from linkage.matching.head_test import NEVER, HeadTest, heads_of
-from linkage.matching.packing import pack, population
-from linkage.matching.tile import TILE_ROWS, TileVariant, tile_intrinsic
+from linkage.matching.packing import pack
+from linkage.matching.products import scan_products
+from linkage.matching.tile import TileVariant, tile_intrinsic
 from linkage.types import F64, I64, U64
 
 CELL_ROWS = 1 << 16
-_PANEL_BYTES = 32 << 10
 _FIRST_ROOM = 1 << 14
 _LARGEST_ROOM = 1 << 21
 _TILE_PAIRS = 64
 _WAITING_ROOM = 64
-_FINISHED = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,43 +47,14 @@ class FoundPairs:
         return len(self.dice)
 
 
-class Side(NamedTuple):
-    """One side of a cell, in the order in which tiles go through it.
-
-    Attributes:
-        head: packed heads.
-        slack: ``(2 * padded,) int64``, minus the need: where the other side's rest is the bound,
-            then where this side's is.
-        filters: ``(n, n_words) uint64``.
-        counts: ``(n,) int64`` bits set.
-        rows: ``(n,) int64`` row numbers.
-    """
-
-    head: U64
-    slack: I64
-    filters: U64
-    counts: I64
-    rows: I64
-
-
-class Output(NamedTuple):
-    """Where a kernel writes pairs, and where it stopped: [pairs written, column block, row block].
-
-    The column block is -1 when the scan is finished.
-    """
-
-    left: I64
-    right: I64
-    dice: F64
-    state: I64
-
-
 @cache
 def scan_kernel(variant: TileVariant) -> Callable[..., None]:
-    """The kernel that scans the rows ``first_block`` to ``stop_block`` of a cell (blocks of 8)."""
+    """The kernel that scans the rows ``first_block`` to ``stop_block`` of a cell."""
+    if variant.counting == "products":
+        return scan_products
     tile = tile_intrinsic(variant)
-    lanes = variant.lanes
-    tile_rows = TILE_ROWS
+    lanes = variant.columns
+    tile_rows = variant.rows
 
     @kernel
     def scan(
@@ -130,63 +100,28 @@ def scan_kernel(variant: TileVariant) -> Callable[..., None]:
                     waiting += 1
                     if waiting == _WAITING_ROOM:
                         if found > room:
-                            _stop_before(corners, lanes, found, output.state)
+                            stop_at(
+                                corners[0, 1] // lanes,
+                                corners[0, 0] // tile_rows,
+                                found,
+                                output.state,
+                            )
                             return
-                        found = _verify(
+                        found = keep_matching(
                             left, right, lanes, masks, corners, threshold, within, output, found
                         )
                         waiting = 0
             row_block = first_block
         if waiting:
             if found > room:
-                _stop_before(corners, lanes, found, output.state)
+                stop_at(corners[0, 1] // lanes, corners[0, 0] // tile_rows, found, output.state)
                 return
-            found = _verify(
+            found = keep_matching(
                 left, right, lanes, masks[:waiting], corners, threshold, within, output, found
             )
-        output.state[0], output.state[1] = found, _FINISHED
+        stop_at(FINISHED, first_block, found, output.state)
 
     return scan
-
-
-@kernel
-def _stop_before(corners: I64, lanes: int, found: int, state: I64) -> None:
-    """Note that the scan goes on at the first of the tiles that wait."""
-    state[0], state[1], state[2] = found, corners[0, 1] // lanes, corners[0, 0] // TILE_ROWS
-
-
-@kernel
-def _verify(
-    left: Side,
-    right: Side,
-    lanes: int,
-    masks: U64,
-    corners: I64,
-    threshold: float,
-    within: bool,
-    output: Output,
-    found: int,
-) -> int:
-    """Compare the pairs of tiles that are marked in their masks; keep those that meet the rule."""
-    n_words = left.filters.shape[1]
-    for tile in range(len(masks)):
-        mask = masks[tile]
-        while mask:
-            place = population((mask & (~mask + np.uint64(1))) - np.uint64(1))
-            mask &= mask - np.uint64(1)
-            i, j = corners[tile, 0] + place // lanes, corners[tile, 1] + place % lanes
-            common = 0
-            for word in range(n_words):
-                common += population(left.filters[i, word] & right.filters[j, word])
-            dice = 2.0 * common / (left.counts[i] + right.counts[j])
-            if dice >= threshold and not (within and i >= j):
-                first, second = left.rows[i], right.rows[j]
-                if within and first > second:
-                    first, second = second, first
-                output.left[found], output.right[found] = first, second
-                output.dice[found] = dice
-                found += 1
-    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,14 +137,17 @@ class Laid:
     block_rests: I64
 
 
-def lay_out(filters: U64, first_row: int, test: HeadTest, block: int) -> Laid:
+def lay_out(
+    filters: U64, first_row: int, test: HeadTest, block: int, *, packed: bool = True
+) -> Laid:
     """Lay out consecutive filters in blocks.
 
     Args:
         filters: ``(n, n_words) uint64``.
         first_row: row number of the first.
         test: which bits are the head, and what it needs.
-        block: 8 for rows, the lanes of the tile for columns.
+        block: rows or columns of the tile.
+        packed: whether heads are packed in blocks, or stand one after the other.
     """
     heads = heads_of(filters, test)
     order = np.argsort(heads.rest.astype(np.uint16), kind="stable")
@@ -219,7 +157,7 @@ def lay_out(filters: U64, first_row: int, test: HeadTest, block: int) -> Laid:
     slack[0, : len(order)] = -heads.need[order]
     slack[1, : len(order)] = rest - heads.need[order]
     side = Side(
-        head=pack(heads.words[order], block),
+        head=pack(heads.words[order], block if packed else 1, padded),
         slack=slack.reshape(-1),
         filters=filters[order],
         counts=heads.counts[order],
@@ -242,11 +180,15 @@ class Scanner:
 
     def lay_out_rows(self, filters: U64, first_row: int) -> Laid:
         """The left side of a cell; it may serve for many cells."""
-        return lay_out(filters, first_row, self._test, TILE_ROWS)
+        return self._lay_out(filters, first_row, self._variant.rows)
 
     def lay_out_columns(self, filters: U64, first_row: int) -> Laid:
         """The right side of a cell."""
-        return lay_out(filters, first_row, self._test, self._variant.lanes)
+        return self._lay_out(filters, first_row, self._variant.columns)
+
+    def _lay_out(self, filters: U64, first_row: int, block: int) -> Laid:
+        packed = self._variant.counting != "products"
+        return lay_out(filters, first_row, self._test, block, packed=packed)
 
     def scan(self, rows: Laid, columns: Laid, *, within: bool) -> Iterator[FoundPairs]:
         """Pairs of one cell in parts, each in ascending order.
@@ -280,7 +222,7 @@ class Scanner:
         return _on_threads(panels, self._n_threads) if self._n_threads > 1 else _one_by_one(panels)
 
     def _panel_height(self, n_blocks: int) -> int:
-        fitting = _PANEL_BYTES // (8 * TILE_ROWS * self._test.n_words)
+        fitting = self._variant.panel_bytes // (8 * self._variant.rows * self._test.n_words)
         # Some panels for each thread, so that all end at about the same time.
         shared_out = -(-n_blocks // (4 * self._n_threads))
         return max(1, min(fitting, shared_out))
@@ -304,7 +246,7 @@ class _Panel:
         while True:
             self._run(*self._blocks, output)
             n_found = int(self._state[0])
-            self.finished = int(self._state[1]) == _FINISHED
+            self.finished = int(self._state[1]) == FINISHED
             if self.finished or self._room >= _LARGEST_ROOM:
                 break
             self._room *= 8

@@ -10,12 +10,13 @@ numba has no vector types, so the tile is written in LLVM's intermediate represe
 part of the kernel that calls it.  One text serves all processors; a :class:`TileVariant` says how
 wide the vectors are and how bits are counted:
 
+- ``products``: a product of matrices (``linkage.matching.products``, which does without this text);
 - ``words``: one counting instruction for each lane of 64 bits (AVX-512 with VPOPCNTDQ);
 - ``bytes``: counts of bytes, by a table of 16 entries in a register or the NEON instruction, added
   up in bytes and widened now and then.
 
-Every variant runs on every processor, since LLVM splits vectors that are too wide, so each can be
-forced anywhere; :func:`fitting_variant` names the fastest for this one.
+All but the first run on every processor, since LLVM splits vectors that are too wide, so each can
+be forced anywhere; :func:`fitting_variant` names the fastest for this one.
 """
 
 from collections.abc import Callable
@@ -28,8 +29,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from linkage.errors import MatchingError
-
-TILE_ROWS = 8
+from linkage.matching.products import BLOCK, is_permitted
 
 _DECLARE: Callable[..., Any] = cgutils.get_or_insert_function
 
@@ -40,50 +40,68 @@ _WORDS_IN_BYTE_COUNTS = 31
 
 @dataclass(frozen=True, slots=True)
 class TileVariant:
-    """How a tile uses the processor's vectors.
+    """How a tile uses the processor.
 
     Attributes:
         name: what logs say and options take.
-        lanes: columns of the tile.
+        rows, columns: of the tile.
         counting: see the module's text.
-        feature: of the processor, as LLVM names it, without which it is slow; empty for none.
+        feature: of the processor, as LLVM names it, without which it is slow or impossible; empty
+            for none.
+        panel_bytes: heads of rows that are compared with all columns before the next are.
         words_a_finish: how many words of a pair the tile counts in the time that it takes to
             look at one pair by itself; steers choices that cost time only.
     """
 
     name: str
-    lanes: int
-    counting: Literal["words", "bytes"]
+    rows: int
+    columns: int
+    counting: Literal["products", "words", "bytes"]
     feature: str
+    panel_bytes: int
     words_a_finish: int
 
 
 TILE_VARIANTS = (
-    TileVariant("avx512-vpopcntdq", 8, "words", "avx512vpopcntdq", 400),
-    TileVariant("avx512-bytes", 8, "bytes", "avx512bw", 150),
-    TileVariant("avx2", 4, "bytes", "avx2", 100),
-    TileVariant("128-bit", 2, "bytes", "", 50),
+    TileVariant("amx-int8", BLOCK, BLOCK, "products", "amx-int8", 128 << 10, 900),
+    TileVariant("avx512-vpopcntdq", 8, 8, "words", "avx512vpopcntdq", 32 << 10, 350),
+    TileVariant("avx512-bytes", 8, 8, "bytes", "avx512bw", 32 << 10, 150),
+    TileVariant("avx2", 8, 4, "bytes", "avx2", 32 << 10, 100),
+    TileVariant("128-bit", 8, 2, "bytes", "", 32 << 10, 50),
 )
 """Fastest first; the last one suits any processor (SSE, NEON)."""
 
 
+def usable_variants() -> tuple[TileVariant, ...]:
+    """The variants that this processor can run, the one that suits it best first."""
+    features = {"", *_processor_features()}
+    can_multiply = "amx-int8" in features and is_permitted()
+    fitting = [variant for variant in TILE_VARIANTS if variant.feature in features]
+    others = [variant for variant in TILE_VARIANTS if variant.feature not in features]
+    return tuple(
+        variant for variant in (*fitting, *others) if variant.counting != "products" or can_multiply
+    )
+
+
 def fitting_variant() -> TileVariant:
     """The fastest variant for the processor that numba compiles for."""
-    features = {"", *_processor_features()}
-    return next(variant for variant in TILE_VARIANTS if variant.feature in features)
+    return usable_variants()[0]
 
 
 def variant_called(name: str) -> TileVariant:
     """The variant of that name.
 
     Raises:
-        MatchingError: there is none.
+        MatchingError: there is none, or this processor cannot run it.
     """
-    for variant in TILE_VARIANTS:
+    usable = usable_variants()
+    for variant in usable:
         if variant.name == name:
             return variant
-    known = ", ".join(variant.name for variant in TILE_VARIANTS)
-    raise MatchingError(f"There is no tile variant '{name}'. Choose one of: {known}.")
+    known = ", ".join(variant.name for variant in usable)
+    raise MatchingError(
+        f"There is no tile variant '{name}' for this processor. Choose one of: {known}."
+    )
 
 
 def _processor_features() -> set[str]:
@@ -153,10 +171,10 @@ class _TileWriter:
     def __init__(self, builder: Any, variant: TileVariant) -> None:
         self._builder = builder
         self._variant = variant
-        self._lanes = ir.VectorType(_I64, variant.lanes)
-        self._bytes = ir.VectorType(_I8, variant.lanes * 8)
-        self._no_lanes = ir.Constant(self._lanes, [0] * variant.lanes)
-        self._no_bytes = ir.Constant(self._bytes, [0] * variant.lanes * 8)
+        self._lanes = ir.VectorType(_I64, variant.columns)
+        self._bytes = ir.VectorType(_I8, variant.columns * 8)
+        self._no_lanes = ir.Constant(self._lanes, [0] * variant.columns)
+        self._no_bytes = ir.Constant(self._bytes, [0] * variant.columns * 8)
 
     def write(
         self,
@@ -174,7 +192,7 @@ class _TileWriter:
         column_slack = self._load_lanes(right_slack, column_at)
         starts = [
             self._builder.add(column_slack, self._spread(self._load(left_slack, row_at, row)))
-            for row in range(TILE_ROWS)
+            for row in range(self._variant.rows)
         ]
         left = self._builder.gep(left, [left_at])
         right = self._builder.gep(right, [right_at])
@@ -195,7 +213,7 @@ class _TileWriter:
             byte_counts = self._loop(
                 first,
                 stop,
-                [self._no_bytes] * TILE_ROWS,
+                [self._no_bytes] * self._variant.rows,
                 lambda word, counts: self._count(left, right, word, counts),
             )
             return [
@@ -208,8 +226,8 @@ class _TileWriter:
     def _count(self, left: Any, right: Any, word: Any, counts: list[Any]) -> list[Any]:
         """Counts of common bits, with those of one more word."""
         builder = self._builder
-        columns = self._load_lanes(right, builder.mul(word, _number(self._variant.lanes)))
-        first = builder.mul(word, _number(TILE_ROWS))
+        columns = self._load_lanes(right, builder.mul(word, _number(self._variant.columns)))
+        first = builder.mul(word, _number(self._variant.rows))
         added = []
         for row, count in enumerate(counts):
             both = builder.and_(columns, self._spread(self._load(left, first, row)))
@@ -227,7 +245,7 @@ class _TileWriter:
         """Sum of the eight bytes of each lane."""
         total = self._builder.bitcast(byte_counts, self._lanes)
         for bits, kept in ((8, 0x00FF00FF00FF00FF), (16, 0x0000FFFF0000FFFF), (32, 0xFFFFFFFF)):
-            lanes = self._variant.lanes
+            lanes = self._variant.columns
             mask = ir.Constant(self._lanes, [kept] * lanes)
             shifted = self._builder.lshr(total, ir.Constant(self._lanes, [bits] * lanes))
             total = self._builder.add(
@@ -238,7 +256,7 @@ class _TileWriter:
     def _mask(self, counts: list[Any]) -> Any:
         """One bit for each count that is not negative.  To find none, the usual case, is fast."""
         builder = self._builder
-        bits = ir.IntType(self._variant.lanes)
+        bits = ir.IntType(self._variant.columns)
         all_negative = counts[0]
         for count in counts[1:]:
             all_negative = builder.and_(all_negative, count)
@@ -252,7 +270,7 @@ class _TileWriter:
         mask = _number(0)
         for row, count in enumerate(counts):
             passed = builder.bitcast(builder.icmp_signed(">=", count, self._no_lanes), bits)
-            shifted = builder.shl(builder.zext(passed, _I64), _number(row * self._variant.lanes))
+            shifted = builder.shl(builder.zext(passed, _I64), _number(row * self._variant.columns))
             mask = builder.or_(mask, shifted)
         builder.branch(done)
         builder.position_at_end(done)
@@ -304,7 +322,7 @@ class _TileWriter:
         """The same number in every lane; it becomes a part of the instruction that uses it."""
         undefined = ir.Constant(self._lanes, ir.Undefined)
         one = self._builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
-        zeros = ir.Constant(ir.VectorType(_I32, self._variant.lanes), [0] * self._variant.lanes)
+        zeros = ir.Constant(ir.VectorType(_I32, self._variant.columns), [0] * self._variant.columns)
         return self._builder.shuffle_vector(one, undefined, zeros)
 
 
