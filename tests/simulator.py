@@ -403,6 +403,11 @@ class Auditor(Party):
         """Read entries."""
         return self.gets(f"/v1/log/entries?start={start}&limit={limit}")
 
+    def marks_finding(self, finding: str, *, entry: int = 0, verdict: str = "explained") -> Answer:
+        """Note that a finding of a report was looked at."""
+        mark = {"finding": finding, "kind": "night", "verdict": verdict, "entry": entry}
+        return self.posts("/v1/log/findings", mark)
+
     def reads_checkpoint(self) -> Answer:
         """Read a signed checkpoint."""
         return self.gets("/v1/log/checkpoint")

@@ -32,6 +32,7 @@ class Action(StrEnum):
     DATA_KEY = "data:key"
     DATA_SWEEP = "data:sweep"
     DATABASE_MIGRATE = "database:migrate"
+    FINDING_MARK = "finding:mark"
     JOB_FAIL = "job:fail"
     JOB_FINISH = "job:finish"
     JOB_RELEASE = "job:release"

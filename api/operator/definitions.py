@@ -37,6 +37,7 @@ from linkage.profile import Profile, builtin_profile_names, load_profile
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _MIN_MEMBERS = 2
+_MAX_WITNESSES = 500
 _MAX_FILE_BYTES = 1024 * 1024
 _FROM_PROJECT = ("purpose", "coordinating_office", "members")
 _OPTIONAL = ("profile", "cipher_suite")
@@ -80,8 +81,17 @@ def check_project(body: Mapping[str, Any]) -> dict[str, Any]:
         DefinitionError: with the key that is wrong and what is expected.
     """
     _expect_keys(
-        body, "project", {"id", "name", "purpose", "coordinating_office", "members"}, set()
+        body,
+        "project",
+        {"id", "name", "purpose", "coordinating_office", "members"},
+        {"min_witnesses"},
     )
+    n_witnesses = body.get("min_witnesses", 0)
+    if type(n_witnesses) is not int or not 0 <= n_witnesses <= _MAX_WITNESSES:
+        raise DefinitionError(
+            "min_witnesses of the project must be a whole number from 0 on: how many members must "
+            "have witnessed the access log before links are released."
+        )
     for key in ("id", "coordinating_office"):
         _expect_id(body[key], key)
     for key in ("name", "purpose"):

@@ -17,6 +17,8 @@ class Project(Base):
     name: Mapped[str] = mapped_column(Text)
     purpose: Mapped[str] = mapped_column(Text)
     coordinating_office: Mapped[str] = mapped_column(ForeignKey("members.id"))
+    min_witnesses: Mapped[int] = mapped_column(default=0, server_default="0")
+    """So many members must have witnessed the log over a round's matching before its release."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(ID_LENGTH))
     offices: Mapped[list["ProjectOffice"]] = relationship(order_by="ProjectOffice.office_id")

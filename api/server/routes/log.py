@@ -15,6 +15,8 @@ from api.server.schemas.log import (
     CosignedAfterSchema,
     CosignedSchema,
     EntriesPageSchema,
+    FindingMarkSchema,
+    FindingReceiptSchema,
     LogPageSchema,
     OwnEntriesSchema,
 )
@@ -74,6 +76,15 @@ def read_tile(tile: str) -> Response:
     """A tile of hashes or a bundle of entries (C2SP tlog-tiles)."""
     data = log.read_tile(installation(), caller(), tile)
     return Response(data, content_type="application/octet-stream")
+
+
+@blueprint.route("/findings", methods=["POST"])
+@may_call(Actor.AUDITOR, action=Action.FINDING_MARK)
+@blueprint.arguments(FindingMarkSchema)
+@blueprint.response(201, FindingReceiptSchema)
+def mark_finding(body: dict[str, Any]) -> dict[str, Any]:
+    """Note that a finding of a report was looked at; the note is an entry of the log."""
+    return log.mark_finding(installation(), caller(), **body)
 
 
 @blueprint.route("/cosignatures", methods=["POST"])

@@ -37,6 +37,7 @@ def create_project(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
         purpose=body["purpose"],
         coordinating_office=body["coordinating_office"],
         members=[(member["office"], member["role"]) for member in body["members"]],
+        min_witnesses=body["min_witnesses"],
     )
     project, is_new = projects.create_project(installation(), caller(), wanted)
     return project, 201 if is_new else 200

@@ -61,6 +61,7 @@ class ProjectSchema(Schema):
     purpose = fields.String(required=True)
     coordinating_office = fields.String(required=True)
     members = fields.List(fields.Nested(OfficeRoleSchema), required=True)
+    min_witnesses = fields.Integer(required=True)
     created_at = fields.String(required=True)
 
 

@@ -42,6 +42,7 @@ class NewProjectSchema(StrictSchema):
     members = fields.List(
         fields.Nested(OfficeRoleSchema), required=True, validate=validate.Length(1, _MAX_OFFICES)
     )
+    min_witnesses = count_field(0, _MAX_OFFICES, required=False, load_default=0)
 
     @validates_schema
     def check_members(self, data: Mapping[str, Any], **_options: Any) -> None:

@@ -4,7 +4,10 @@ from typing import Final
 
 from marshmallow import Schema, fields, validate
 
-from api.server.schemas.fields import StrictSchema, count_field
+from api.server.schemas.fields import StrictSchema, count_field, hex_field, id_field
+
+VERDICTS: Final = ("explained", "followed-up", "reported")
+"""What can come of looking at a finding; the log holds no free text."""
 
 MAX_LOG_INDEX: Final = 10**10 - 1
 
@@ -27,6 +30,22 @@ class CosignatureSchema(StrictSchema):
 
     size = count_field(0, MAX_LOG_INDEX)
     line = fields.String(required=True, validate=validate.Length(1, 500))
+
+
+class FindingMarkSchema(StrictSchema):
+    """That a finding of a report was looked at, and what came of it."""
+
+    finding = hex_field(32)
+    kind = id_field()
+    verdict = fields.String(required=True, validate=validate.OneOf(VERDICTS))
+    entry = count_field(0, MAX_LOG_INDEX)
+
+
+class FindingReceiptSchema(Schema):
+    """What was logged."""
+
+    finding = fields.String(required=True)
+    verdict = fields.String(required=True)
 
 
 class CosignatureReceiptSchema(Schema):

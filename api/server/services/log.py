@@ -135,6 +135,26 @@ def read_tile(installation: Installation, caller: Caller, path: str) -> bytes:
         return data
 
 
+def mark_finding(
+    installation: Installation, caller: Caller, *, finding: str, kind: str, verdict: str, entry: int
+) -> dict[str, Any]:
+    """Note that an auditor looked at a finding of a report: an entry, and nothing else.
+
+    Raises:
+        RefusalError: ``not-found``: the log has no such entry.
+    """
+    with installation.work(caller) as work:
+        if entry >= log_size(work.session, LOG_TABLES):
+            raise RefusalError(
+                "not-found", "The log has no such entry. Mark findings of a report of this log."
+            )
+        work.record(
+            Action.FINDING_MARK,
+            details={"finding": finding, "kind": kind, "verdict": verdict, "entry": entry},
+        )
+        return {"finding": finding, "verdict": verdict}
+
+
 def describe_server(installation: Installation) -> dict[str, Any]:
     """What anyone may know: name, version, and the key that signs checkpoints."""
     return {

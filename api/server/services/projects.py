@@ -19,13 +19,18 @@ from api.server.services.work import Caller, Work
 
 @dataclass(frozen=True, slots=True)
 class NewProject:
-    """A project as an operator asks for it; ``members`` are offices and their roles."""
+    """A project as an operator asks for it; ``members`` are offices and their roles.
+
+    Attributes:
+        min_witnesses: members who must have witnessed the access log before a release.
+    """
 
     id: str
     name: str
     purpose: str
     coordinating_office: str
     members: Sequence[tuple[str, str]]
+    min_witnesses: int = 0
 
 
 def create_project(
@@ -56,6 +61,7 @@ def create_project(
                 name=wanted.name,
                 purpose=wanted.purpose,
                 coordinating_office=wanted.coordinating_office,
+                min_witnesses=wanted.min_witnesses,
                 created_at=work.now,
                 created_by=caller.person,
             )
@@ -207,11 +213,17 @@ def check_approved_offices(session: Session, offices: Sequence[str]) -> None:
 
 def _content(project: Project) -> tuple[object, ...]:
     members = sorted((entry.office_id, entry.role) for entry in project.offices)
-    return project.name, project.purpose, project.coordinating_office, members
+    return (
+        project.name, project.purpose, project.coordinating_office, members,
+        project.min_witnesses,
+    )  # fmt: skip
 
 
 def _wanted_content(wanted: NewProject) -> tuple[object, ...]:
-    return wanted.name, wanted.purpose, wanted.coordinating_office, sorted(wanted.members)
+    members = sorted(wanted.members)
+    return (
+        wanted.name, wanted.purpose, wanted.coordinating_office, members, wanted.min_witnesses,
+    )  # fmt: skip
 
 
 def _outline(project: Project) -> dict[str, Any]:
@@ -221,6 +233,7 @@ def _outline(project: Project) -> dict[str, Any]:
         "purpose": project.purpose,
         "coordinating_office": project.coordinating_office,
         "members": [{"office": entry.office_id, "role": entry.role} for entry in project.offices],
+        "min_witnesses": project.min_witnesses,
         "created_at": format_time(project.created_at),
     }
 

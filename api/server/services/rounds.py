@@ -24,6 +24,7 @@ from api.server.services.retention import (
     forget_parts,
 )
 from api.server.services.steps import STEP_ACTIONS, take_step, terms_of, visible_round
+from api.server.services.witnessing import check_witnessed
 from api.server.services.work import Caller, Work
 from keys import labels
 from keys.canonical import canonical_json
@@ -229,12 +230,14 @@ def change_state(
     """Take a step that an operator asks for.
 
     Raises:
-        RefusalError: ``not-found``, ``wrong-state`` or ``second-person``.
+        RefusalError: ``not-found``, ``wrong-state``, ``second-person`` or ``not-witnessed``.
     """
     leftovers = Leftovers()
     with naming(STEP_ACTIONS[step]), installation.work(caller) as work:
         entry = visible_round(work, round_id)
         take_step(work, entry, step)
+        if step is Step.RELEASE:
+            check_witnessed(work, entry)
         if step is Step.OPEN:
             make_data_key(installation, work, entry)
         if step is Step.RUN:

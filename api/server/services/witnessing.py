@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from sqlalchemy import func, select
+
 from api.audit.cosignature import WitnessKey, witness_name
 from api.audit.errors import NoteError
 from api.audit.events import Action
-from api.audit.witnessing import cosigned_notes, keep_cosignature
-from api.server.models import LOG_TABLES, Member
+from api.audit.witnessing import cosigned_notes, keep_cosignature, witnesses_over
+from api.server.models import LOG_TABLES, Member, Project, Round
 from api.server.refusals import RefusalError
 from api.server.services.installation import Installation
-from api.server.services.work import Caller
+from api.server.services.work import Caller, Work
 
 
 def cosign(
@@ -44,3 +46,35 @@ def read_cosigned(installation: Installation, caller: Caller, after: int) -> dic
         notes = cosigned_notes(work.session, LOG_TABLES, after)
         work.record(Action.CHECKPOINT_READ, details={"after": after, "n_cosigned": len(notes)})
         return {"checkpoints": notes}
+
+
+def check_witnessed(work: Work, entry: Round) -> None:
+    """Whether as many members as the project asks for have witnessed a round's matching.
+
+    They count if they cosigned a checkpoint over the entry that ended it: then nobody can show
+    them a history without this matching any more.
+
+    Raises:
+        RefusalError: ``not-witnessed``.
+    """
+    project = work.session.get_one(Project, entry.project_id)
+    if not project.min_witnesses:
+        return
+    entries = LOG_TABLES.entries
+    matched = work.session.scalar(
+        select(func.max(entries.c.entry_index)).where(
+            entries.c.project == entry.project_id,
+            entries.c.round == entry.id,
+            entries.c.action == str(Action.JOB_FINISH),
+        )
+    )
+    n_witnesses = 0
+    if matched is not None:
+        n_witnesses = len(witnesses_over(work.session, LOG_TABLES, matched))
+    if n_witnesses < project.min_witnesses:
+        raise RefusalError(
+            "not-witnessed",
+            f"This project asks for {project.min_witnesses} witnesses of the access log before a "
+            f"release; {n_witnesses} have signed it since the matching. Ask auditors and offices "
+            "to run `tongqiao audit witness`, then release again.",
+        )

@@ -18,7 +18,7 @@ EVERYTHING = {
     "review:read", "round:cancel", "round:create", "round:freeze", "round:list", "round:open",
     "round:read", "round:release", "round:review", "round:run", "secret:get", "secret:put",
     "server:init", "terms:sign", "upload:put", "upload:read", "upload:withdraw", "worker:start",
-    "worker:stop", "round:expire", "log:prove", "tile:read", "checkpoint:cosign",
+    "worker:stop", "round:expire", "log:prove", "finding:mark", "tile:read", "checkpoint:cosign",
 }  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def test_every_kind_of_thing_that_happens_has_its_entry(server: SimulatedServer)
     for path in ("entries/0/proof", "tile/0/000.p/9"):
         granted(party.auditor.gets(f"/v1/log/{path}"))
     granted(party.auditor.cosigns())
+    granted(party.auditor.marks_finding("0" * 32))
     assert {entry["action"] for entry in server.log()} == EVERYTHING
 
 

@@ -7,12 +7,14 @@ import pytest
 
 from api.audit.append import read_head
 from api.audit.cosignature import WitnessKey, find_cosignatures, witness_name
+from api.audit.events import Action
 from api.audit.merkle import leaf_hash, verify_consistency
 from api.audit.note import VerifierKey, open_checkpoint, parse_note
 from api.audit.proof import verify_proof
 from api.audit.tiles import parse_bundle
-from api.server.models import LOG_TABLES
-from tests.factories import ROUND
+from api.server.models import LOG_TABLES, Project
+from api.server.services.work import own_caller
+from tests.factories import PROJECT, ROUND
 from tests.simulator import Party, SimulatedServer, granted, refused
 
 
@@ -164,3 +166,43 @@ def test_the_head_is_the_root_of_the_tiles(server: SimulatedServer) -> None:
         head = read_head(session, LOG_TABLES)
         tree = TileTree(StoredTiles(session, LOG_TABLES), head.size)
         assert tree.root() == head.root
+
+
+def test_a_project_may_ask_for_witnesses_before_a_release(server: SimulatedServer) -> None:
+    party = server.open_round()
+    with server.installation.work(own_caller("server")) as work:
+        work.session.get_one(Project, PROJECT).min_witnesses = 2
+        work.record(Action.SERVER_START)
+    early = granted(party.auditor.reads_checkpoint()).body
+    granted(party.auditor.cosigns(early))
+    party.is_matched()
+    answer = refused(party.second.takes_step(ROUND, "release"), "not-witnessed")
+    assert "0 have signed" in answer["detail"]
+    granted(party.auditor.cosigns())
+    granted(party.auditor.cosigns())
+    answer = refused(party.second.takes_step(ROUND, "release"), "not-witnessed")
+    assert "1 have signed" in answer["detail"]
+    granted(party.offices[0].cosigns())
+    refused(party.first.takes_step(ROUND, "release"), "second-person")
+    granted(party.second.takes_step(ROUND, "release"))
+
+
+def test_a_project_says_how_many_witnesses_it_asks_for(server: SimulatedServer) -> None:
+    party = server.draft_round()
+    known = granted(party.first.gets(f"/v1/projects/{PROJECT}"))
+    assert known["min_witnesses"] == 0
+    refused(party.first.creates_project(min_witnesses=1), "conflict")
+    granted(party.first.creates_project(id="second", min_witnesses=1), 201)
+    refused(party.first.creates_project(id="third", min_witnesses=-1), "invalid")
+
+
+def test_marking_a_finding_is_an_entry_and_nothing_else(server: SimulatedServer) -> None:
+    he = server.auditor()
+    answer = granted(he.marks_finding("ab" * 16, verdict="reported"), 201)
+    (entry,) = answer.entries
+    assert entry["action"] == "finding:mark"
+    assert entry["details"] == {
+        "entry": 0, "finding": "ab" * 16, "kind": "night", "verdict": "reported",
+    }  # fmt: skip
+    refused(he.marks_finding("ab" * 16, entry=9_999_999), "not-found")
+    refused(he.marks_finding("ab" * 16, verdict="a free text"), "invalid")

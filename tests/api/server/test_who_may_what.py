@@ -114,6 +114,12 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         "/v1/rounds/R/transitions": {
             "action": "cancel" if isinstance(asker, InBrowser) else "freeze"
         },
+        "/v1/log/findings": {
+            "finding": "0" * 32,
+            "kind": "night",
+            "verdict": "explained",
+            "entry": 0,
+        },
         "/v1/people": {"id": "sun", "name": "孙", "role": "auditor"},
         "/v1/people/PERSON/invitation": {},
         "/v1/people/PERSON/disablement": {"reason": "test"},
