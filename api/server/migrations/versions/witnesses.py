@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "witnesses"
-down_revision = "people"
+down_revision = "deliveries"
 branch_labels = None
 depends_on = None
 
