@@ -41,6 +41,7 @@ class JoinCounts:
     n_new: int = 0
     n_unchanged: int = 0
     n_ended: int = 0
+    n_withdrawn: int = 0
     by_band: Counter[str] = field(default_factory=Counter)
     by_counterpart: Counter[str] = field(default_factory=Counter)
     records_by_counterpart: Counter[str] = field(default_factory=Counter)
@@ -58,7 +59,9 @@ def write_joined_list(
     """Write the joined list: own rows with their links, own rows without, ended links, summary.
 
     A record with several links has several rows, the surest first; a record with none is on the
-    sheet of those not found.  Rows keep the order of the office's file.
+    sheet of those not found.  Links with an office that has left the round since stay, marked as
+    withdrawn, so that a clerk sees which ones count no more.  Rows keep the order of the office's
+    file.
 
     Args:
         path: an existing file that its owner alone may read.
@@ -151,9 +154,13 @@ class _Joining:
             if counts.n_records % _PROGRESS_ROWS == 0:
                 on_progress(counts.n_records)
             links = self._links_of.get(record_id, ())
-            if links:
+            standing = {link.counterpart for link in links if link.band != "withdrawn"}
+            if standing:
                 counts.n_linked += 1
-                counts.records_by_counterpart.update({link.counterpart for link in links})
+                counts.records_by_counterpart.update(standing)
+            elif links:
+                # Only with offices that have left: on the list, marked, and counted as no link.
+                pass
             elif record_id in self._sent:
                 counts.n_not_found += 1
                 missing.append([*texts, layout.STATE_NOT_FOUND])
@@ -167,6 +174,11 @@ class _Joining:
 
     def _link_cells(self, link: Link, record_id: str) -> list[str | float]:
         counts = self._counts
+        if link.band == "withdrawn":
+            counts.n_withdrawn += 1
+            band = layout.BAND_NAMES[link.band]
+            change = layout.CHANGE_WITHDRAWN
+            return [link.counterpart, link.score, band, change, link.link, record_id]
         change = self._changes.by_link.get(link.link, "")
         counts.n_links += 1
         counts.n_new += change == layout.CHANGE_NEW
@@ -202,7 +214,10 @@ class _Joining:
         rows += [
             ("匹配，{} links, {}".format(*name.split()), counts.by_band[band])
             for band, name in layout.BAND_NAMES.items()
+            if band != "withdrawn"
         ]
+        if counts.n_withdrawn:
+            rows.append(("对方已撤回的匹配 links withdrawn", counts.n_withdrawn))
         if self._previous is not None:
             rows += [
                 ("新增的匹配 new links", counts.n_new),

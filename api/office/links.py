@@ -8,7 +8,8 @@ from typing import Literal, cast, get_args
 
 from linkage.errors import RecordsError
 
-Band = Literal["certain", "probable", "possible"]
+Band = Literal["certain", "probable", "possible", "withdrawn"]
+"""How sure a link is; ``withdrawn`` where the other office has left the round since."""
 
 LINK_COLUMNS = ("link", "record", "counterpart", "score", "band")
 MAP_COLUMNS = ("pseudonym", "record_id")

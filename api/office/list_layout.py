@@ -27,6 +27,7 @@ HEADING_STATE = "情况 state"
 
 CHANGE_NEW = "新增 new"
 CHANGE_UNCHANGED = "不变 unchanged"
+CHANGE_WITHDRAWN = "已撤回 withdrawn"
 STATE_NOT_FOUND = "未找到 not found"
 STATE_NOT_SENT = "未参加 not sent"
 ENDED_LINK = "不再匹配 no longer linked"
@@ -36,5 +37,6 @@ BAND_NAMES: Mapping[Band, str] = {
     "certain": "确定 certain",
     "probable": "很可能 probable",
     "possible": "可能 possible",
+    "withdrawn": "对方已撤回 withdrawn",
 }
 ENDED_HEADINGS = (HEADING_COUNTERPART, HEADING_SCORE, "原因 reason", HEADING_RECORD)

@@ -1,7 +1,9 @@
 """Directed results: an office's own links, page by page, into ``links.csv``."""
 
 import csv
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +22,17 @@ _RECORD = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
-    """How many links were written, in all and with each counterpart office."""
+    """How many links were written, in all and with each counterpart office.
+
+    Attributes:
+        n_withdrawn: links with offices that have left the round; in neither of the others.
+        acknowledged: whether the server was told that all of them are here.
+    """
 
     n_links: int
     by_counterpart: Mapping[str, int]
+    n_withdrawn: int = 0
+    acknowledged: bool = False
 
 
 def write_links(
@@ -38,6 +47,8 @@ def write_links(
 ) -> LinkCounts:
     """Fetch all links of ``office`` into a new CSV file that its owner alone may read.
 
+    Once the file is in its place, the server gets a receipt with its hash.
+
     Args:
         on_progress: called with the number of links so far.
 
@@ -46,26 +57,45 @@ def write_links(
         OSError: the file cannot be written; then nothing remains of it.
     """
     counterparts = {member.office for member in terms.counterparts_of(office)}
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    path_of_results = f"/v1/rounds/{round_id}/results/{office}"
+    digest, n_rows = hashlib.sha256(), 0
     with (
         replacing_privately(path, overwrite=overwrite) as draft,
         draft.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(LINK_COLUMNS)
-        n_links = 0
-        for link in _fetch(client, f"/v1/rounds/{round_id}/results/{office}"):
+        for link in _fetch(client, path_of_results):
             if link.counterpart not in counterparts:
                 raise _unfit("names an office that you see no links with by the terms")
-            writer.writerow(
-                [link.link, link.record, link.counterpart, f"{link.score:.2f}", link.band]
-            )
-            counts[link.counterpart] = counts.get(link.counterpart, 0) + 1
-            n_links += 1
-            if n_links % _PAGE_LINKS == 0:
-                on_progress(n_links)
-    on_progress(n_links)
-    return LinkCounts(n_links, counts)
+            row = [link.link, link.record, link.counterpart, f"{link.score:.2f}", link.band]
+            writer.writerow(row)
+            digest.update(f"{','.join(row)}\n".encode())
+            n_rows += 1
+            counts["" if link.band == "withdrawn" else link.counterpart] += 1
+            if n_rows % _PAGE_LINKS == 0:
+                on_progress(n_rows)
+    on_progress(n_rows)
+    n_withdrawn = counts.pop("", 0)
+    acknowledged = _acknowledge(client, path_of_results, digest.hexdigest(), n_rows)
+    return LinkCounts(n_rows - n_withdrawn, dict(counts), n_withdrawn, acknowledged)
+
+
+def _acknowledge(client: ServerClient, path: str, links_sha256: str, n_links: int) -> bool:
+    """Tell the server that all links are here; whether it agrees.
+
+    Raises:
+        ApiError: the server has other links than it sent.
+    """
+    try:
+        client.put_json(f"{path}/receipt", {"links_sha256": links_sha256, "n_links": n_links})
+    except ApiError as error:
+        if error.slug == "conflict":
+            raise
+        # The links are here; that the server does not know it yet, harms nobody.
+        return False
+    return True
 
 
 def _fetch(client: ServerClient, path: str) -> Iterator[Link]:

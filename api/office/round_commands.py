@@ -243,6 +243,35 @@ def results_command(
     say(f"{counts.n_links:,} links of your records:")
     for counterpart, n_links in sorted(counts.by_counterpart.items()):
         say(f"    {n_links:,} with {counterpart}")
+    if counts.n_withdrawn:
+        say(f"{counts.n_withdrawn:,} links are withdrawn: their offices have left the round.")
+    if not counts.acknowledged:
+        remark("The server could not be told that you have them. Fetch them again some time.")
+
+
+@click.command(name="leave")
+@round_option
+@click.option("--yes", is_flag=True, help="Do not ask: leave.")
+@server_options
+def leave_command(server: str, keys: Path, ca_file: Path | None, round_id: str, yes: bool) -> None:
+    """Withdraw your office from a round that is released.
+
+    Your encodings and links are deleted on the server, and the other offices are told that their
+    links with yours are withdrawn.  That cannot be undone.
+
+    Example:
+
+    \b
+        tongqiao office leave --round 2026-h2 --server URL --keys my-office.private.json
+    """
+    with failing("use the key file"):
+        client, office = open_office(server, keys, ca_file)
+        if not yes:
+            click.confirm(
+                f"Withdraw {office} from round {round_id}, for good?", abort=True, err=True
+            )
+        answer = client.put_json(f"/v1/rounds/{round_id}/withdrawals/{office}", {})
+    say(f"{office} has left round {round_id}. Links taken back: {int(answer['n_links']):,}.")
 
 
 def _confirming_secret(

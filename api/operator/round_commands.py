@@ -19,7 +19,9 @@ from api.client.terminal import (
 )
 
 if TYPE_CHECKING:
+    from api.client.http import ServerClient
     from api.client.round_view import RoundView
+    from api.client.terms import Terms
 
 
 @click.group(name="round")
@@ -73,6 +75,48 @@ def round_create_command(
     \b
         tongqiao round create TERMS.toml --server URL --keys operator.private.json
     """
+    with failing("read the terms"):
+        client, terms, source = _complete(server, keys, ca_file, definition, profile)
+        client.post_json("/v1/rounds", {"terms": dict(terms.document), "profile": source})
+    say(f"Round {terms.round} is created, for {len(terms.members)} offices.")
+    say(f"SHA-256 of its terms: {terms.sha256}")
+    remark("Next: tongqiao round open.")
+
+
+@round_group.command(name="amend")
+@click.argument("definition", metavar="TERMS.toml", type=INPUT_FILE)
+@click.option(
+    "--profile",
+    metavar="NAME_OR_FILE",
+    help="Encoding profile, in place of the one that the file names.",
+)
+@server_options
+def round_amend_command(
+    server: str, keys: Path, ca_file: Path | None, definition: Path, profile: str | None
+) -> None:
+    """Change the terms of a round before its freeze.
+
+    TERMS.toml is as for 'round create', whole, with the same project and round.  Every office has
+    to sign again, and what was uploaded under the old terms is deleted.
+
+    Example:
+
+    \b
+        tongqiao round amend TERMS.toml --server URL --keys operator.private.json
+    """
+    with failing("read the terms"):
+        client, terms, source = _complete(server, keys, ca_file, definition, profile)
+        body = {"terms": dict(terms.document), "profile": source}
+        client.put_json(f"/v1/rounds/{terms.round}/terms", body)
+    say(f"The terms of round {terms.round} are changed.")
+    say(f"SHA-256 of its terms: {terms.sha256}")
+    remark("Tell the offices: each has to read and sign them again, then to upload.")
+
+
+def _complete(
+    server: str, keys: Path, ca_file: Path | None, definition: Path, profile: str | None
+) -> "tuple[ServerClient, Terms, str]":
+    """A client, the terms that a file defines, and the text of their profile."""
     from api.operator.definitions import (
         complete_terms,
         load_definition,
@@ -80,17 +124,12 @@ def round_create_command(
         project_to_ask_for,
     )
 
-    with failing("read the terms"):
-        body = load_definition(definition, "terms")
-        chosen = load_terms_profile(body, definition, profile)
-        client = open_client(server, keys, ca_file)
-        wanted = project_to_ask_for(body)
-        project = None if wanted is None else client.get_json(f"/v1/projects/{wanted}")
-        terms = complete_terms(body, chosen, project)
-        client.post_json("/v1/rounds", {"terms": dict(terms.document), "profile": chosen.source})
-    say(f"Round {terms.round} is created, for {len(terms.members)} offices.")
-    say(f"SHA-256 of its terms: {terms.sha256}")
-    remark("Next: tongqiao round open.")
+    body = load_definition(definition, "terms")
+    chosen = load_terms_profile(body, definition, profile)
+    client = open_client(server, keys, ca_file)
+    wanted = project_to_ask_for(body)
+    project = None if wanted is None else client.get_json(f"/v1/projects/{wanted}")
+    return client, complete_terms(body, chosen, project), chosen.source
 
 
 @round_group.command(name="open")

@@ -128,13 +128,17 @@ def _share_the_secret(stage: Stage) -> None:
         )  # fmt: skip
 
 
-def _sign_the_terms(stage: Stage) -> None:
+def _create_and_sign(stage: Stage) -> None:
     definition = stage.root / "terms.toml"
     definition.write_text(
         f'project = "{PROJECT}"\nround = "{ROUND}"\nprofile = "cn-child-v1"\n', encoding="utf-8"
     )
     stage.act("operator-chen", "round", "create", definition)
     stage.act("operator-chen", "round", "open", ROUND)
+    _sign_the_terms(stage)
+
+
+def _sign_the_terms(stage: Stage) -> None:
     for office in (*OFFICES, COORDINATOR):
         terms = stage.root / office / "terms.json"
         shown = stage.act(office, "office", "terms", "--round", ROUND, "--out", terms)
@@ -143,6 +147,23 @@ def _sign_the_terms(stage: Stage) -> None:
         if office == COORDINATOR:
             words += ["--secret-file", stage.root / COORDINATOR / "linkage.secret"]
         stage.act(office, *words)
+
+
+def _amend_the_terms(stage: Stage) -> None:
+    """The operator changes the terms: the signatures of before count no more."""
+    definition = stage.root / "terms.toml"
+    definition.write_text(
+        f'project = "{PROJECT}"\nround = "{ROUND}"\nprofile = "cn-child-v1"\nretention_days = 90\n',
+        encoding="utf-8",
+    )
+    said = stage.attempt("operator-chen", "round", "amend", definition)
+    assert "has to read and sign them again" in said.stderr
+    office = OFFICES[0]
+    old = stage.root / office / "terms.json"
+    words = ("office", "sign", "--round", ROUND, "--terms", old)
+    assert "not the ones in your file" in stage.refused(office, *words)
+    for office in (*OFFICES, COORDINATOR):
+        (stage.root / office / "terms.json").unlink()
 
 
 def _encode_and_upload(stage: Stage) -> None:
@@ -192,7 +213,10 @@ def _match_and_release(stage: Stage) -> None:
 
 def _join(stage: Stage, office: str) -> list[tuple[object, ...]]:
     folder = stage.root / office
-    stage.act(office, "office", "results", "--round", ROUND, "--out", folder / "links.csv")
+    stage.act(
+        office, "office", "results", "--round", ROUND, "--out", folder / "links.csv", "--overwrite"
+    )
+    (folder / "joined.xlsx").unlink(missing_ok=True)
     stage.alone(
         "office", "join", "--links", folder / "links.csv", "--map", folder / "x.map.csv",
         "--records", folder / "register", "--columns", folder / "map.toml",
@@ -205,6 +229,8 @@ def _join(stage: Stage, office: str) -> list[tuple[object, ...]]:
 def test_a_whole_round(stage: Stage) -> None:
     _enrol_everybody(stage)
     _share_the_secret(stage)
+    _create_and_sign(stage)
+    _amend_the_terms(stage)
     _sign_the_terms(stage)
     _encode_and_upload(stage)
     _match_and_release(stage)
@@ -214,3 +240,20 @@ def test_a_whole_round(stage: Stage) -> None:
         column = rows[0].index(layout.HEADING_COUNTERPART)
         assert {row[column] for row in rows[1:]} == {other}
     assert len(lists[OFFICES[0]]) == len(lists[OFFICES[1]]) > 20
+    _leave(stage, lists[OFFICES[1]])
+
+
+def _leave(stage: Stage, before: list[tuple[object, ...]]) -> None:
+    """One office leaves; the other's next list says so, and nothing of the first is delivered."""
+    # Nobody leaves by mistake: without an answer, nothing is done.
+    assert stage.attempt(OFFICES[0], "office", "leave", "--round", ROUND).exit_code == 1
+    left = stage.act(OFFICES[0], "office", "leave", "--round", ROUND, "--yes")
+    assert f"Links taken back: {len(before) - 1:,}" in left
+    links = stage.root / "none.csv"
+    gone = stage.refused(OFFICES[0], "office", "results", "--round", ROUND, "--out", links)
+    assert "has withdrawn" in gone
+    after = _join(stage, OFFICES[1])
+    band, change = (after[0].index(h) for h in (layout.HEADING_BAND, layout.HEADING_CHANGE))
+    assert {row[band] for row in after[1:]} == {layout.BAND_NAMES["withdrawn"]}
+    assert {row[change] for row in after[1:]} == {layout.CHANGE_WITHDRAWN}
+    assert len(after) == len(before)

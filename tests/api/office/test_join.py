@@ -126,6 +126,19 @@ def test_several_links_with_one_office_are_compared_by_number(tmp_path: Path) ->
     assert _rows(new, layout.SHEET_ENDED)[1][4] == 0.9
 
 
+def test_links_with_an_office_that_left_are_marked_and_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "joined.xlsx"
+    counts = _join(path, [*LINKS[:2], _link("a3", 3, "education", 0.80, "withdrawn")])
+    assert _rows(path, layout.SHEET_LINKS)[-1] == (
+        "r3", "丙", "7", "education", 0.80, layout.BAND_NAMES["withdrawn"],
+        layout.CHANGE_WITHDRAWN, "a3", "r3",
+    )  # fmt: skip
+    assert (counts.n_linked, counts.n_links, counts.n_withdrawn) == (1, 2, 1)
+    # It was found once; "not found" would be a lie.
+    assert "r3" not in {row[0] for row in _rows(path, layout.SHEET_NOT_FOUND)}
+    assert dict(_rows(path, layout.SHEET_SUMMARY))["对方已撤回的匹配 links withdrawn"] == 1
+
+
 def test_a_record_that_left_the_register_ends_its_links(tmp_path: Path) -> None:
     old, new = tmp_path / "old.xlsx", tmp_path / "new.xlsx"
     _join(old)
