@@ -15,6 +15,7 @@ from api.office.membership_commands import (
     status_command,
 )
 from api.office.round_commands import (
+    leave_command,
     results_command,
     sign_command,
     terms_command,
@@ -50,6 +51,7 @@ for _command in (
     withdraw_command,
     results_command,
     join_command,
+    leave_command,
     workbench_command,
 ):
     office_group.add_command(_command)
