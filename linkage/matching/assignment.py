@@ -4,11 +4,9 @@ Both give a record one partner at most in each other dataset.  Order on ties: by
 then by ascending left number, then by ascending right number.
 """
 
-from collections.abc import Callable
-
 import numpy as np
-from numba import njit
 
+from linkage.compiled import kernel
 from linkage.matching.solve import order_of_pairs
 from linkage.types import F64, I64, U64, Bools
 
@@ -40,7 +38,8 @@ def greedy_one_to_one(
     return accepted
 
 
-def _take_in_order_plain(
+@kernel
+def _take_in_order(
     order: I64, left: I64, right: I64, dataset_of: I64, taken: U64, accepted: Bools
 ) -> None:
     for index in order:
@@ -55,9 +54,6 @@ def _take_in_order_plain(
             taken[a, word_b] |= bit_b
             taken[b, word_a] |= bit_a
             accepted[index] = True
-
-
-_take_in_order: Callable[..., None] = njit(nogil=True, cache=True)(_take_in_order_plain)
 
 
 def optimal_one_to_one(

@@ -6,14 +6,16 @@ which turns it into AVX-512, AVX2 or NEON as the machine has it: one row against
 sums of eight columns each, word by word.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import int64, njit, types, uint64
+from numba import int64, types, uint64
 from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
+
+from linkage.compiled import kernel
 
 LANES = 64
 """Columns compared at a time."""
@@ -22,8 +24,6 @@ cgutils: Any = untyped_cgutils
 
 _SMALL_GROUP = 12
 _WIDTH = 8
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
-_VECTOR = ir.VectorType(_I64, _WIDTH)
 
 
 def _popcount(_context: Any, _word: Any) -> Any:
@@ -36,42 +36,56 @@ def _popcount(_context: Any, _word: Any) -> Any:
 popcount: Any = intrinsic(_popcount)
 
 
+def _word() -> Any:
+    return ir.IntType(64)
+
+
+def _vector() -> Any:
+    return ir.VectorType(_word(), _WIDTH)
+
+
+def _number(value: int) -> Any:
+    return ir.Constant(_word(), value)
+
+
 def _splat(builder: Any, scalar: Any) -> Any:
-    first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, ir.Constant(_I32, 0))
-    zeros = ir.Constant(ir.VectorType(_I32, _WIDTH), [0] * _WIDTH)
-    return builder.shuffle_vector(first, ir.Constant(_VECTOR, ir.Undefined), zeros)
+    first = builder.insert_element(
+        ir.Constant(_vector(), ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
+    )
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), _WIDTH), [0] * _WIDTH)
+    return builder.shuffle_vector(first, ir.Constant(_vector(), ir.Undefined), zeros)
 
 
 def _load_columns(builder: Any, word: Any, part: int) -> Any:
-    place = builder.gep(word, [ir.Constant(_I64, part * _WIDTH)])
-    vector = builder.load(builder.bitcast(place, _VECTOR.as_pointer()))
+    place = builder.gep(word, [_number(part * _WIDTH)])
+    vector = builder.load(builder.bitcast(place, _vector().as_pointer()))
     vector.align = 8
     return vector
 
 
 def _mask_of(builder: Any, flags: Sequence[Any]) -> Any:
     """One bit for each of 64 columns, out of eight vectors of flags."""
-    mask = ir.Constant(_I64, 0)
+    mask = _number(0)
     for part, flag in enumerate(flags):
-        eight = builder.zext(builder.bitcast(flag, ir.IntType(_WIDTH)), _I64)
-        mask = builder.or_(mask, builder.shl(eight, ir.Constant(_I64, part * _WIDTH)))
+        eight = builder.zext(builder.bitcast(flag, ir.IntType(_WIDTH)), _word())
+        mask = builder.or_(mask, builder.shl(eight, _number(part * _WIDTH)))
     return mask
 
 
 def _near_mask(_context: Any, _row: Any, _block: Any, _n_words: Any, _most: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         row, block, n_words, most = arguments
-        pointer = _I64.as_pointer()
+        pointer = _word().as_pointer()
         row, block = builder.inttoptr(row, pointer), builder.inttoptr(block, pointer)
         popcount = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_VECTOR, [_VECTOR]), f"llvm.ctpop.v{_WIDTH}i64"
+            builder.module, ir.FunctionType(_vector(), [_vector()]), f"llvm.ctpop.v{_WIDTH}i64"
         )
-        sums = [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, None)) for _ in range(8)]
+        sums = [cgutils.alloca_once_value(builder, ir.Constant(_vector(), None)) for _ in range(8)]
         for total in sums:
-            builder.store(ir.Constant(_VECTOR, None), total)
-        with cgutils.for_range(builder, n_words, intp=_I64) as loop:
+            builder.store(ir.Constant(_vector(), None), total)
+        with cgutils.for_range(builder, n_words, intp=_word()) as loop:
             wanted = _splat(builder, builder.load(builder.gep(row, [loop.index])))
-            word = builder.gep(block, [builder.mul(loop.index, ir.Constant(_I64, LANES))])
+            word = builder.gep(block, [builder.mul(loop.index, _number(LANES))])
             for part, total in enumerate(sums):
                 differing = builder.xor(wanted, _load_columns(builder, word, part))
                 ones = builder.call(popcount, [differing])
@@ -87,7 +101,7 @@ def _near_mask(_context: Any, _row: Any, _block: Any, _n_words: Any, _most: Any)
 def _equal_mask(_context: Any, _wanted: Any, _block: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         wanted = _splat(builder, arguments[0])
-        block = builder.inttoptr(arguments[1], _I64.as_pointer())
+        block = builder.inttoptr(arguments[1], _word().as_pointer())
         columns = [_load_columns(builder, block, part) for part in range(8)]
         return _mask_of(builder, [builder.icmp_unsigned("==", wanted, each) for each in columns])
 
@@ -104,7 +118,8 @@ equal_mask: Any = intrinsic(_equal_mask)
 """Columns of a block ``(64,) uint64`` (its address) that are equal to a number."""
 
 
-def _take_rows(source: Any, offset: int, numbers: Any, places: Any, target: Any, first: int) -> Any:
+@kernel
+def take_rows(source: Any, offset: int, numbers: Any, places: Any, target: Any, first: int) -> None:
     """``target[places[i], first:first + words] = source[numbers[i] - offset]`` for each i."""
     words = source.shape[1]
     for i in range(len(numbers)):
@@ -113,7 +128,8 @@ def _take_rows(source: Any, offset: int, numbers: Any, places: Any, target: Any,
             target[place, first + w] = source[row, w]
 
 
-def _fill_noise(numbers: Any, absent: Any, target: Any, first: int, words: int) -> Any:
+@kernel
+def fill_noise(numbers: Any, absent: Any, target: Any, first: int, words: int) -> Any:
     """Bits that resemble nothing in place of filters that are absent, always the same ones."""
     for i in range(len(numbers)):
         if absent[i]:
@@ -125,7 +141,8 @@ def _fill_noise(numbers: Any, absent: Any, target: Any, first: int, words: int) 
                 target[i, first + w] = z ^ (z >> uint64(31))
 
 
-def _hamming_rows(rows: Any, left: Any, right: Any, distances: Any) -> Any:
+@kernel
+def hamming_rows(rows: Any, left: Any, right: Any, distances: Any) -> Any:
     """Hamming distances of pairs of rows; ``distances`` is filled."""
     for pair in range(len(left)):
         a, b = left[pair], right[pair]
@@ -135,6 +152,7 @@ def _hamming_rows(rows: Any, left: Any, right: Any, distances: Any) -> Any:
         distances[pair] = total
 
 
+@kernel
 def _consider(i: int, j: int, bucket: Any, rule: Any, out: Any, n_out: int) -> Any:
     """Look at one pair closely; writes it where it must be kept.
 
@@ -173,9 +191,7 @@ def _consider(i: int, j: int, bucket: Any, rule: Any, out: Any, n_out: int) -> A
     return n_out, earlier
 
 
-_consider = njit(nogil=True, cache=True, inline="never")(_consider)
-
-
+@kernel
 def _hits_of_row(i: int, block: Any, bucket: Any, rule: Any, tested: Any, most: Any) -> Any:
     """The columns of a block that a row may not be dropped with, one bit for each."""
     rows, others = bucket[0], bucket[1]
@@ -197,9 +213,7 @@ def _hits_of_row(i: int, block: Any, bucket: Any, rule: Any, tested: Any, most: 
     return hits
 
 
-_hits_of_row = njit(nogil=True, cache=True)(_hits_of_row)
-
-
+@kernel
 def _copy_block(block: Any, j0: int, j1: int, bucket: Any) -> Any:
     """Filters and other tags of some columns, word by word."""
     rows, others = bucket[0], bucket[1]
@@ -211,9 +225,7 @@ def _copy_block(block: Any, j0: int, j1: int, bucket: Any) -> Any:
             block[n_words + t, j - j0] = others[j, t]
 
 
-_copy_block = njit(nogil=True, cache=True)(_copy_block)
-
-
+@kernel
 def _consider_all(
     i: int, j0: int, hits: Any, across: int, data: Any, out: Any, n_out: int, counts: Any
 ) -> Any:
@@ -228,10 +240,8 @@ def _consider_all(
     return n_out
 
 
-_consider_all = njit(nogil=True, cache=True)(_consider_all)
-
-
-def _join_groups(
+@kernel
+def join_groups(
     groups: Any, bucket: Any, rule: Any, quick: Any, part: Any, out: Any, state: Any, counts: Any
 ) -> Any:
     """Compare all pairs inside groups of equal tags, and write those that must be kept.
@@ -298,9 +308,3 @@ def _join_groups(
         group += 1
     counts[3] = 1
     return n_out
-
-
-take_rows: Callable[..., None] = njit(nogil=True, cache=True)(_take_rows)
-fill_noise: Callable[..., None] = njit(nogil=True, cache=True)(_fill_noise)
-hamming_rows: Callable[..., None] = njit(nogil=True, cache=True)(_hamming_rows)
-join_groups: Callable[..., int] = njit(nogil=True, cache=True)(_join_groups)
