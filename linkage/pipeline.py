@@ -23,9 +23,9 @@ and kept in a store from which a killed run goes on.  How it is cut has no influ
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -39,6 +39,7 @@ from linkage.matching.candidates import CandidatePairs
 from linkage.matching.chunk_store import ChunkStore, fingerprint
 from linkage.matching.compare import Levels, compare_pairs, feature_names, levels_of, measure_pairs
 from linkage.matching.engines import Engine
+from linkage.matching.engines.encodings import EncodedFileRef, RecordsByHash
 from linkage.matching.engines.local import LocalEngine
 from linkage.matching.groups import Groups, link_groups
 from linkage.matching.join import (
@@ -106,12 +107,14 @@ class Resources:
         engine: computes chunks; ``None`` for all cores of this machine.
         work_dir: where finished chunks are kept, so that a killed match goes on from there;
             ``None`` for a temporary folder.
-        memory_bytes: about how much memory chunks may take together.
+        memory_bytes: about how much memory chunks may take together, on each machine.
+        files: for each dataset its file, for engines whose workers open it themselves.
     """
 
     engine: Engine | None = None
     work_dir: Path | None = None
     memory_bytes: int = 2 * BUCKET_BYTES
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 def match_datasets(
@@ -252,12 +255,30 @@ def _kept_pairs(
         tell(MatchProgress("score", done, n_ranges, looked_at, n_kept))
 
     tell_of_join(0, 0, 0)
-    task = JoinTask(lambda: records, rules_of(records, model, floor), across_only)
+    source = _records_by_hash(records, resources.files) if engine.is_remote else lambda: records
+    task = JoinTask(source, rules_of(records, model, floor), across_only)
     runs = [
         *join_views(task, chunks, engine, store, tell_of_join),
         *runs_of_similar(records, similar),
     ]
     return merge_runs(records, runs, model, floor, LocalEngine(), store, tell_of_merge)
+
+
+def _records_by_hash(records: NumberedRecords, files: Mapping[str, Path]) -> RecordsByHash:
+    """How another machine opens the records.
+
+    Raises:
+        MatchingError: a dataset is in memory only.
+    """
+    refs = []
+    for dataset in records.datasets:
+        path, sha256 = files.get(dataset.name), dataset.manifest.content_sha256
+        if path is None or not sha256:
+            raise MatchingError(
+                f"Dataset '{dataset.name}' is in no file that workers could open. Write it first."
+            )
+        refs.append(EncodedFileRef(dataset.name, sha256, str(path.absolute())))
+    return RecordsByHash(tuple(refs))
 
 
 def _meaning(records: NumberedRecords) -> FeatureMeaning:

@@ -11,6 +11,7 @@ import numpy as np
 
 from api.client.private_files import replacing_privately
 from api.client.terminal import INPUT_FILE, OUTPUT_FILE, failing, remark, show_table
+from api.engine_options import EngineChoice, engine_options
 from api.operator.match_progress import showing_progress
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class _Threshold(click.ParamType["float | None"]):
     show_default=True,
     help="About how much memory comparing may take, beside 8 bytes a record and view.",
 )
+@engine_options
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 def match_command(
     files: Sequence[Path],
@@ -84,6 +86,7 @@ def match_command(
     solve: str,
     work_dir: Path | None,
     memory_mib: int,
+    engine: EngineChoice,
     force: bool,
 ) -> None:
     """Match encoded files with each other, without a server.
@@ -107,12 +110,17 @@ def match_command(
         if out.exists() and not force:
             raise FileExistsError
         datasets = [open_tqe(path, name=path.stem) for path in files]
-        with showing_progress() as show:
+        with engine.opened() as opened, showing_progress() as show:
             links = match_datasets(
                 datasets,
                 solve=cast("SolveMode", solve),
                 threshold=threshold,
-                resources=Resources(work_dir=work_dir, memory_bytes=memory_mib * _MIB),
+                resources=Resources(
+                    engine=opened,
+                    work_dir=work_dir,
+                    memory_bytes=memory_mib * _MIB,
+                    files={path.stem: path for path in files},
+                ),
                 on_progress=show,
             )
         with replacing_privately(out, overwrite=force) as draft:

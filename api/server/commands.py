@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from api.client.terminal import failing, remark, say, show_table
+from api.engine_options import EngineChoice, engine_options
 
 if TYPE_CHECKING:
     from api.server.services.installation import Installation
@@ -313,22 +314,30 @@ def worker_group() -> None:
 @worker_group.command(name="run")
 @_DIRECTORY
 @click.option("--once", is_flag=True, help="Do what waits to be done, then stop.")
-def worker_run_command(directory: Path, once: bool) -> None:
+@engine_options
+def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> None:
     """Match rounds that wait, and delete what may not be kept any longer.
 
     Runs on the server's machine, beside `server run`; several workers may run. One that dies loses
-    its round to another after a while, with the same links in the end.
+    its round to another after a while, which goes on from the parts that are finished, with the
+    same links in the end. With --engine dask, other machines do the comparing.
 
     Example:
 
         tongqiao worker run /srv/tongqiao
+        tongqiao worker run /srv/tongqiao --engine dask --scheduler tls://10.0.0.5:8786 \\
+            --tls-ca ca.pem --tls-cert linkage.pem --tls-key linkage.key
     """
     from api.server.logs import start_logging
     from api.server.worker import Worker
 
     start_logging()
-    with _failing("open the server's folder"), _opened(directory) as installation:
-        worker = Worker(installation)
+    with (
+        _failing("open the server's folder"),
+        engine.opened() as opened,
+        _opened(directory) as installation,
+    ):
+        worker = Worker(installation, opened)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         worker.run(once=once)

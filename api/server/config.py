@@ -171,6 +171,11 @@ class ServerConfig:
         return self.directory / self.work_path
 
     @property
+    def chunks_directory(self) -> Path:
+        """Finished chunks of rounds that are being matched."""
+        return self.directory / "chunks"
+
+    @property
     def log_key_file(self) -> Path:
         """The key that signs checkpoints of the access log."""
         return self.directory / "log.key"

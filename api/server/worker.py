@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from api.audit.events import Action
+from api.server.services.chunks import sweep_chunks
 from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.database import is_busy
 from api.server.services.incoming import decrypt_file
@@ -28,7 +29,8 @@ from api.server.services.retention import expire_rounds, sweep
 from api.server.services.work import own_caller
 from keys.errors import AtRestError
 from linkage.errors import LinkageError
-from linkage.pipeline import MatchProgress, match_datasets
+from linkage.matching.engines import Engine
+from linkage.pipeline import MatchProgress, Resources, match_datasets
 from linkage.tqe import open_tqe
 from linkage.types import EncodedDataset
 
@@ -45,10 +47,14 @@ class Worker:
     """Works on the rounds of one server until it is told to stop.
 
     Any number of workers may run at the same time, on this machine.
+
+    Args:
+        engine: computes the chunks of a match; all cores of this machine if ``None``.
     """
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, engine: Engine | None = None) -> None:
         self._installation = installation
+        self._engine = engine
         self._caller = own_caller("worker")
         self._stopping = False
 
@@ -99,6 +105,7 @@ class Worker:
         except Exception as error:
             self._fail(job, error)
         else:
+            self._installation.chunks.delete(job.round_id)
             _LOG.info("matching is done", extra={"round": job.round_id, "n_links": n_links})
         return True
 
@@ -127,13 +134,18 @@ class Worker:
                 datasets,
                 solve=job.terms.solve,
                 threshold=job.terms.threshold,
+                resources=Resources(
+                    engine=self._engine,
+                    work_dir=self._installation.chunks.folder(job.round_id),
+                    files={dataset.name: _plain_file(folder, dataset.name) for dataset in datasets},
+                ),
                 on_progress=on_matching,
             )
             on_progress("writing", 0, len(link_set))
             return finish_job(self._installation, self._caller, job, datasets, link_set)
 
     def _open(self, job: Job, office: str, sha256: str, path: Path, folder: Path) -> EncodedDataset:
-        plain = folder / f"{office}.tqe"
+        plain = _plain_file(folder, office)
         try:
             found = decrypt_file(
                 path,
@@ -165,10 +177,11 @@ class Worker:
         message, slug = _explain(error)
         with contextlib.suppress(LeaseLostError):
             fail_job(self._installation, self._caller, job, message, slug)
+            self._installation.chunks.delete(job.round_id)
 
     def _keep_house(self) -> None:
         expired = expire_rounds(self._installation, self._caller)
-        swept = sweep(self._installation, self._caller)
+        swept = sweep(self._installation, self._caller) + sweep_chunks(self._installation)
         if expired or swept:
             _LOG.info("retention", extra={"n_rounds": expired, "n_files": swept})
 
@@ -180,6 +193,11 @@ class Worker:
     def _record(self, action: Action) -> None:
         with self._installation.work(self._caller) as work:
             work.record(action)
+
+
+def _plain_file(folder: Path, office: str) -> Path:
+    """Where an office's encodings are in the clear while they are matched."""
+    return folder / f"{office}.tqe"
 
 
 class AlteredFileError(LinkageError):

@@ -16,6 +16,7 @@ from api.audit.checkpoint import LogKey, load_log_key, new_log_key, save_log_key
 from api.audit.events import Action
 from api.server.config import CONFIG_FILE, ConfigError, ServerConfig, load_config, parse_config
 from api.server.models import RoundKey
+from api.server.services.chunks import ChunkFolders
 from api.server.services.database import Database
 from api.server.services.encodings import EncodingStore
 from api.server.services.schema import check_empty, check_schema, migrate
@@ -49,6 +50,7 @@ class Installation:
     database: Database
     encodings: EncodingStore
     workspace: Workspace
+    chunks: ChunkFolders
     log_key: LogKey
     data_key: InstallationKey
     clock: Clock = utc_now
@@ -165,6 +167,7 @@ def _assemble(config: ServerConfig, clock: Clock) -> Installation:
         database=_open_database(config),
         encodings=EncodingStore(config.encodings_directory, config.incoming_directory),
         workspace=Workspace(config.work_directory),
+        chunks=ChunkFolders(config.chunks_directory),
         log_key=load_log_key(config.log_key_file),
         data_key=_load_data_key(config),
         clock=clock,

@@ -15,6 +15,10 @@ class Engine(Protocol):
     """Computes chunks."""
 
     @property
+    def is_remote(self) -> bool:
+        """Whether chunks are computed in other processes, which open the files themselves."""
+
+    @property
     def n_workers(self) -> int:
         """How many chunks are in memory of one machine at a time."""
 

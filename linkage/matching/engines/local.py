@@ -14,6 +14,8 @@ class LocalEngine:
         n_workers: threads; all cores that this process may use if ``None``.
     """
 
+    is_remote = False
+
     def __init__(self, n_workers: int | None = None) -> None:
         self._n_workers = n_workers or len(os.sched_getaffinity(0))
 
