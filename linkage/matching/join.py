@@ -11,7 +11,7 @@ import numpy as np
 from linkage.matching.chunk_store import ChunkStore
 from linkage.matching.compare import measure_pairs
 from linkage.matching.engines import Engine
-from linkage.matching.local_evidence import LocalRule, local_rule
+from linkage.matching.local_evidence import FIRST_VIEW_BIT, LocalRule, local_rule
 from linkage.matching.numbering import NumberedRecords
 from linkage.matching.score import EvidenceModel
 from linkage.matching.scored import ScoredPairs, agreeing_views, merge_range, ranges_of_left
@@ -25,6 +25,7 @@ from linkage.matching.tagged_join import (
 )
 
 PAIRS_OF_A_RANGE = 2_000_000
+_ROWS_LOOKED_AT = 20_000
 
 Tell = Callable[[int, int, int], None]
 """Told of a stage: chunks' pairs done, pairs looked at so far, and pairs kept so far."""
@@ -74,9 +75,28 @@ def rules_of(
 ) -> tuple[LocalRule | None, ...]:
     """The rule of each tagged view."""
     return tuple(
-        local_rule(records.layouts, view, model, floor) if layout.tagged else None
+        local_rule(records.layouts, view, model, floor, _shares(records, view))
+        if layout.tagged
+        else None
         for view, layout in enumerate(records.layouts)
     )
+
+
+def _shares(records: NumberedRecords, view: int) -> dict[int, float]:
+    """About how many records of a view have each filter and each other tag."""
+    columns = records.views[view]
+    some = np.unique(np.linspace(0, max(records.n_records - 1, 0), _ROWS_LOOKED_AT, dtype=np.int64))
+    some = some[columns.present[some]] if records.n_records else some[:0]
+    if not len(some):
+        return {}
+    shares = {
+        f: float(columns.filter_present[group.name][some].mean())
+        for f, group in enumerate(columns.layout.groups)
+    }
+    for other, tags in enumerate(records.tags):
+        if tags is not None and other != view:
+            shares[FIRST_VIEW_BIT + other] = float((tags[some] != 0).mean())
+    return shares
 
 
 def join_views(

@@ -159,7 +159,7 @@ def _consider(i: int, j: int, bucket: Any, rule: Any, out: Any, n_out: int) -> A
     Returns:
         Pairs written so far, and whether the pair was met in an earlier view.
     """
-    rows, others, views_present, filters_present = bucket
+    rows, others, views_present, filters_present, _ = bucket
     first_word, other_bit, other_code, n_earlier, level_index, strides, keep = rule
     out_left, out_right, out_distances = out
     both = views_present[i] & views_present[j]
@@ -192,37 +192,50 @@ def _consider(i: int, j: int, bucket: Any, rule: Any, out: Any, n_out: int) -> A
 
 
 @kernel
-def _hits_of_row(i: int, block: Any, bucket: Any, rule: Any, tested: Any, most: Any) -> Any:
+def _hits_of_row(i: int, block: Any, valid: Any, bucket: Any, rule: Any, quick: Any) -> Any:
     """The columns of a block that a row may not be dropped with, one bit for each."""
-    rows, others = bucket[0], bucket[1]
+    rows, others, presence = bucket[0], bucket[1], bucket[4]
+    required, tests, tested, most = quick
     n_words = rows.shape[1]
     first_word = rule[0]
-    hits = uint64(0)
+    dropped = uint64(0)
+    for look in range(len(required)):
+        if presence[i] & required[look] != required[look]:
+            continue
+        near = uint64(0)
+        for k in range(tests[look], tests[look + 1]):
+            low = first_word[tested[k]]
+            near |= near_mask(
+                rows[i, low:].ctypes.data,
+                block[low].ctypes.data,
+                first_word[tested[k] + 1] - low,
+                most[k],
+            )
+        dropped |= valid[look] & ~near
+        if dropped == ~uint64(0):
+            break
+    hits = ~dropped
     for t in range(others.shape[1]):
         hits |= equal_mask(others[i, t], block[n_words + t].ctypes.data)
-    for k in range(len(tested)):
-        if tested[k] < 0:
-            return ~uint64(0)
-        low = first_word[tested[k]]
-        hits |= near_mask(
-            rows[i, low:].ctypes.data,
-            block[low].ctypes.data,
-            first_word[tested[k] + 1] - low,
-            most[k],
-        )
     return hits
 
 
 @kernel
-def _copy_block(block: Any, j0: int, j1: int, bucket: Any) -> Any:
-    """Filters and other tags of some columns, word by word."""
-    rows, others = bucket[0], bucket[1]
+def _copy_block(block: Any, valid: Any, j0: int, j1: int, bucket: Any, quick: Any) -> Any:
+    """Filters and other tags of some columns, word by word; columns that each quick look takes."""
+    rows, others, presence = bucket[0], bucket[1], bucket[4]
     n_words = rows.shape[1]
     for j in range(j0, j1):
         for w in range(n_words):
             block[w, j - j0] = rows[j, w]
         for t in range(others.shape[1]):
             block[n_words + t, j - j0] = others[j, t]
+    required = quick[0]
+    for look in range(len(required)):
+        valid[look] = uint64(0)
+        for j in range(j0, j1):
+            if presence[j] & required[look] == required[look]:
+                valid[look] |= uint64(1) << uint64(j - j0)
 
 
 @kernel
@@ -254,11 +267,11 @@ def join_groups(
             record the first one of its group that it is paired with ``(m,) int64``; and the first
             one of its group that is of a later dataset ``(m,) int64``.
         bucket: rows ``(m, words) uint64``, other tags ``(m, t) uint64`` (different where absent),
-            bits of views present ``(m,) int64``, bits of filters present ``(m,) int64``.
+            bits of views present ``(m,) int64``, bits of filters present ``(m,) int64``, and
+            presence ``(m,) int64`` as quick looks require it.
         rule: first_word, other_bit, other_code, n_earlier, level_index, strides and keep of
             ``LocalRule`` in ``linkage.matching.local_evidence``.
-        quick: filters that the quick look takes (negative: every pair passes), and the distance up
-            to which each lets a pair pass.
+        quick: required, tests, tested and most of ``LocalRule``.
         part: (part, n_parts): which of the interleaved blocks to do.
         out: left, right ``(c,) int64`` (places in the bucket), distances ``(c, n_filters) int16``.
         state: ``(3,) int64``: group, block, row to go on from.
@@ -272,6 +285,7 @@ def join_groups(
     data = (bucket, rule)
     capacity = len(out[0]) - LANES
     block = np.zeros((bucket[0].shape[1] + bucket[1].shape[1], LANES), dtype=np.uint64)
+    valid = np.zeros(len(quick[0]), dtype=np.uint64)
     n_out = 0
     group, column, row = state[0], state[1], state[2]
     while group < len(starts) - 1:
@@ -282,7 +296,7 @@ def join_groups(
             j1 = min(j0 + LANES, high)
             mine = (group + column) % part[1] == part[0]
             if mine and not small:
-                _copy_block(block, j0, j1, bucket)
+                _copy_block(block, valid, j0, j1, bucket, quick)
             i = low + row if mine else j1
             while i < j1:
                 begin = max(j0, first_new[i])
@@ -295,7 +309,7 @@ def join_groups(
                     counts[2] += j1 - begin
                     hits = ~uint64(0)
                     if not small:
-                        hits = _hits_of_row(i, block, bucket, rule, quick[0], quick[1])
+                        hits = _hits_of_row(i, block, valid, bucket, rule, quick)
                     hits &= ~uint64(0) << uint64(begin - j0)
                     hits &= ~uint64(0) >> uint64(LANES - (j1 - j0))
                     if hits:

@@ -2,15 +2,18 @@
 
 Nearly all pairs whose tags agree in one view agree in no other, so the view's own filters are all
 the evidence for them, and their log odds follow from a small table.  Pairs under the floor are
-dropped where they are met.  Of those, nearly all are dropped by a quicker look still: filters that
-are all further apart than some distance are under the floor in whatever combination.
+dropped where they are met.  Of those, nearly all are dropped by a quicker look still: where both
+records have certain filters and tags, and all filters are further apart than some distance, the
+pair is under the floor in whatever combination.  A view has a few such looks, for records that
+have their telephone number and for those that have not.
 
 Dropping is exact: a pair that agrees in another view too is never dropped here, and the table is
 made by the very functions that judge pairs later.
 """
 
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +22,15 @@ from linkage.matching.compare import Measured, distance_slots, feature_names, le
 from linkage.matching.score import EvidenceModel
 from linkage.types import F64, I64, U64, Bools, ViewLayout
 
-EVERY_PAIR = -1
-
 _MAX_TABLE = 1 << 21
-_COST_OF_WORD = 1.0
-_COST_OF_SURVIVOR = 120.0
+_MOST_LOOKS = 3
+_MOST_REQUIRED = 3
+_MOST_PRESENCES = 12
+_COST_OF_SURVIVOR = 400.0
+"""What a close look costs, in words compared."""
+
+FIRST_VIEW_BIT = 16
+"""Presence of a record: bit f for filter f of the view, bit 16 + v for its tag of view v."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,9 @@ class LocalRule:
             for an absent filter.
         strides: ``(k,)`` by which level indices add up to a column of ``keep``.
         keep: ``(codes, patterns) bool``.
-        tested: filters that the quick look takes; :data:`EVERY_PAIR` if every pair passes it.
-        most: distance of each up to which a pair survives the quick look.
+        required: ``(q,)`` presence that both records of a pair must have for a quick look.
+        tests: ``(q + 1,)``, where each quick look's tests begin.
+        tested, most: ``(n_tests,)``: a filter, and the distance up to which a pair passes.
     """
 
     slots: I64
@@ -54,6 +62,8 @@ class LocalRule:
     level_index: I64
     strides: I64
     keep: Bools
+    required: I64
+    tests: I64
     tested: I64
     most: U64
 
@@ -72,7 +82,11 @@ class LocalRule:
 
 
 def local_rule(
-    layouts: tuple[ViewLayout, ...], view: int, model: EvidenceModel | None, floor: float
+    layouts: tuple[ViewLayout, ...],
+    view: int,
+    model: EvidenceModel | None,
+    floor: float,
+    shares: Mapping[int, float] | None = None,
 ) -> LocalRule:
     """The rule of a tagged view.
 
@@ -81,6 +95,8 @@ def local_rule(
         view: number of the view.
         model: judges levels; ``None`` keeps every pair.
         floor: log odds under which a pair may be dropped.
+        shares: for each bit of presence about how many records of the view have it; it decides
+            how fast pairs are dropped, never which.
     """
     slots = [i for i, slot in enumerate(distance_slots(layouts)) if slot.view == view]
     words = [group.filter_bits // 64 for group in layouts[view].groups]
@@ -97,7 +113,12 @@ def local_rule(
     else:
         odds = _log_odds_of_patterns(layouts, view, slots, options, refuting, model)
     strides = np.cumprod([1, *sizes[::-1]])[:-1][::-1] if sizes else np.empty(0)
-    tested, most = _quick_look(odds.max(axis=0), floor, words, [index for _, index in by_level])
+    bits = [*range(len(slots)), *(FIRST_VIEW_BIT + v for v in refuting)]
+    looks = _choose_looks(
+        _possible_looks(odds, floor, words, [index for _, index in by_level], bits),
+        [(shares or {}).get(bit, 1.0) for bit in bits],
+        bits,
+    )
     return LocalRule(
         slots=np.array(slots, dtype=np.int64),
         first_word=np.cumsum([0, *words]).astype(np.int64),
@@ -110,8 +131,12 @@ def local_rule(
         level_index=_padded([index for _, index in by_level]),
         strides=strides.astype(np.int64),
         keep=(odds >= floor).reshape(len(odds), -1),
-        tested=tested,
-        most=most,
+        required=np.array(
+            [sum(1 << bit for bit in look.required) for look in looks], dtype=np.int64
+        ),
+        tests=np.cumsum([0, *(len(look.tested) for look in looks)]).astype(np.int64),
+        tested=np.array([f for look in looks for f in look.tested], dtype=np.int64),
+        most=np.array([d for look in looks for d in look.most], dtype=np.uint64),
     )
 
 
@@ -164,33 +189,99 @@ def _log_odds_of_patterns(
     return np.stack(rows).reshape(-1, *(len(option) for option in options))
 
 
-def _quick_look(
-    odds: F64, floor: float, words: list[int], level_index: list[I64]
-) -> tuple[I64, U64]:
-    """The cheapest test that only pairs under the floor fail.
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A test that only pairs under the floor fail, if both records have what it requires.
+
+    Attributes:
+        required: bits of presence.
+        tested, most: filters, and the distance up to which each lets a pair pass.
+        n_words: compared for each pair.
+        passing: about the share of unlike pairs that pass.
+    """
+
+    required: tuple[int, ...]
+    tested: tuple[int, ...]
+    most: tuple[int, ...]
+    n_words: int
+    passing: float
+
+
+def _possible_looks(
+    odds: F64, floor: float, words: list[int], level_index: list[I64], bits: list[int]
+) -> list[_Look]:
+    """For each set of required presence the cheapest look, if there is any.
 
     A box of level patterns, each filter up to some level, holds nothing worth keeping when the
-    highest log odds in it is under the floor.  Of all such boxes take the one that costs least:
-    words to compare, and pairs to look at closely.  Chance alone sets what passes: the standard
-    deviation of a distance between unlike filters of m bits is ``sqrt(m) / 2``.
+    highest log odds in it is under the floor.  A required filter is not absent, a required tag is
+    not absent either, and differs, since the pair agrees in this view alone.
     """
+    looks = []
+    k = odds.ndim - 1
+    codes = np.arange(len(odds))
+    for n_required in range(_MOST_REQUIRED + 1):
+        for places in combinations(range(len(bits)), n_required):
+            differing = sum(1 << (place - k) for place in places if place >= k)
+            least = [1 if f in places else 0 for f in range(k)]
+            inside = odds[codes & differing == differing][
+                (slice(None), *(slice(low, None) for low in least))
+            ]
+            look = _cheapest_box(inside.max(axis=0), floor, words, level_index, least)
+            if look is not None:
+                looks.append(replace(look, required=tuple(bits[place] for place in places)))
+    return looks
+
+
+def _cheapest_box(
+    odds: F64, floor: float, words: list[int], level_index: list[I64], least: list[int]
+) -> _Look | None:
     highest = odds
     for axis in range(odds.ndim):
         highest = np.maximum.accumulate(highest, axis=axis)
-    best: tuple[float, tuple[int, ...]] = (np.inf, ())
+    best: tuple[float, _Look] | None = None
     for box in np.argwhere(highest < floor).tolist():
-        cost = 0.0
-        for f, level in enumerate(box):
-            if level < odds.shape[f] - 1:
-                cost += _COST_OF_WORD * words[f]
-                cost += _COST_OF_SURVIVOR * _chance_above(level_index[f], level)
-        best = min(best, (cost, tuple(box)))
-    cost, chosen = best
-    if not np.isfinite(cost):
-        return np.array([EVERY_PAIR], dtype=np.int64), np.zeros(1, dtype=np.uint64)
-    tested = [f for f, level in enumerate(chosen) if level < odds.shape[f] - 1]
-    most = [int(np.flatnonzero(level_index[f] > chosen[f]).max()) for f in tested]
-    return np.array(tested, dtype=np.int64), np.array(most, dtype=np.uint64)
+        levels = [level + low for level, low in zip(box, least, strict=True)]
+        tested = [f for f in range(odds.ndim) if box[f] < odds.shape[f] - 1]
+        passing = sum(_chance_above(level_index[f], levels[f]) for f in tested)
+        n_words = sum(words[f] for f in tested)
+        cost = n_words + _COST_OF_SURVIVOR * passing
+        if best is None or cost < best[0]:
+            most = [int(np.flatnonzero(level_index[f] > levels[f]).max()) for f in tested]
+            best = cost, _Look((), tuple(tested), tuple(most), n_words, passing)
+    return None if best is None else best[1]
+
+
+def _choose_looks(looks: list[_Look], shares: list[float], bits: list[int]) -> list[_Look]:
+    """A few looks that together leave the fewest pairs to a close look, for what they cost.
+
+    Whether records have one thing is taken to say nothing of whether they have another.
+    """
+    bits, shares = bits[:_MOST_PRESENCES], shares[:_MOST_PRESENCES]
+    presences = np.arange(1 << len(bits))
+    chance = np.ones(len(presences))
+    for place, share in enumerate(shares):
+        there = presences >> place & 1 == 1
+        chance *= np.where(there, share**2, 1.0 - share**2)
+    passing = np.ones(len(presences))
+    chosen: list[_Look] = []
+    cost = _COST_OF_SURVIVOR
+    while len(chosen) < _MOST_LOOKS:
+        best = None
+        for look in looks:
+            if not set(look.required) <= set(bits):
+                continue
+            needed = sum(1 << bits.index(bit) for bit in look.required)
+            covered = presences & needed == needed
+            after = np.where(covered, np.minimum(passing, look.passing), passing)
+            total = float(chance @ after) * _COST_OF_SURVIVOR
+            total += look.n_words + sum(each.n_words for each in chosen)
+            if total < cost:
+                best, cost, best_after = look, total, after
+        if best is None:
+            break
+        chosen.append(best)
+        passing = best_after
+    return chosen
 
 
 def _chance_above(level_index: I64, level: int) -> float:

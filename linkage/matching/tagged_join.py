@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkage.matching.join_loops import fill_noise, join_groups, take_rows
-from linkage.matching.local_evidence import LocalRule
+from linkage.matching.local_evidence import FIRST_VIEW_BIT, LocalRule
 from linkage.matching.numbering import NumberedRecords
 from linkage.types import I64, U64
 
@@ -146,9 +146,15 @@ def join_chunk(
     while not counts[3]:
         n = join_groups(
             (bucket.starts, bucket.first_new, bucket.first_across),
-            (bucket.rows, bucket.others, bucket.views_present, bucket.filters_present),
+            (
+                bucket.rows,
+                bucket.others,
+                bucket.views_present,
+                bucket.filters_present,
+                bucket.filters_present | bucket.views_present << FIRST_VIEW_BIT,
+            ),
             rule.compiled,
-            (rule.tested, rule.most),
+            (rule.required, rule.tests, rule.tested, rule.most),
             (chunk.part, chunk.n_parts),
             (left, right, distances),
             state,
