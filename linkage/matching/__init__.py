@@ -22,6 +22,11 @@ The stages, which know nothing of each other's insides:
 - ``reference``: the same, plainly: no chunks, no tables, everything in memory.
 - ``solve``: kept pairs into links.
 
+All pairs of filters over a Dice threshold, for encodings without tags such as CLKs, are found by
+``dice_pairs``: reference and fast version.  ``head_test`` says which pairs deserve an exact look
+(``abandon``, ``sketch``), ``tile`` and ``products`` test heads with the processor's vectors or its
+matrix unit, ``scan`` cuts the work up, ``finish`` takes the exact look.
+
 Chunks are pure functions of the files.  ``engines`` compute them, on this machine or on many;
 ``chunk_store`` keeps the finished ones on disk.
 """
