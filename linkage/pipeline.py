@@ -96,7 +96,7 @@ _HISTOGRAM_BINS = 20
 # What a merge of groups needs.  Most false pairs have a record that fits another group better and
 # is gone by then, so what is left to merge is right more often than its evidence says (measured on
 # seeds of the synthetic registers that no table reports).
-_GROUP_THRESHOLD = 0.12
+_GROUP_THRESHOLD = 0.05
 
 
 @dataclass(frozen=True, slots=True)

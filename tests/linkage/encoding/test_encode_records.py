@@ -305,7 +305,7 @@ def test_statistics_are_aggregates() -> None:
         "birth": 2,
         "name": 1,
         "phone": 2,
-        "guardian": 1,
+        "guardian": 2,
     }
     assert set(statistics["fill"]) == {
         f"{view.name}/{group}" for view in CHILD.views for group in view.groups
