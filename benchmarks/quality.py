@@ -24,6 +24,7 @@ from rich.table import Table
 
 from benchmarks.quality_clkhash import link_by_clkhash
 from benchmarks.quality_corpus import Corpus, children_corpus
+from benchmarks.quality_febrl import febrl_corpus, hard_febrl_corpus
 from benchmarks.quality_figures import OVERALL, SUBSETS, Figures, Judge, mean
 from benchmarks.quality_methods import Result, link_by_rule, link_by_tongqiao
 from benchmarks.quality_splink import link_by_splink
@@ -39,6 +40,9 @@ METHODS: Mapping[str, tuple[Method, tuple[str, ...]]] = {
 """What ``--only`` names, and the packages that each needs."""
 
 _QUICK_CHILDREN = 800
+_WRONG, _MISSING = (0.18, 0.35), (0.04, 0.23)
+"""Range of the rates of real registers: of civil affairs, schools and clinics; and of all."""
+_BETTER_KEPT = ("chengdu-police",)
 _PACKAGES = ("numpy", "splink", "duckdb", "clkhash", "anonlink")
 
 
@@ -69,6 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             corpus = children_corpus(options.children, seed, scale)
             data = f"{options.children} children, errors x {scale:g}"
             notes.print(f"{data}, seed {seed}: {corpus.n_records} records")
+            tell_rates(corpus, scale, notes)
+            runs += measure(corpus, data, seed, names, notes)
+    if options.febrl:
+        seed = options.seeds[0]
+        for data, corpus in (
+            ("FEBRL 4", febrl_corpus(options.febrl)),
+            ("FEBRL 4, hard", hard_febrl_corpus(options.febrl, seed)),
+        ):
+            notes.print(f"{data}: {corpus.n_records} records")
             runs += measure(corpus, data, seed, names, notes)
     console.print(table(runs))
     if options.json:
@@ -84,6 +97,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--children", type=int, default=5000)
     parser.add_argument("--seeds", type=_numbers(int), default=[1, 2, 3])
     parser.add_argument("--scales", type=_numbers(float), default=[1.0, 2.0])
+    parser.add_argument(
+        "--febrl", type=Path, metavar="DIR", help="folder with dataset4a.csv and dataset4b.csv"
+    )
     parser.add_argument("--only", type=_names, default=[], help=f"of {', '.join(METHODS)}")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     options = parser.parse_args(arguments)
@@ -102,6 +118,23 @@ def _names(text: str) -> list[str]:
     if not set(names) <= METHODS.keys():
         raise argparse.ArgumentTypeError(f"name some of {', '.join(METHODS)}")
     return names
+
+
+def tell_rates(corpus: Corpus, scale: float, notes: Console) -> None:
+    """Print how often each register errs, and refuse rates that real registers do not have.
+
+    Raises:
+        SystemExit: at scale 1, a register is out of its range by more than chance allows.
+    """
+    for (name, (wrong, missing)), size in zip(
+        corpus.error_rates.items(), corpus.sizes, strict=True
+    ):
+        notes.print(f"  {name}: {wrong:.1%} wrong in name, birth date or ID; {missing:.1%} no ID")
+        expected = (_WRONG if name not in _BETTER_KEPT else (0.0, _WRONG[1]), _MISSING)
+        for share, (low, high) in zip((wrong, missing), expected, strict=True):
+            slack = 3.0 * (high / size) ** 0.5
+            if scale == 1.0 and not low - slack <= share <= high + slack:
+                raise SystemExit(f"{name} errs at rates that real registers do not. Correct them.")
 
 
 def measure(

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +31,9 @@ class Corpus:
         batches: the cleaned records of each dataset.
         entity: ``(n,) int64``.
         bad: for each judged field ``(n,) bool``: the cleaned value is missing or not the true one.
+        rule: records are one entity, by the plain rule, if all fields of one of these are equal.
+        error_rates: for each dataset, the share of records that are wrong in name, birth date or
+            ID number, and the share that lack an ID number; where that is known.
     """
 
     profile: Profile
@@ -38,6 +41,8 @@ class Corpus:
     batches: tuple[tuple[RecordBatch, ...], ...]
     entity: I64
     bad: Mapping[str, Bools]
+    rule: tuple[tuple[str, ...], ...] = (("id_number",), ("name", "birth_date"))
+    error_rates: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def n_records(self) -> int:
@@ -99,20 +104,27 @@ def children_corpus(n_children: int, seed: int, error_scale: float) -> Corpus:
         for record in batch.record_ids
     ]
     corpus = Corpus(profile, names, tuple(batches), np.array(entity, dtype=np.int64), {})
-    return Corpus(profile, names, corpus.batches, corpus.entity, _faults(corpus, registers))
+    return replace(
+        corpus,
+        bad=_faults(corpus, registers),
+        error_rates={
+            register.office.id: (register.wrong_share(), register.missing_id_share())
+            for register in registers.registers
+        },
+    )
 
 
 def _faults(corpus: Corpus, registers: Registers) -> dict[str, Bools]:
     true_values = _true_values(corpus.profile, registers.children)
     return {
-        field: np.array(
+        name: np.array(
             [
-                value is None or value != true_values[field][entity]
-                for value, entity in zip(corpus.columns[field], corpus.entity.tolist(), strict=True)
+                value is None or value != true_values[name][entity]
+                for value, entity in zip(corpus.columns[name], corpus.entity.tolist(), strict=True)
             ],
             dtype=bool,
         )
-        for field in JUDGED_FIELDS
+        for name in JUDGED_FIELDS
     }
 
 

@@ -61,9 +61,11 @@ def guarded_components(corpus: Corpus, pairs: ScoredPairs, least: float) -> tupl
     """Connected components, best pairs first, without merging what contradicts itself.
 
     A contradiction are two records with valid, different ID numbers and another name or birth
-    date.
+    date.  Where there are no such fields, nothing contradicts itself.
     """
     columns = corpus.columns
+    if not {"id_number", "name", "birth_date"} <= columns.keys():
+        return connected_components(corpus, pairs, least)
     identity = list(zip(columns["id_number"], columns["name"], columns["birth_date"], strict=True))
 
     def contradicts(a: int, b: int) -> bool:

@@ -133,6 +133,53 @@ def children_model(corpus: Corpus) -> Model:
     )
 
 
+def febrl_model(corpus: Corpus) -> Model:
+    """Comparisons and blocking for FEBRL 4, by whatever of its fields the corpus has."""
+    given = corpus.columns
+    columns = {**given, "birth_year": _slices(given["birth_date"], 0, 4)}
+
+    def text(field: str) -> list[tuple[str, str | None]]:
+        return [
+            (f"{field}_l = {field}_r", field),
+            *(
+                (f"jaro_winkler_similarity({field}_l, {field}_r) >= {least}", None)
+                for least in (0.92, 0.8)
+            ),
+        ]
+
+    def digits(field: str) -> list[tuple[str, str | None]]:
+        return [
+            (f"{field}_l = {field}_r", None),
+            (f"damerau_levenshtein({field}_l, {field}_r) <= 1", None),
+            (f"damerau_levenshtein({field}_l, {field}_r) <= 2", None),
+        ]
+
+    kinds = {spec.name: spec.kind for spec in corpus.profile.fields}
+    blocking = [
+        ("soc_sec_id",),
+        ("birth_date",),
+        ("given_name", "surname"),
+        ("given_name", "birth_year"),
+        ("surname", "birth_year"),
+        ("surname", "postcode"),
+        ("address_1",),
+        *((("given_name",), ("surname",)) if "soc_sec_id" not in given else ()),
+    ]
+    training = [("birth_date",), ("given_name", "surname"), ("soc_sec_id",)]
+    return Model(
+        columns=columns,
+        comparisons={
+            name: text(name) if kinds[name] in ("latin-name", "text") else digits(name)
+            for name in given
+        },
+        null_if={name: name for name in given},
+        blocking=[rule for rule in blocking if set(rule) <= columns.keys()],
+        training=[rule for rule in training if set(rule) <= columns.keys()],
+        sure=corpus.rule,
+        sure_recall=0.6,
+    )
+
+
 def _division_levels(field: str) -> list[tuple[str, str | None]]:
     return [
         (f"{field}_l = {field}_r", field),
@@ -163,10 +210,13 @@ _SOLVERS: Mapping[str, Solver] = {
 def link_by_splink(corpus: Corpus, judge: Judge) -> list[Result]:
     """Pairs, one-to-one and clusters, each at its own best threshold in hindsight."""
     start = perf_counter()
-    pairs = predict(corpus, children_model(corpus))
+    is_children = "name" in corpus.columns
+    pairs = predict(corpus, children_model(corpus) if is_children else febrl_model(corpus))
     predicting_s = perf_counter() - start
     results = []
     for method, solve in _SOLVERS.items():
+        if solve is guarded_components and not is_children:
+            continue  # the guard needs ID numbers that are checked
         keys, threshold = best_links(corpus, judge, pairs, solve)
         start = perf_counter()
         solve(corpus, pairs, threshold)
