@@ -38,6 +38,12 @@ from linkage.matching.assignment import greedy_one_to_one, optimal_one_to_one
 from linkage.matching.candidates import CandidatePairs
 from linkage.matching.chunk_store import ChunkStore, fingerprint
 from linkage.matching.compare import Levels, compare_pairs, feature_names, levels_of, measure_pairs
+from linkage.matching.decided import (
+    DecidedPairs,
+    apply_decisions,
+    number_pairs,
+    verify_decisions_agree,
+)
 from linkage.matching.engines import Engine
 from linkage.matching.engines.encodings import EncodedFileRef, RecordsByHash
 from linkage.matching.engines.local import LocalEngine
@@ -64,7 +70,7 @@ from linkage.matching.scored import FLOOR_LOG_ODDS, ScoredPairs, agreeing_views
 from linkage.matching.similar_pairs import SimilarPairs, find_similar_pairs
 from linkage.matching.tagged_join import BUCKET_BYTES, plan_join
 from linkage.tqe import content_sha256
-from linkage.types import F64, I64, EncodedDataset, LinkSet, SolveMode
+from linkage.types import F64, I64, EncodedDataset, LinkSet, RecordPair, SolveMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,8 @@ def match_datasets(
     *,
     solve: SolveMode = "groups",
     threshold: float | None = None,
+    known: Sequence[RecordPair] = (),
+    refuted: Sequence[RecordPair] = (),
     resources: Resources | None = None,
     on_progress: Progress | None = None,
 ) -> LinkSet:
@@ -135,17 +143,21 @@ def match_datasets(
         threshold: least probability of a link, 0 to 1; ``None`` chooses one: for groups a fixed
             one, else the one with the best expected F1.  Pairs below one in four hundred are
             never linked.
+        known: pairs that are linked whatever their encodings say, with score 1.
+        refuted: pairs that are never linked.
         resources: what may be used; all cores and a temporary folder if ``None``.
         on_progress: told of each stage.
 
     Raises:
-        MatchingError: fewer than two datasets, equal names, or datasets encoded differently.
+        MatchingError: fewer than two datasets, equal names, datasets encoded differently, or
+            known and refuted pairs that contradict each other or name no records.
     """
     tell = on_progress or (lambda _progress: None)
     resources = resources or Resources()
     _check_alike(datasets)
     records = number_through(datasets)
     across_only = solve != "groups"
+    decisions = _decisions(records, known, refuted, chained=not across_only)
     tell(MatchProgress("candidates", 0, 1))
     similar = find_similar_pairs(records, across_only=across_only)
     sample = sample_pairs(records, similar, across_only=across_only)
@@ -160,7 +172,7 @@ def match_datasets(
         kept = _kept_pairs(records, similar, model, floor, across_only, resources, store, tell)
         pairs = all_of(kept.parts)
         tell(MatchProgress("solve", 0, len(pairs), kept.n_compared, len(pairs)))
-        link_set = _solve(records, pairs, model, solve, threshold)
+        link_set = _solve(records, pairs, model, solve, threshold, decisions)
         figures = _figures(records, pairs, kept, link_set)
         tell(MatchProgress("solve", len(pairs), len(pairs), kept.n_compared, len(pairs)))
         store.remove()
@@ -176,6 +188,18 @@ def match_datasets(
         duplicates=link_set.duplicates,
         figures=figures,
     )
+
+
+def _decisions(
+    records: NumberedRecords,
+    known: Sequence[RecordPair],
+    refuted: Sequence[RecordPair],
+    *,
+    chained: bool,
+) -> tuple[DecidedPairs, DecidedPairs]:
+    decided = number_pairs(records, known), number_pairs(records, refuted)
+    verify_decisions_agree(*decided, chained=chained)
+    return decided
 
 
 def _fit(records: NumberedRecords, sample: PairSample) -> tuple[EvidenceModel, F64]:
@@ -327,11 +351,15 @@ def _solve(
     model: EvidenceModel,
     solve: SolveMode,
     threshold: float,
+    decisions: tuple[DecidedPairs, DecidedPairs],
 ) -> LinkSet:
     least = _log_odds_of(threshold)
     left, right = pairs["left"].astype(np.int64), pairs["right"].astype(np.int64)
     log_odds = np.ascontiguousarray(pairs["log_odds"])
     if solve != "groups":
+        log_odds, left, right = apply_decisions(
+            log_odds, left, right, *decisions, records.n_records
+        )
         good = log_odds >= least
         left, right, log_odds = left[good], right[good], log_odds[good]
         dataset_of = np.stack((records.dataset_of(left), records.dataset_of(right)))
@@ -353,6 +381,8 @@ def _solve(
         model,
         partial(_levels_between, records),
         least_log_odds=least,
+        known=decisions[0],
+        refuted=decisions[1],
     )
     return _links_of_groups(records, dataset_of, groups)
 

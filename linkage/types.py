@@ -213,6 +213,10 @@ class EncodedDataset:
         return bytes(self.pseudonyms[row]).hex()
 
 
+RecordPair = tuple[tuple[str, int], tuple[str, int]]
+"""Two records, each by the name of its dataset and its row there, from 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkSet:
     """Links between datasets, sorted by (dataset_a, row_a, dataset_b, row_b), a before b.

@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from linkage.compiled import kernel
 from linkage.matching.compare import Levels
+from linkage.matching.decided import CERTAIN, DecidedPairs
 from linkage.matching.score import EvidenceModel, log_odds_of_pattern
 from linkage.matching.solve import order_of_pairs
 from linkage.types import F64, I64, Bools
@@ -41,21 +42,7 @@ MAX_GROUP = 128
 _REACH = 2.0
 _INDEPENDENCE = 0.5
 _PAIRS_AT_ONCE = 1 << 20
-_NEVER, _ALWAYS = -1e9, 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class DecidedPairs:
-    """Pairs that people have decided: ``(m,) int64`` record numbers, left < right."""
-
-    left: I64
-    right: I64
-
-    @classmethod
-    def none(cls) -> "DecidedPairs":
-        """No pairs."""
-        empty = np.empty(0, dtype=np.int64)
-        return cls(empty, empty)
+_NEVER = -CERTAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +84,8 @@ def link_groups(
         levels_of: levels of any pairs.
         least_log_odds: what a merge needs.
         known: pairs that are one child whatever their encodings say.
-        refuted: pairs that are not, nor are groups that hold them; stronger than ``known``.
+        refuted: pairs that are not, nor are groups that hold them; stronger than ``known``
+            (:func:`linkage.matching.decided.verify_decisions_agree` finds where they clash).
 
     Near linear in the pairs given; the order of pairs has no influence.
     """
@@ -359,5 +347,5 @@ def _judged(log_odds: float, same_dataset: bool, decision: int, priors: F64) -> 
     if decision < 0:
         return _NEVER
     if decision > 0:
-        return _ALWAYS
+        return CERTAIN
     return log_odds + float(priors[1] if same_dataset else priors[0])

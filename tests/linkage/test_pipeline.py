@@ -13,7 +13,7 @@ from linkage.pipeline import match_datasets
 from linkage.profile import load_profile
 from linkage.quality.synthetic import Registers, generate
 from linkage.records import ColumnMapping, read_records
-from linkage.types import EncodedDataset, LinkSet
+from linkage.types import EncodedDataset, LinkSet, RecordPair, SolveMode
 
 Truth = dict[tuple[str, str], int]
 
@@ -136,6 +136,60 @@ def test_duplicates_of_a_register_are_reported_to_it(
     ]
     assert found
     assert sum(len(children) == 1 for children in found) / len(found) > 0.8
+
+
+@pytest.mark.parametrize("solve", ["groups", "one-to-one", "one-to-one-optimal", "pairs"])
+def test_known_links_are_kept_and_refuted_ones_never_made(
+    datasets: tuple[EncodedDataset, ...], solve: SolveMode
+) -> None:
+    links = match_datasets(datasets, solve=solve)
+    columns = (links.dataset_a, links.row_a, links.dataset_b, links.row_b)
+    made: list[RecordPair] = [
+        ((links.dataset_names[a], row_a), (links.dataset_names[b], row_b))
+        for a, row_a, b, row_b in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    linked = {end for pair in made for end in pair}
+    name, other = sorted(dataset.name for dataset in datasets)[:2]
+    sizes = {dataset.name: dataset.n_records for dataset in datasets}
+    alone = next(row for row in range(sizes[name]) if (name, row) not in linked)
+    partner = next(row for row in range(sizes[other]) if (other, row) not in linked)
+    known: list[RecordPair] = [((other, partner), (name, alone))]
+    again = match_datasets(datasets, solve=solve, known=known, refuted=made[:3])
+    columns = (again.dataset_a, again.row_a, again.dataset_b, again.row_b)
+    remade = {
+        ((again.dataset_names[a], row_a), (again.dataset_names[b], row_b)): score
+        for a, row_a, b, row_b, score in zip(
+            *(column.tolist() for column in columns), again.score.tolist(), strict=True
+        )
+    }
+    assert remade[(name, alone), (other, partner)] == 1.0
+    assert not remade.keys() & set(made[:3])
+    assert len(remade.keys() & set(made)) > 0.9 * len(made)
+
+
+@pytest.mark.parametrize(
+    ("known", "refuted", "message"),
+    [
+        ([((0, 1), (1, 2))], [((1, 2), (0, 1))], "Decide which"),
+        ([((0, 1), (1, 2)), ((1, 2), (2, 3))], [((0, 1), (2, 3))], "Decide which"),
+        ([((0, 1), (0, 1))], [], "one record twice"),
+        ([((0, 1), (1, 10**6))], [], "in none of the datasets"),
+        ([], [((0, 1), (9, 0))], "in none of the datasets"),
+    ],
+)
+def test_decisions_that_contradict_each_other_or_name_no_record_are_refused(
+    datasets: tuple[EncodedDataset, ...],
+    known: list[tuple[tuple[int, int], tuple[int, int]]],
+    refuted: list[tuple[tuple[int, int], tuple[int, int]]],
+    message: str,
+) -> None:
+    names = [*sorted(dataset.name for dataset in datasets), *["nobody"] * 9]
+
+    def named(pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> list[RecordPair]:
+        return [((names[a], i), (names[b], j)) for (a, i), (b, j) in pairs]
+
+    with pytest.raises(MatchingError, match=message):
+        match_datasets(datasets, known=named(known), refuted=named(refuted))
 
 
 def test_another_secret_gives_no_links_but_an_error(

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkage.matching.compare import DIFFERS, EQUAL, MISSING, N_LEVELS, SIMILAR, UNLIKE, Levels
-from linkage.matching.groups import MAX_GROUP, DecidedPairs, link_groups
+from linkage.matching.decided import DecidedPairs
+from linkage.matching.groups import MAX_GROUP, link_groups
 from linkage.matching.score import EvidenceModel
 from linkage.types import F64, I64
 
