@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes = Console(stderr=True)
     names = [name for name in METHODS if not options.only or name in options.only]
     runs: list[Run] = []
-    for scale in options.scales:
+    for scale in options.scales if options.children else ():
         for seed in options.seeds:
             corpus = children_corpus(options.children, seed, scale)
             data = f"{options.children} children, errors x {scale:g}"
@@ -94,7 +94,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.quality", description="Quality of linkage, in one table."
     )
     parser.add_argument("--quick", action="store_true", help="800 children, one seed, scale 1")
-    parser.add_argument("--children", type=int, default=5000)
+    parser.add_argument("--children", type=int, default=5000, help="0 for FEBRL alone")
     parser.add_argument("--seeds", type=_numbers(int), default=[1, 2, 3])
     parser.add_argument("--scales", type=_numbers(float), default=[1.0, 2.0])
     parser.add_argument(
