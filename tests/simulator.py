@@ -69,6 +69,7 @@ from keys import labels
 from keys.at_rest import decrypt_stream
 from keys.canonical import canonical_json
 from keys.cipher_suites import CIPHER_SUITES
+from keys.epochs import rotate_identity
 from keys.identity import Kind, PrivateIdentity
 from keys.linkage_secret import LinkageSecret
 from keys.request_signing import content_digest, sign_request
@@ -336,6 +337,16 @@ class Office(Party):
         """Read a page of results."""
         return self.gets(f"/v1/rounds/{round_id}/results/{office or self.id}{query}")
 
+    def rotates_to(self, new: "Office") -> Answer:
+        """Name new keys, with the present ones."""
+        assert self.identity is not None
+        assert new.identity is not None
+        rotation = rotate_identity(self.identity, new.identity)
+        return self.sends(
+            "PUT", f"/v1/members/{self.id}/key", rotation.to_json(),
+            content_type="application/json",
+        )  # fmt: skip
+
     @staticmethod
     def receipt_of(links: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What an office says that has these links."""
@@ -361,9 +372,12 @@ class Operator(Party):
         heard = fingerprint or office.identity.public.fingerprint
         return self.posts(f"/v1/members/{office.id}/approval", {"fingerprint": heard})
 
-    def revokes(self, member: Party) -> Answer:
+    def revokes(self, member: Party, *, compromised_since: datetime | None = None) -> Answer:
         """Revoke a member."""
-        return self.posts(f"/v1/members/{member.id}/revocation", {"reason": "its key was lost"})
+        body = {"reason": "its key was lost"}
+        if compromised_since is not None:
+            body["compromised_since"] = compromised_since.isoformat()
+        return self.posts(f"/v1/members/{member.id}/revocation", body)
 
     def creates_project(self, **changes: Any) -> Answer:
         """Create the project of the factories, with changes."""

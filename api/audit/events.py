@@ -46,6 +46,7 @@ class Action(StrEnum):
     MEMBER_LIST = "member:list"
     MEMBER_READ = "member:read"
     MEMBER_REVOKE = "member:revoke"
+    MEMBER_ROTATE = "member:rotate"
     PERSON_ADD = "person:add"
     PERSON_DISABLE = "person:disable"
     PERSON_ENROL = "person:enrol"
@@ -73,6 +74,7 @@ class Action(StrEnum):
     ROUND_RELEASE = "round:release"
     ROUND_REVIEW = "round:review"
     ROUND_RUN = "round:run"
+    ROUND_UNDO = "round:undo"
     ROUND_WITHDRAW = "round:withdraw"
     SECRET_GET = "secret:get"  # noqa: S105
     SECRET_PUT = "secret:put"  # noqa: S105

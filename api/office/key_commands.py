@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.client.terminal import ID, INPUT_FILE, ask_passphrase, failing, say
+from api.client.terminal import (
+    ID,
+    INPUT_FILE,
+    ask_passphrase,
+    failing,
+    open_client,
+    remark,
+    say,
+    server_options,
+)
 
 if TYPE_CHECKING:
     from keys.identity import Kind, PublicIdentity
@@ -94,6 +103,74 @@ def show_command(file: Path) -> None:
     say(f"Made: {identity.created_at}")
     say(f"Key id: {identity.key_id}")
     say(f"Sealing: {identity.sealing_suite}")
+
+
+@keys_group.command(name="rotate")
+@click.option(
+    "--keys", metavar="FILE", required=True, type=INPUT_FILE, help="Your present private key file."
+)
+@click.option(
+    "--out",
+    "directory",
+    metavar="DIR",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the new key files; not that of the present ones.",
+)
+def rotate_command(keys: Path, directory: Path) -> None:
+    """Make new keys that the present ones name as their successors.
+
+    Three files are made: the new ID.private.json and ID.public.json, and ID.rotation.json, which
+    says that the new keys take the present ones' place. Nothing changes until that one is sent:
+    'tongqiao keys send-rotation'.
+
+    Example:
+
+        tongqiao keys rotate --keys my-office.private.json --out new-keys
+    """
+    from keys.epochs import rotate_identity
+    from keys.identity import new_identity
+    from keys.storage import load_private_identity, save_identity, write_public_file
+
+    with failing("write the key files"):
+        old = load_private_identity(keys, ask_passphrase)
+        new = new_identity(old.public.holder, old.public.kind, old.public.name)
+        rotation = directory / f"{old.public.holder}.rotation.json"
+        save_identity(new, directory)
+        write_public_file(rotation, rotate_identity(old, new).to_json() + b"\n")
+    _show(new.public)
+    say(f"Rotation: {rotation}. Send it with 'tongqiao keys send-rotation'.")
+
+
+@keys_group.command(name="send-rotation")
+@click.argument("rotation_file", metavar="ID.rotation.json", type=INPUT_FILE)
+@server_options
+def send_rotation_command(
+    server: str, keys: Path, ca_file: Path | None, rotation_file: Path
+) -> None:
+    """Let your new keys take the place of the present ones on the server.
+
+    From then on the present keys, given as --keys here, are refused.
+
+    Example:
+
+    \b
+        tongqiao keys send-rotation new-keys/my-office.rotation.json --server URL \\
+            --keys my-office.private.json
+    """
+    import json
+
+    from keys.epochs import parse_rotation, verify_rotation
+    from keys.storage import read_public_file
+
+    with failing("read the rotation"):
+        client = open_client(server, keys, ca_file)
+        public = client.identity.public
+        rotation = parse_rotation(read_public_file(rotation_file))
+        verify_rotation(rotation, public)
+        client.put_json(f"/v1/members/{public.holder}/key", json.loads(rotation.to_json()))
+    say(f"The keys of {public.holder} are changed. Fingerprint: {rotation.new.fingerprint}")
+    remark("Use the new private file from now on; keep the old one until all is opened with it.")
 
 
 @keys_group.command(name="protect")

@@ -94,12 +94,25 @@ def member_approve_command(
 
 @member_group.command(name="revoke")
 @click.argument("member", metavar="ID", type=ID)
-@click.option("--reason", metavar="TEXT", required=True, help="Why; it goes into the access log.")
+@click.option("--reason", metavar="TEXT", required=True, help="Why, in a few words.")
+@click.option(
+    "--compromised-since",
+    metavar="TIME",
+    help="Since when others may have had the key, as 2026-08-01T00:00:00Z.",
+)
 @server_options
 def member_revoke_command(
-    server: str, keys: Path, ca_file: Path | None, member: str, reason: str
+    server: str,
+    keys: Path,
+    ca_file: Path | None,
+    member: str,
+    reason: str,
+    compromised_since: str | None,
 ) -> None:
     """Shut a member out: from now on its key is refused.
+
+    In rounds that are open, its signature and upload are undone.  It may enrol again under the same
+    id with new keys (docs/key-procedures.md).
 
     Example:
 
@@ -111,5 +124,8 @@ def member_revoke_command(
         raise click.BadParameter("Say why.", param_hint="--reason")
     with failing("use the key file"):
         client = open_client(server, keys, ca_file)
-        client.post_json(f"/v1/members/{member}/revocation", {"reason": reason.strip()})
+        body = {"reason": reason.strip()}
+        if compromised_since is not None:
+            body["compromised_since"] = compromised_since
+        client.post_json(f"/v1/members/{member}/revocation", body)
     say(f"{member} is revoked.")

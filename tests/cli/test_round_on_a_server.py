@@ -257,3 +257,18 @@ def _leave(stage: Stage, before: list[tuple[object, ...]]) -> None:
     assert {row[band] for row in after[1:]} == {layout.BAND_NAMES["withdrawn"]}
     assert {row[change] for row in after[1:]} == {layout.CHANGE_WITHDRAWN}
     assert len(after) == len(before)
+    _change_keys(stage, OFFICES[1])
+
+
+def _change_keys(stage: Stage, office: str) -> None:
+    """An office changes its keys: the old file is refused from then on, the new one works."""
+    new = stage.root / f"{office}-new"
+    stage.alone("keys", "rotate", "--keys", stage.keys(office), "--out", new)
+    rotation = new / f"{office}.rotation.json"
+    wrong = stage.refused(OFFICES[0], "keys", "send-rotation", rotation)
+    assert "another holder" in wrong
+    said = stage.act(office, "keys", "send-rotation", rotation)
+    assert load_public_identity(new / f"{office}.public.json").fingerprint in said
+    assert "not known here" in stage.refused(office, "office", "status")
+    words = ("office", "status", "--server", stage.url, "--keys", new / f"{office}.private.json")
+    assert ROUND in stage.alone(*words)

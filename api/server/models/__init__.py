@@ -5,6 +5,7 @@ from api.server.models.base import Base, UtcDateTime
 from api.server.models.deliveries import Receipt, RetractedLink, Withdrawal
 from api.server.models.incoming import RoundKey, UploadPart
 from api.server.models.links import Link
+from api.server.models.member_keys import MemberKey
 from api.server.models.members import Member, Nonce
 from api.server.models.people import (
     LoginAttempts,
@@ -26,6 +27,7 @@ __all__ = [
     "LoginAttempts",
     "LoginSession",
     "Member",
+    "MemberKey",
     "Nonce",
     "PendingLogin",
     "Person",

@@ -4,11 +4,19 @@ from typing import Any
 
 from api.audit.events import Action
 from api.server.auth import caller, enrolling_identity, installation, may_call, may_enrol
+from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.routes.blueprints import StrictBlueprint
-from api.server.schemas.answers import MemberDetailSchema, MemberListSchema, MemberSchema
-from api.server.schemas.bodies import ApprovalSchema, RevocationSchema
-from api.server.services import members
+from api.server.schemas.answers import (
+    MemberDetailSchema,
+    MemberKeysSchema,
+    MemberListSchema,
+    MemberSchema,
+)
+from api.server.schemas.bodies import ApprovalSchema, RevocationSchema, RotationSchema
+from api.server.services import member_keys, members
+from keys.epochs import parse_rotation
+from keys.errors import KeyFileError
 
 blueprint = StrictBlueprint(
     "members", __name__, url_prefix="/v1/members", description="Offices, operators, auditors"
@@ -65,4 +73,19 @@ def approve(body: dict[str, Any], member_id: str) -> dict[str, Any]:
 @blueprint.response(200, MemberSchema)
 def revoke(body: dict[str, Any], member_id: str) -> dict[str, Any]:
     """Refuse all further requests of an office."""
-    return members.revoke(installation(), caller(), member_id, body["reason"])
+    return members.revoke(
+        installation(), caller(), member_id, body["reason"], body["compromised_since"]
+    )
+
+
+@blueprint.route("/<id:member_id>/key", methods=["PUT"])
+@may_call(Actor.OFFICE, Actor.OPERATOR, Actor.AUDITOR, action=Action.MEMBER_ROTATE)
+@blueprint.arguments(RotationSchema)
+@blueprint.response(200, MemberKeysSchema)
+def rotate_key(body: dict[str, Any], member_id: str) -> dict[str, Any]:
+    """Let a new key take the place of the calling member's present one."""
+    try:
+        rotation = parse_rotation(body)
+    except KeyFileError as error:
+        raise RefusalError("invalid", str(error)) from error
+    return member_keys.rotate_key(installation(), caller(), member_id, rotation)

@@ -41,10 +41,29 @@ class MemberSchema(Schema):
     fingerprint = fields.String(required=True)
 
 
+class MemberKeySchema(Schema):
+    """One of a member's keys, and when it counted."""
+
+    epoch = fields.Integer(required=True)
+    key_id = fields.String(required=True)
+    valid_from = fields.String(required=True)
+    valid_until = fields.String(required=True, allow_none=True)
+    ended = fields.String(required=True, allow_none=True)
+    rotation = fields.Dict(required=True, allow_none=True)
+
+
+class MemberKeysSchema(Schema):
+    """All keys of a member, the oldest first."""
+
+    id = fields.String(required=True)
+    keys = fields.List(fields.Nested(MemberKeySchema), required=True)
+
+
 class MemberDetailSchema(MemberSchema):
     """A member with its public identity."""
 
     identity = fields.Dict(required=True)
+    keys = fields.List(fields.Nested(MemberKeySchema), required=True)
 
 
 class MemberListSchema(Schema):

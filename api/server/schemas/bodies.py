@@ -30,6 +30,18 @@ class RevocationSchema(StrictSchema):
     """Why a member is revoked."""
 
     reason = text_field(500)
+    compromised_since = fields.AwareDateTime(
+        format="iso", required=False, load_default=None, allow_none=True
+    )
+
+
+class RotationSchema(StrictSchema):
+    """A new key, named by the present one (``keys/SEALING.md``)."""
+
+    format = fields.String(required=True)
+    old_key = hex_field(32)
+    new = fields.Dict(required=True)
+    signature = fields.String(required=True)
 
 
 class NewProjectSchema(StrictSchema):

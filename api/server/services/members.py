@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -12,6 +13,14 @@ from api.server.models import Member, Person
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.services.installation import Installation
+from api.server.services.member_keys import (
+    begin_keys,
+    check_unused,
+    end_key,
+    list_keys,
+    renew_key,
+)
+from api.server.services.retention import delete_leftovers
 from api.server.services.work import Caller, Work
 from keys.identity import PublicIdentity
 
@@ -42,11 +51,14 @@ def enrol(
         if member is not None and _is_same(member, identity):
             if member.state == "revoked":
                 raise RefusalError(
-                    "forbidden", "This office was revoked. Ask the linkage operator why."
+                    "forbidden",
+                    "This key was revoked and never counts again. Make new keys, and enrol with "
+                    "them; ask the linkage operator why.",
                 )
             work.record(Action.MEMBER_ENROL, details=_key_details(member))
             return outline(member), False
-        _check_free(work.session, identity)
+        if member is None or member.state != "revoked":
+            _check_free(work.session, identity)
         waiting = work.session.scalar(
             select(func.count()).select_from(Member).where(Member.state == "pending")
         )
@@ -56,7 +68,12 @@ def enrol(
                 "Too many offices wait for approval already. Ask the linkage operator to look "
                 "at them, then enrol again.",
             )
-        member = _new_member(work, identity, "pending")
+        if member is None:
+            member = _new_member(work, identity, "pending")
+        else:
+            # The operator compares its fingerprint by voice, as at the first time.
+            renew_key(work, member, identity)
+            member.state = "pending"
         work.record(Action.MEMBER_ENROL, details=_key_details(member))
         return outline(member), True
 
@@ -73,7 +90,9 @@ def add_member(installation: Installation, caller: Caller, identity: PublicIdent
         if member is None:
             _check_free(work.session, identity)
             member = _new_member(work, identity, "approved")
-        elif not _is_same(member, identity) or member.state == "revoked":
+        elif member.state == "revoked":
+            renew_key(work, member, identity)
+        elif not _is_same(member, identity):
             raise RefusalError("conflict", _taken(identity.holder))
         member.state = "approved"
         member.approved_at, member.approved_by = work.now, caller.signs_as
@@ -102,7 +121,7 @@ def approve(
             )
         if member.state == "revoked":
             raise RefusalError(
-                "conflict", "The member was revoked. It must enrol again, under another id."
+                "conflict", "The member was revoked. It must enrol again, with new keys."
             )
         if member.state == "pending":
             member.state = "approved"
@@ -111,17 +130,32 @@ def approve(
         return outline(member)
 
 
-def revoke(installation: Installation, caller: Caller, member_id: str, reason: str) -> Outline:
-    """Refuse all further requests of a member.  What it did stays.
+def revoke(
+    installation: Installation,
+    caller: Caller,
+    member_id: str,
+    reason: str,
+    compromised_since: datetime | None = None,
+) -> Outline:
+    """Refuse all further requests of a member, until it has enrolled again with new keys.
+
+    What it did stays, except in rounds that are open: there its signature and upload are undone.
 
     Operators revoke offices; operators and auditors are revoked on the server itself, lest one
     operator shut out the others or the auditor.
 
     Raises:
-        RefusalError: ``not-found`` or ``forbidden``.
+        RefusalError: ``not-found``, ``forbidden``, or ``invalid`` for a time to come.
     """
     with installation.work(caller) as work:
         member = _existing(work.session, member_id)
+        if compromised_since is not None and compromised_since > work.now:
+            raise RefusalError(
+                "invalid",
+                "compromised_since lies in the future. Give the time since when others may have "
+                "had the key.",
+                errors={"compromised_since": ["in the future"]},
+            )
         if member.kind != "office" and caller.actor is Actor.OPERATOR:
             raise RefusalError(
                 "forbidden",
@@ -132,8 +166,11 @@ def revoke(installation: Installation, caller: Caller, member_id: str, reason: s
             member.state = "revoked"
             member.revoked_at, member.revoked_by = work.now, caller.signs_as
             member.revocation_reason = reason
+        leftovers = end_key(work, member, compromised_since=compromised_since)
         work.record(Action.MEMBER_REVOKE, details=_key_details(member))
-        return outline(member)
+        status = outline(member)
+    delete_leftovers(installation, leftovers)
+    return status
 
 
 def list_members(installation: Installation, caller: Caller) -> list[Outline]:
@@ -154,7 +191,11 @@ def read_member(installation: Installation, caller: Caller, member_id: str) -> O
         if caller.actor is Actor.OFFICE and member.state != "approved":
             raise RefusalError("not-found", _unknown(member_id))
         work.record(Action.MEMBER_READ, details={"member": member.id})
-        return {**outline(member), "identity": json.loads(member.identity)}
+        return {
+            **outline(member),
+            "identity": json.loads(member.identity),
+            "keys": list_keys(work.session, member_id),
+        }
 
 
 def check_loggable(text: str, what: str) -> None:
@@ -197,6 +238,7 @@ def _new_member(work: Work, identity: PublicIdentity, state: str) -> Member:
     )
     work.session.add(member)
     work.session.flush()
+    begin_keys(work, identity)
     return member
 
 
@@ -211,12 +253,7 @@ def _check_free(session: Session, identity: PublicIdentity) -> None:
         person is not None and person.role != identity.kind
     ):
         raise RefusalError("conflict", _taken(identity.holder))
-    same_key = select(Member.id).where(Member.key_id == identity.key_id)
-    if session.scalar(same_key) is not None:
-        raise RefusalError(
-            "conflict",
-            "This key is enrolled under another id. Make new keys with `tongqiao keys new`.",
-        )
+    check_unused(session, identity)
 
 
 def _existing(session: Session, member_id: str) -> Member:

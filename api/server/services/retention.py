@@ -69,10 +69,13 @@ def forget_data(work: Work, entry: Round) -> Leftovers:
     return leftovers
 
 
-def forget_parts(work: Work, entry: Round) -> Leftovers:
-    """Delete uploads of a round that are not complete: after the freeze they never will be."""
+def forget_parts(work: Work, entry: Round, office: str | None = None) -> Leftovers:
+    """Delete uploads of a round, or of one of its offices, that are not complete."""
     leftovers = Leftovers()
-    for part in work.session.scalars(select(UploadPart).where(UploadPart.round_id == entry.id)):
+    query = select(UploadPart).where(UploadPart.round_id == entry.id)
+    if office is not None:
+        query = query.where(UploadPart.office_id == office)
+    for part in work.session.scalars(query).all():
         _forget_part(work, entry.project_id, part)
         leftovers.incoming.append(part.file)
     return leftovers

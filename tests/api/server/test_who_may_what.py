@@ -10,6 +10,8 @@ from api.server.app import create_app
 from api.server.auth import is_public_address
 from api.server.config import load_config
 from api.server.services.installation import create_installation
+from keys.epochs import rotate_identity
+from tests import factories
 from tests.factories import COORDINATOR, PROFILE_TEXT, PROJECT, ROUND, terms
 from tests.simulator import (
     Answer,
@@ -88,6 +90,9 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         return asker.puts_bytes(path, party.files[OWN].data)
     if line == "/v1/log/cosignatures":
         return asker.cosigns() if asker.identity else asker.posts(path, {"size": 1, "line": "-"})
+    if line.endswith("/OWN/key"):
+        rotation = rotate_identity(own.identity, factories.identity(OWN, key=9))
+        return asker.sends(method, path, rotation.to_json(), content_type="application/json")
     if line.endswith("/withdrawals/OWN"):
         return asker.sends(method, path)
     if line.endswith("/terms"):
