@@ -29,6 +29,7 @@ class Action(StrEnum):
     CHECKPOINT_COSIGN = "checkpoint:cosign"
     CHECKPOINT_READ = "checkpoint:read"
     DATA_DELETE = "data:delete"
+    DATA_ENCRYPT = "data:encrypt"
     DATA_KEY = "data:key"
     DATA_SWEEP = "data:sweep"
     DATABASE_MIGRATE = "database:migrate"
@@ -78,9 +79,7 @@ class Action(StrEnum):
     ROUND_WITHDRAW = "round:withdraw"
     SECRET_GET = "secret:get"  # noqa: S105
     SECRET_PUT = "secret:put"  # noqa: S105
-    SERVER_BACKUP = "server:backup"
     SERVER_INIT = "server:init"
-    SERVER_RESTORE = "server:restore"
     SERVER_START = "server:start"
     SERVER_STOP = "server:stop"
     SESSION_BEGIN = "session:begin"

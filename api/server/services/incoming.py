@@ -18,6 +18,7 @@ from keys.at_rest import (
     SEALED_CHUNK_BYTES,
     ChunkCipher,
     decrypt_stream,
+    encrypt_stream,
     new_header,
     parse_header,
 )
@@ -117,6 +118,20 @@ def open_incoming_file(path: Path, *, data_key: bytes, context: str) -> Iterator
 def incoming_offset(path: Path, n_bytes: int) -> int:
     """Plaintext bytes that have arrived.  Raises: FileNotFoundError."""
     return _offset_of(path.stat().st_size, n_bytes)
+
+
+def encrypt_file(
+    source: Path, target: Path, *, suite: CipherSuite, data_key: bytes, context: str
+) -> None:
+    """Write a file that lies in the clear as a stored one, for the server's account only.
+
+    Raises:
+        OSError: the source is gone, or the target cannot be written.
+    """
+    header = new_header(suite, source.stat().st_size)
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE)
+    with os.fdopen(descriptor, "wb") as output, source.open("rb") as clear:
+        encrypt_stream(clear, output, data_key=data_key, header=header, context=context)
 
 
 def decrypt_file(source: Path, target: Path, *, data_key: bytes, context: str) -> str:

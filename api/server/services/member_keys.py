@@ -146,8 +146,8 @@ def check_unused(session: Session, identity: PublicIdentity) -> None:
     if session.scalar(used) is not None:
         raise RefusalError(
             "conflict",
-            "This key was enrolled before, and no key counts twice. Make new keys with "
-            "`tongqiao keys new`.",
+            "This key was enrolled before, then replaced or revoked perhaps: no key counts twice. "
+            "Make new keys with `tongqiao keys new`.",
         )
 
 
