@@ -1,6 +1,6 @@
 """What browsers are told about every page: take nothing from elsewhere, run nothing inline."""
 
-from flask import Flask, Response
+from flask import Response
 
 _SOURCES = {
     "default-src": "'none'",
@@ -17,12 +17,8 @@ POLICY = "; ".join(f"{what} {sources}" for what, sources in _SOURCES.items())
 """Content-Security-Policy (W3C CSP Level 3).  ``data:`` is for the icons inside Bootstrap's CSS."""
 
 
-def protect(app: Flask) -> None:
-    """Add the headers to every answer of the application."""
-    app.after_request(_add_headers)
-
-
-def _add_headers(answer: Response) -> Response:
+def add_headers(answer: Response) -> Response:
+    """Add the headers to an answer; an ``after_request`` function."""
     headers = answer.headers
     headers["Content-Security-Policy"] = POLICY
     headers["X-Content-Type-Options"] = "nosniff"

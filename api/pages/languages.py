@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, g, redirect, request
 from flask_babel import Babel, format_date, format_datetime, format_decimal, format_percent
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -23,11 +23,12 @@ def current_language() -> str:
     return chosen if chosen in LANGUAGES else next(iter(LANGUAGES))
 
 
-def speak_both(app: Flask, translations: str) -> None:
+def speak_both(app: Flask, translations: str, prefix: str = "/") -> None:
     """Translate the application's strings (``_`` in templates), and show dates in local time.
 
     Args:
         translations: folder with the catalogue.
+        prefix: pages lie below it; other addresses know no language.
     """
     Babel(
         app,
@@ -36,7 +37,7 @@ def speak_both(app: Flask, translations: str) -> None:
         default_translation_directories=translations,
         locale_selector=current_language,
     )
-    app.before_request(_switch)
+    app.before_request(lambda: _switch() if request.path.startswith(prefix) else None)
     app.add_template_filter(_number, "number")
     app.add_template_filter(_percent, "percent")
     app.add_template_filter(_moment, "moment")
@@ -57,6 +58,7 @@ def _switch() -> AnyResponse | None:
         return None
     arguments = request.args.to_dict(flat=False)
     del arguments[_PARAMETER]
+    g.switched_language = True
     answer: Response | AnyResponse = redirect(_address(arguments), 303)
     answer.set_cookie(
         _COOKIE, chosen, max_age=_COOKIE_AGE_S, httponly=True, samesite="Strict",

@@ -1,5 +1,6 @@
 """Gives a Flask application the common layout, languages, headers and error pages."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
@@ -12,7 +13,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from api.pages.charts import add_charts
-from api.pages.headers import protect
+from api.pages.headers import add_headers
 from api.pages.languages import speak_both
 
 _FOLDER = Path(__file__).parent
@@ -36,24 +37,40 @@ class Place:
 
 
 def dress(app: Flask, *, title: object, places: tuple[Place, ...]) -> None:
-    """Add all that pages need to an application that has a secret key.
+    """Dress an application that is pages only, and has a secret key: layout, headers, errors.
 
     Args:
         title: of the whole site, lazily translated.
         places: the navigation.
     """
     app.config.update(
-        BOOTSTRAP_SERVE_LOCAL=True,
         # A page may be open for a working day; a token lives as long as its session.
         WTF_CSRF_TIME_LIMIT=None,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
     )
+    CSRFProtect(app)
+    add_layout(app, title=title, places=lambda: places)
+    app.after_request(add_headers)
+    app.register_error_handler(CSRFError, _on_forged)
+    app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(Exception, _on_fault)
+
+
+def add_layout(
+    app: Flask, *, title: object, places: Callable[[], tuple[Place, ...]], prefix: str = "/"
+) -> None:
+    """Add what templates need; headers, errors and form tokens are the application's own.
+
+    Args:
+        title: of the whole site, lazily translated.
+        places: gives the navigation for the reader of this answer.
+        prefix: pages lie below it.
+    """
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Bootstrap5(app)
-    CSRFProtect(app)
-    speak_both(app, str(_FOLDER / "translations"))
-    protect(app)
+    speak_both(app, str(_FOLDER / "translations"), prefix)
     add_charts(app)
     app.register_blueprint(
         Blueprint(
@@ -64,10 +81,7 @@ def dress(app: Flask, *, title: object, places: tuple[Place, ...]) -> None:
             static_url_path="/pages",
         )
     )
-    app.context_processor(lambda: {"site_title": title, "places": places})
-    app.register_error_handler(CSRFError, _on_forged)
-    app.register_error_handler(HTTPException, _on_http_error)
-    app.register_error_handler(Exception, _on_fault)
+    app.context_processor(lambda: {"site_title": title, "places": places()})
 
 
 _ADVICE = {

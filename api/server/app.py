@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
+from api.console.site import add_console
 from api.server.auth import guard, is_public_address
 from api.server.config import ServerConfig
 from api.server.problems import (
@@ -59,7 +60,7 @@ def create_app(
 
 def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask:
     """Make the application of a server that is open already."""
-    app = Flask("tongqiao", static_folder=None)
+    app = Flask("tongqiao", static_folder=None, static_url_path="/static")
     app.config.update(
         API_TITLE="Tongqiao",
         API_VERSION=version("tongqiao"),
@@ -89,6 +90,7 @@ def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask
     api.register_converter(CountConverter, _document_count)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    add_console(app)
     if behind_proxy:
         # The caller's address alone: host and scheme are what the caller signed.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=0, x_host=0)  # type: ignore[method-assign]
@@ -171,6 +173,8 @@ def _hold_back_unlogged(response: Response) -> Response:
         return response
     if is_public_address(request.method, rule.rule) and g.get("access") is None:
         return response
+    if response.status_code == 303 and g.get("switched_language"):
+        return response  # the same address again, in another language: nothing was read
     caller = g.get("caller")
     if caller is not None and caller.trace.n_entries > 0:
         return response

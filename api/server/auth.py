@@ -2,7 +2,8 @@
 
 Every endpoint declares its callers with :func:`may_call` (signed requests and people who are
 logged in), :func:`may_use` (people who are logged in) or :func:`may_enrol`; a request to one that
-declares nothing is refused.  :data:`PUBLIC` is the whole list of what anyone may call.
+declares nothing is refused.  :data:`PUBLIC` and :data:`PUBLIC_PAGES` are the
+whole list of what anyone may call.
 """
 
 import hashlib
@@ -36,6 +37,18 @@ PUBLIC: Final = frozenset(
     }
 )
 """What answers anyone.  It tells nothing of any project; who logs in or enrols proves who it is."""
+
+PUBLIC_PAGES: Final = frozenset(
+    {
+        "GET /console/login",
+        "POST /console/login",
+        "GET /console/enrol",
+        "POST /console/enrol",
+        "GET /pages/<path:filename>",
+        "GET /bootstrap/static/<path:filename>",
+    }
+)
+"""The console's pages that answer anyone, and what all pages are drawn with."""
 
 CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf_token"
@@ -201,8 +214,8 @@ def _verify() -> None:
 
 
 def is_public_address(method: str, rule: str) -> bool:
-    """Whether anyone may call this; see :data:`PUBLIC`."""
-    return f"{'GET' if method == 'HEAD' else method} {rule}" in PUBLIC
+    """Whether anyone may call this; see :data:`PUBLIC` and :data:`PUBLIC_PAGES`."""
+    return f"{'GET' if method == 'HEAD' else method} {rule}" in PUBLIC | PUBLIC_PAGES
 
 
 def _check_host() -> None:

@@ -3,11 +3,11 @@
 import json
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
@@ -91,6 +91,18 @@ def _on_failure(error: Exception) -> Response:
     return _answer(refusal)
 
 
+PageOfRefusal = Callable[[RefusalError, int], Response | None]
+"""Shows a refusal with its status to a person; ``None`` where a program asked."""
+
+PAGE_OF_REFUSAL: Final = "tongqiao_page_of_refusal"
+
+
+def show_on_page(refusal: RefusalError, status: int) -> Response | None:
+    """A refusal as a page, where the application has pages and a person asked for one."""
+    show: PageOfRefusal | None = current_app.extensions.get(PAGE_OF_REFUSAL)
+    return None if show is None else show(refusal, status)
+
+
 def answer_unlogged() -> Response:
     """Instead of an answer that left no entry in the access log: a fault of the program."""
     return _on_failure(UnloggedAnswerError())
@@ -137,8 +149,16 @@ def _loggable(value: Any) -> str | None:
     return value if isinstance(value, str) and is_loggable_id(value) else None
 
 
+def record_refused(refusal: RefusalError) -> None:
+    """Log a refusal that a page shows itself."""
+    _record(refusal, failed=False)
+
+
 def _answer(refusal: RefusalError) -> Response:
     problem = PROBLEMS[refusal.slug]
+    shown = show_on_page(refusal, problem.status)
+    if shown is not None:
+        return shown
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + refusal.slug,
         "title": problem.title,

@@ -1,4 +1,4 @@
-"""A whole round in real processes that waits for one office to sign and send from its workbench."""
+"""A whole round in real processes, up to where a person at a page goes on."""
 
 import re
 import time
@@ -23,7 +23,23 @@ class RoundUnderWay:
 
     play: Play
     desk: OfficeDesk
-    workbench_url: str
+    workbench_url: str = ""
+
+    def invite(self, person: str, role: str) -> str:
+        """Invite a person on the server itself; the invitation."""
+        told = self.play.stage.run(
+            "server",
+            "add-person",
+            self.play.server_folder,
+            person,
+            "--name",
+            "示例",
+            "--role",
+            role,
+        )
+        found = re.search(r"\b[0-9a-f]{32}\b", told)
+        assert found is not None, told
+        return found[0]
 
     def match_and_release(self) -> None:
         """The operators freeze, run, review and release."""
@@ -32,7 +48,26 @@ class RoundUnderWay:
 
 @contextmanager
 def round_under_way(root: Path) -> Iterator[RoundUnderWay]:
-    """Play the round up to where the last office has still to sign."""
+    """Play the round up to where the last office has still to sign, and open its workbench."""
+    with _secret_shared(root) as play:
+        desk = next(desk for desk in play.desks if desk.office == OFFICE)
+        play.desks = tuple(other for other in play.desks if other is not desk)
+        play.open_round()
+        play.encode()
+        yield RoundUnderWay(play, desk, _start_workbench(play, desk))
+
+
+@contextmanager
+def round_with_all_lists(root: Path) -> Iterator[RoundUnderWay]:
+    """Play the round up to where every office has sent its list."""
+    with _secret_shared(root) as play:
+        play.open_round()
+        play.encode()
+        yield RoundUnderWay(play, play.desks[0])
+
+
+@contextmanager
+def _secret_shared(root: Path) -> Iterator[Play]:
     root.mkdir(parents=True)
     stage = Stage(root)
     play = Play(root, stage)
@@ -42,11 +77,7 @@ def round_under_way(root: Path) -> Iterator[RoundUnderWay]:
         play.start_server()
         play.enrol()
         play.share_secret()
-        desk = next(desk for desk in play.desks if desk.office == OFFICE)
-        play.desks = tuple(other for other in play.desks if other is not desk)
-        play.open_round()
-        play.encode()
-        yield RoundUnderWay(play, desk, _start_workbench(play, desk))
+        yield play
     finally:
         stage.stop_all()
 

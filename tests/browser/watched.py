@@ -57,7 +57,7 @@ class WatchedPage:
         )
         assert wide <= 0, f"{name}: the page is {wide} pixels wider than the window"
         self._expect_language(name)
-        assert self.faults == [], name
+        assert self.faults == [], f"{name}: {self.faults}"
         if self.shots is not None:
             self._shoot(name)
 
@@ -159,4 +159,4 @@ def watched_browser(executable: str, shots: Path | None) -> Iterator[WatchedBrow
 
 def _without_data(text: str) -> str:
     """The text without what offices and people are called, which is data and not language."""
-    return re.sub(r"[一-鿿]+（示例）|中文|童桥", "", text)
+    return re.sub(r"[一-鿿]+（(?:示例|演示)）|中文|童桥", "", text)

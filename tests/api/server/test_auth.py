@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from api.server.app import create_app
-from api.server.auth import PUBLIC, access_of
+from api.server.auth import PUBLIC, PUBLIC_PAGES, access_of
 from api.server.config import load_config
 from api.server.services.installation import create_installation
 from tests import factories
@@ -28,7 +28,7 @@ def test_every_address_says_who_may_call_it(tmp_path: Path) -> None:
             open_to_all |= {
                 f"{method} {rule.rule}" for method in (rule.methods or set()) - {"HEAD"}
             }
-    assert open_to_all == PUBLIC
+    assert open_to_all == PUBLIC | PUBLIC_PAGES
     app.extensions["tongqiao"].close()
 
 
@@ -43,6 +43,16 @@ def test_the_list_of_public_addresses() -> None:
         "POST /v1/enrolments",
         "POST /v1/enrolments/completion",
     } == PUBLIC
+    assert {
+        "GET /console/login",
+        "GET /console/enrol",
+        # These ask for a proof by themselves.
+        "POST /console/login",
+        "POST /console/enrol",
+        # Stylesheets, scripts and pictures.
+        "GET /pages/<path:filename>",
+        "GET /bootstrap/static/<path:filename>",
+    } == PUBLIC_PAGES
 
 
 def test_an_address_that_says_nothing_is_closed_to_everybody(tmp_path: Path) -> None:

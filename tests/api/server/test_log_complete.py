@@ -190,5 +190,5 @@ def test_an_app_can_be_walked_without_a_request(tmp_path: Path) -> None:
 
     create_installation(tmp_path / "server", "Test").close()
     app = create_app(load_config(tmp_path / "server"))
-    assert all(address.startswith("/v1/") for _, address, _ in endpoints(app))
+    assert all(address.startswith(("/v1/", "/console/")) for _, address, _ in endpoints(app))
     app.extensions["tongqiao"].close()

@@ -120,7 +120,7 @@ class TestDocumentation:
         assert len(operations) == sum(
             len((rule.methods or set()) - {"HEAD", "OPTIONS"})
             for rule in server.client.application.url_map.iter_rules()
-            if rule.rule != "/openapi.json"
+            if rule.rule.startswith(("/v1/", "/health", "/ready"))
         )
         for method, path, operation in operations:
             assert operation["summary"], (method, path)

@@ -1,0 +1,166 @@
+"""Rounds: their terms, who has to do what, their steps, and the review before the release."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from marshmallow import ValidationError
+
+from api.audit.events import Action
+from api.console.asking import trying
+from api.console.words import to_do_of_member
+from api.server.auth import caller, installation, login, may_use
+from api.server.round_states import OPERATOR_STEPS, STEPS, Actor, State
+from api.server.schemas.terms import TERMS_FORMAT, Terms, TermsSchema
+from api.server.services import projects as project_service
+from api.server.services import results
+from api.server.services import rounds as service
+from linkage.profile import builtin_profile_names, load_profile
+
+rounds = Blueprint("rounds_console", __name__, url_prefix="/console/rounds")
+
+_READERS = (Actor.OPERATOR, Actor.AUDITOR)
+
+
+@rounds.get("/")
+@may_use(*_READERS, action=Action.ROUND_LIST, page=True)
+def list_rounds() -> ResponseReturnValue:
+    """All rounds, newest first."""
+    found = service.list_rounds(installation(), caller())
+    return render_template("console/rounds.html", rounds=found)
+
+
+@rounds.get("/new")
+@may_use(Actor.OPERATOR, action=Action.PROJECT_LIST, page=True)
+def show_new() -> ResponseReturnValue:
+    """The form for the terms of a round."""
+    return _form({}, "")
+
+
+@rounds.post("/new")
+@may_use(Actor.OPERATOR, action=Action.ROUND_CREATE, page=True)
+def create() -> ResponseReturnValue:
+    """Create a round from the form."""
+    given = {name: value.strip() for name, value in request.form.items()}
+
+    def make() -> tuple[dict[str, Any], bool]:
+        terms, profile = _terms(given)
+        return service.create_round(installation(), caller(), terms, profile)
+
+    try:
+        created, trouble = trying(make)
+    except (ValidationError, ValueError) as error:
+        return _form(given, _explained(error))
+    if created is None:
+        return _form(given, trouble)
+    return redirect(url_for(".show", round_id=created[0]["id"]), 303)
+
+
+@rounds.get("/<id:round_id>")
+@may_use(*_READERS, action=Action.ROUND_READ, page=True)
+def show(round_id: str) -> ResponseReturnValue:
+    """One round."""
+    return _page(round_id, "")
+
+
+@rounds.post("/<id:round_id>/steps")
+@may_use(Actor.OPERATOR, action=Action.REQUEST_REFUSED, page=True)
+def step(round_id: str) -> ResponseReturnValue:
+    """Take a step."""
+    wanted = OPERATOR_STEPS.get(request.form.get("step", ""))
+    if wanted is None or request.form.get("sure") != "yes":
+        return _page(round_id, gettext("Tick that you are sure, then press the button."))
+    _, trouble = trying(lambda: service.change_state(installation(), caller(), round_id, wanted))
+    if trouble:
+        return _page(round_id, trouble)
+    return redirect(url_for(".show", round_id=round_id), 303)
+
+
+@rounds.get("/<id:round_id>/review")
+@may_use(Actor.OPERATOR, action=Action.REVIEW_READ, page=True)
+def review(round_id: str) -> ResponseReturnValue:
+    """Aggregates of the matching, to decide whether to release."""
+    found = results.read_review(installation(), caller(), round_id)
+    round_ = service.read_round(installation(), caller(), round_id)
+    return render_template(
+        "console/review.html", review=found, round=round_, steps=_steps(round_), trouble=""
+    )
+
+
+def _page(round_id: str, trouble: str) -> ResponseReturnValue:
+    round_ = service.read_round(installation(), caller(), round_id)
+    page = render_template(
+        "console/round.html",
+        round=round_,
+        terms=Terms(round_["terms"]),
+        members=[
+            {**member, "to_do": to_do_of_member(round_, member)} for member in round_["members"]
+        ],
+        steps=_steps(round_),
+        trouble=trouble,
+        waits=round_["state"] == State.MATCHING,
+    )
+    return page, 409 if trouble else 200
+
+
+def _steps(round_: Mapping[str, Any]) -> list[str]:
+    """Steps that an operator may take now; the server checks them again."""
+    if login().role != Actor.OPERATOR:
+        return []
+    return [name for name, step in OPERATOR_STEPS.items() if round_["state"] in STEPS[step].sources]
+
+
+def _form(given: Mapping[str, str], trouble: str) -> ResponseReturnValue:
+    found = project_service.list_projects(installation(), caller())
+    page = render_template(
+        "console/new_round.html",
+        projects=found,
+        profiles=builtin_profile_names(),
+        given=given,
+        trouble=trouble,
+    )
+    return page, 422 if trouble else 200
+
+
+def _terms(given: Mapping[str, str]) -> tuple[Terms, str]:
+    project = project_service.read_project(installation(), caller(), given.get("project", ""))
+    name = given.get("profile", "")
+    if name not in builtin_profile_names():
+        raise ValueError(gettext("Choose an encoding profile."))
+    profile = load_profile(name)
+    threshold = given.get("threshold", "")
+    document = {
+        "format": TERMS_FORMAT,
+        "project": project["id"],
+        "round": given.get("round", ""),
+        "purpose": given.get("purpose") or project["purpose"],
+        "coordinating_office": project["coordinating_office"],
+        "secret_epoch": _whole(given, "secret_epoch"),
+        "members": [
+            {"office": member["office"], "role": member["role"]} for member in project["members"]
+        ],
+        "profile": {"name": profile.name, "sha256": profile.sha256},
+        "cleaning": profile.cleaning,
+        "visibility": "all",
+        "solve": given.get("solve", "groups"),
+        "threshold": float(threshold) if threshold else "auto",
+        "retention_days": _whole(given, "retention_days"),
+        "max_records": _whole(given, "max_records"),
+    }
+    return Terms(TermsSchema().load(document)), profile.source
+
+
+def _whole(given: Mapping[str, str], name: str) -> int:
+    try:
+        return int(given.get(name, ""))
+    except ValueError as error:
+        raise ValueError(gettext("Write a whole number where a number is asked for.")) from error
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        fields = ", ".join(sorted(map(str, error.messages_dict)))
+        return str(gettext("Correct these fields: %(fields)s.", fields=fields))
+    return str(error)

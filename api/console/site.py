@@ -1,0 +1,75 @@
+"""Puts the console's pages into the server's application."""
+
+from flask import Flask, Response, g, render_template, request, url_for
+from flask_babel import lazy_gettext as _l
+
+from api.console.pages_of_offices import offices
+from api.console.pages_of_people import people_pages
+from api.console.pages_of_projects import projects
+from api.console.pages_of_rounds import rounds
+from api.console.pages_of_session import after_login, session_pages
+from api.console.words import refusal_advice, state_name
+from api.pages.headers import add_headers
+from api.pages.site import Place, add_layout
+from api.server.problems import PAGE_OF_REFUSAL
+from api.server.refusals import RefusalError
+from api.server.services.sessions import Authenticated
+
+PREFIX = "/console"
+
+_ROUNDS = Place("rounds_console.list_rounds", _l("Rounds"), "arrow-repeat", "rounds_console")
+_PROJECTS = Place("projects_console.list_projects", _l("Projects"), "folder", "projects_console")
+_OFFICES = Place("offices_console.list_offices", _l("Offices"), "building", "offices_console")
+_PEOPLE = Place("people_console.list_people", _l("People"), "people", "people_console")
+_PLACES = {
+    "operator": (_ROUNDS, _PROJECTS, _OFFICES),
+    "auditor": (_ROUNDS, _PROJECTS, _OFFICES, _PEOPLE),
+    "administrator": (_PEOPLE,),
+}
+
+
+def add_console(app: Flask) -> None:
+    """Register the pages, their layout, headers and errors."""
+    add_layout(app, title=_l("Linkage console"), places=_places, prefix=PREFIX)
+    app.jinja_env.globals["csrf_token"] = _csrf_token
+    app.context_processor(lambda: {"reader": _reader(), "state_name": state_name})
+    app.after_request(_add_headers)
+    app.extensions[PAGE_OF_REFUSAL] = _page_of_refusal
+    for blueprint in (session_pages, rounds, projects, offices, people_pages):
+        app.register_blueprint(blueprint)
+
+
+def _reader() -> Authenticated | None:
+    found: Authenticated | None = g.get("login")
+    return found
+
+
+def _places() -> tuple[Place, ...]:
+    reader = _reader()
+    return () if reader is None else _PLACES[reader.role]
+
+
+def _csrf_token() -> str:
+    reader = _reader()
+    return "" if reader is None else reader.csrf_token
+
+
+def _is_page() -> bool:
+    return request.path == PREFIX or request.path.startswith((PREFIX + "/", "/pages/"))
+
+
+def _add_headers(answer: Response) -> Response:
+    return add_headers(answer) if _is_page() else answer
+
+
+def _page_of_refusal(refusal: RefusalError, status: int) -> Response | None:
+    if not _is_page():
+        return None
+    if refusal.slug == "no-session":
+        after = after_login(request.path) if request.method == "GET" else None
+        away = url_for("session_console.show_login", after=after or None)
+        return Response(status=303, headers={"Location": away})
+    page = render_template(
+        "console/refused.html", status=status, advice=refusal_advice(refusal), number=g.request_id
+    )
+    return Response(page, status=status, content_type="text/html; charset=utf-8")

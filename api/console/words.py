@@ -1,0 +1,54 @@
+"""States, steps and refusals in the reader's language."""
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _l
+
+from api.server.refusals import RefusalError
+
+_STATES = {
+    "draft": _l("Draft"),
+    "open": _l("Open for signing and sending"),
+    "frozen": _l("Uploads closed"),
+    "matching": _l("Being matched"),
+    "review": _l("Waiting for release"),
+    "released": _l("Released"),
+    "expired": _l("Expired"),
+    "cancelled": _l("Cancelled"),
+}
+
+_ADVICE = {
+    "forbidden": _l("Your role may not do this."),
+    "not-found": _l("There is no such thing here. Perhaps the address is old."),
+    "second-person": _l("Who ran the round may not release it. Another operator has to."),
+    "forged": _l("This was not sent by a page of this server. Open the page again and repeat."),
+    "too-many": _l("Too many attempts. Wait some minutes, then try again."),
+    "bad-login": _l(
+        "Id, password and code do not belong together. A code is good once and for a minute."
+    ),
+    "unavailable": _l("The server cannot do this now. Nothing was changed; try again in a minute."),
+    "internal": _l(
+        "The server failed. Nothing was changed; give the number below to the technician."
+    ),
+    "method-not-allowed": _l("This address cannot be used this way. Use the button on the page."),
+}
+
+
+def state_name(state: str) -> str:
+    """The state of a round."""
+    return str(_STATES.get(state, state))
+
+
+def refusal_advice(refusal: RefusalError) -> str:
+    """What was refused and what to do; where there are no own words, the API's."""
+    return str(_ADVICE.get(refusal.slug, refusal.detail))
+
+
+def to_do_of_member(round_: dict[str, object], member: dict[str, object]) -> str:
+    """What an office of a round still has to do."""
+    if round_["state"] != "open":
+        return ""
+    if not member["signed"]:
+        return str(gettext("Sign the terms"))
+    if not round_["key_confirmed"]:
+        return str(gettext("Wait for the coordinating office"))
+    return "" if member["uploaded"] else str(gettext("Send the list"))

@@ -1,0 +1,189 @@
+"""Every page of the console, asked by everybody: docs/who-may-what.md holds, and nothing leaks."""
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from api.server.app import create_app
+from api.server.config import load_config
+from api.server.services import passwords
+from api.server.services.installation import create_installation
+from tests.factories import PROJECT, ROUND
+from tests.simulator import Answer, Browser, OpenRound, SimulatedServer, simulated_server
+
+OWN = "jinjiang-civil"
+POLICY = Path(__file__).resolve().parents[3] / "docs" / "who-may-what.md"
+HEADINGS, *LINES = (
+    line.split() for line in POLICY.read_text(encoding="utf-8").split("```")[3].strip().splitlines()
+)
+ROLES = {"op-web": "operator", "aud-web": "auditor", "admin": "administrator"}
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_MEMORY_KIB", 64)
+
+
+@pytest.fixture
+def server(tmp_path: Path):  # type: ignore[no-untyped-def]
+    with simulated_server(tmp_path) as running:
+        yield running
+
+
+def asks(
+    browser: Browser, method: str, path: str, form: dict[str, str] | None = None, token: bool = True
+) -> Answer:
+    given = dict(form or {})
+    if token and browser.csrf_token is not None:
+        given["csrf_token"] = browser.csrf_token
+    body = urlencode(given).encode() if method == "POST" else b""
+    headers = {"Content-Type": FORM} if method == "POST" else {}
+    return browser.server.ask(
+        method, path, body, headers, {"REMOTE_ADDR": browser.origin}, browser.client
+    )
+
+
+def address(line: str) -> str:
+    path = line.replace("OWN", OWN).replace("PERSON", "zhao")
+    return path.replace("/R", f"/{ROUND}", 1) if "/R" in path else path.replace("/P", f"/{PROJECT}")
+
+
+def form_for(line: str, party: OpenRound) -> dict[str, str]:
+    own = party.office(OWN).identity
+    assert own is not None
+    forms = {
+        "/console/rounds/new": {
+            "project": PROJECT, "round": "second-round", "profile": "cn-child-v1",
+            "solve": "groups", "retention_days": "30", "max_records": "100", "secret_epoch": "1",
+        },
+        "/console/rounds/R/steps": {"step": "cancel", "sure": "yes"},
+        "/console/projects/new": {
+            "id": "second-project", "name": "Second", "purpose": "Test", "coordinator": OWN,
+            f"role-{OWN}": "civil", "role-zhongjiang-civil": "origin",
+        },
+        "/console/offices/OWN/approval": {"fingerprint": own.public.fingerprint},
+        "/console/offices/OWN/revocation": {"reason": "test"},
+        "/console/people/": {"id": "sun", "name": "孙", "role": "auditor"},
+        "/console/people/PERSON/disablement": {"reason": "test"},
+    }  # fmt: skip
+    return forms.get(line, {})
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line[0]} {line[1]}")
+def test_who_may_see_and_do_what(server: SimulatedServer, line: list[str]) -> None:
+    method, path, *expected = line
+    party = server.open_round()
+    if path.endswith("/review"):
+        party.is_released()
+    server.invitation("zhao")
+    browsers = {column: server.logged_in(f"web-{role}", role) for column, role in ROLES.items()}
+    for browser in browsers.values():
+        browser.gets("/v1/session")  # notes now that the session is in use
+    browsers["none"] = server.browser()
+    cells = dict(zip(HEADINGS, expected, strict=True))
+    for column, word in sorted(cells.items(), key=lambda cell: cell[1] == "yes"):
+        answer = asks(browsers[column], method, address(path), form_for(path, party))
+        if word == "yes":
+            assert answer.status in (200, 303), answer.body.decode()
+            assert {entry["outcome"] for entry in answer.entries} == {"granted"}
+        else:
+            assert answer.status == (403 if word == "no" else 303)
+            assert not answer.changed
+            assert {entry["outcome"] for entry in answer.entries} == {"refused"}
+        if word == "login":
+            assert answer.headers["Location"].startswith("/console/login")
+
+
+def test_the_table_has_every_page(tmp_path: Path) -> None:
+    create_installation(tmp_path / "server", "Test").close()
+    app = create_app(load_config(tmp_path / "server"))
+    words = {
+        "<id:member_id>": "OWN", "<id:person_id>": "PERSON", "<id:project_id>": "P",
+        "<id:round_id>": "R",
+    }  # fmt: skip
+    served = set()
+    for rule in app.url_map.iter_rules():
+        path = rule.rule
+        for converter, word in words.items():
+            path = path.replace(converter, word)
+        if path.startswith("/console/") and path not in ("/console/login", "/console/enrol"):
+            served |= {(method, path) for method in (rule.methods or set()) - {"HEAD"}}
+    assert served == {(line[0], line[1]) for line in LINES}
+    app.extensions["tongqiao"].close()
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line[0] == "POST"], ids=lambda e: e[1])
+def test_a_form_of_another_site_changes_nothing(server: SimulatedServer, line: list[str]) -> None:
+    party = server.open_round()
+    server.invitation("zhao")
+    column = next(c for c, word in zip(HEADINGS, line[2:], strict=True) if word == "yes")
+    browser = server.logged_in("wu", ROLES[column])
+    form = form_for(line[1], party)
+    for token in (None, "", "0" * 64):
+        given = form if token is None else {**form, "csrf_token": token}
+        answer = asks(browser, "POST", address(line[1]), given, token=False)
+        assert answer.status == 403
+        assert not answer.changed
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["//evil.example", "https://evil.example", "..", "a..b", "/", "%2F%2Fevil", "a" * 500, "A.b"],
+)
+def test_logging_in_leads_nowhere_else(server: SimulatedServer, after: str) -> None:
+    person = server.person("wu")
+    form = {"person": "wu", "password": person.password, "code": person.code(), "after": after}
+    answer = asks(server.browser(), "POST", "/console/login", form)
+    assert answer.status == 303
+    assert answer.headers["Location"] == "/console/"
+
+
+def test_after_logging_in_the_page_that_was_asked_for_comes(server: SimulatedServer) -> None:
+    server.open_round()
+    person, browser = server.person("wu"), server.browser()
+    asked = asks(browser, "GET", f"/console/rounds/{ROUND}")
+    assert asked.headers["Location"] == f"/console/login?after=rounds.{ROUND}"
+    page = asks(browser, "GET", asked.headers["Location"]).body.decode()
+    assert f'value="rounds.{ROUND}"' in page
+    form = {
+        "person": "wu", "password": person.password, "code": person.code(),
+        "after": f"rounds.{ROUND}",
+    }  # fmt: skip
+    assert asks(browser, "POST", "/console/login", form).headers["Location"] == (
+        f"/console/rounds/{ROUND}"
+    )
+    assert asks(browser, "GET", f"/console/rounds/{ROUND}").status == 200
+
+
+def test_a_wrong_login_is_logged_and_tells_nothing(server: SimulatedServer) -> None:
+    person = server.person("wu")
+    pages = []
+    for changes in ({"password": "x" * 20}, {"code": "000000"}, {"person": "nobody"}):
+        form = {"person": "wu", "password": person.password, "code": person.code()} | changes
+        answer = asks(server.browser(), "POST", "/console/login", form)
+        assert answer.status == 401
+        assert [entry["outcome"] for entry in answer.entries] == ["refused"]
+        assert person.password not in answer.body.decode()
+        pages.append(answer.body)
+    assert len(set(pages)) == 1
+
+
+def test_pages_have_the_headers_of_pages_and_the_api_its_own(server: SimulatedServer) -> None:
+    browser = server.browser()
+    page = asks(browser, "GET", "/console/login")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    missing = asks(browser, "GET", "/console/no-such-page")
+    assert missing.status == 404
+    assert missing.headers["Content-Type"].startswith("text/html")
+    refused = asks(browser, "GET", "/v1/rounds")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+
+
+def test_an_address_of_the_api_knows_no_language(server: SimulatedServer) -> None:
+    browser = server.logged_in("wu")
+    assert asks(browser, "GET", "/v1/rounds?language=en").status == 200
+    answer = asks(browser, "GET", "/console/rounds/?language=en")
+    assert (answer.status, answer.headers["Location"]) == (303, "/console/rounds/")
+    assert "There is no round yet" in asks(browser, "GET", "/console/rounds/").body.decode()

@@ -1,0 +1,82 @@
+"""What operators, auditors and administrators do in the console, in sentences."""
+
+import time
+from dataclasses import dataclass, field
+
+import pyotp
+from playwright.sync_api import Page, expect
+
+from tests.browser.watched import WatchedPage
+
+_MATCHED_TIMEOUT_MS = 120_000
+
+
+@dataclass
+class Person:
+    """Somebody at the console of a server, reading Chinese unless they switch."""
+
+    tab: WatchedPage
+    server_url: str
+    id: str
+    password: str = "four words that are long"
+    secret: str = ""
+    recovery_codes: list[str] = field(default_factory=list)
+
+    @property
+    def _page(self) -> Page:
+        return self.tab.page
+
+    def opens(self, path: str) -> None:
+        self._page.goto(f"{self.server_url}/console/{path}")
+
+    def follows(self, name: str) -> None:
+        self._page.get_by_role("link", name=name, exact=True).first.click()
+
+    def goes_to(self, place: str) -> None:
+        self.tab.open_navigation()
+        self._page.get_by_role("navigation", name="主导航").get_by_role("link", name=place).click()
+
+    def presses(self, name: str) -> None:
+        self._page.get_by_role("button", name=name).first.click()
+
+    def writes(self, label: str, text: str) -> None:
+        self._page.get_by_label(label, exact=True).fill(text)
+
+    def sees(self, text: str) -> None:
+        expect(self._page.locator("main")).to_contain_text(text)
+
+    def enrols(self, invitation: str) -> None:
+        self.opens("enrol")
+        self.writes("您的用户名", self.id)
+        self.writes("管理员给您的邀请码", invitation)
+        self.presses("下一步")
+        self.secret = self._page.locator("main p.code").inner_text()
+        self.writes("应用当前显示的验证码", pyotp.TOTP(self.secret).now())
+        self.writes("新密码，至少 12 个字符", self.password)
+        self.writes("再次输入同一密码", self.password)
+        self.tab.look(f"console-enrol-{self.id}.zh")
+        self.presses("下一步")
+        self.sees("请保存这些备用码")
+        self.recovery_codes = self._page.locator("main li").all_inner_texts()
+
+    def logs_in(self, password: str | None = None) -> None:
+        """A recovery code stands in for the app, whose codes are good once in half a minute."""
+        self.opens("login")
+        self.writes("您的用户名", self.id)
+        self.writes("密码", self.password if password is None else password)
+        self.writes("应用的验证码或备用码", self.recovery_codes.pop())
+        self.presses("登录")
+
+    def takes_step(self, button: str) -> None:
+        form = self._page.locator("form", has=self._page.get_by_role("button", name=button))
+        form.get_by_role("checkbox").check()
+        form.get_by_role("button", name=button).click()
+
+    def waits_until_matched(self) -> None:
+        deadline = time.monotonic() + _MATCHED_TIMEOUT_MS / 1000
+        while time.monotonic() < deadline:
+            if "等待发布" in self._page.locator("h1").inner_text():
+                return
+            self._page.wait_for_timeout(500)
+            self._page.reload()
+        raise AssertionError("the round was not matched in time")
