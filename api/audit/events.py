@@ -79,7 +79,9 @@ class Action(StrEnum):
     ROUND_WITHDRAW = "round:withdraw"
     SECRET_GET = "secret:get"  # noqa: S105
     SECRET_PUT = "secret:put"  # noqa: S105
+    SERVER_BACKUP = "server:backup"
     SERVER_INIT = "server:init"
+    SERVER_RESTORE = "server:restore"
     SERVER_START = "server:start"
     SERVER_STOP = "server:stop"
     SESSION_BEGIN = "session:begin"

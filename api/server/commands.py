@@ -237,6 +237,65 @@ def migrate_command(directory: Path) -> None:
     say("The database is up to date." if before == now else f"Database: {before} -> {now}")
 
 
+@server_group.command(name="backup")
+@_DIRECTORY
+@click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
+def backup_command(directory: Path, target: Path) -> None:
+    """Write a backup into the new folder TARGET; the server may go on running.
+
+    The installation key (data.key) is not in it. Keep a copy of that key elsewhere: without it the
+    encodings in the backup cannot be read, by nobody.
+
+    Example:
+
+        tongqiao server backup /srv/tongqiao /backup/tongqiao-2026-11-26
+    """
+    from api.server.services.backup import make_backup
+    from api.server.services.work import own_caller
+
+    with _failing("write the backup"), _opened(directory) as installation:
+        made = make_backup(installation, own_caller("administrator"), target)
+        key = installation.config.data_key_file
+    say(
+        f"Backed up {made.n_files} files, {made.n_bytes} bytes, {made.log_size} entries of the log."
+    )
+    remark(f"Not in it: the installation key, {key.name}. Keep a copy of it in another place.")
+    remark("Delete backups no later than their rounds' retention ends: see docs/operations.md.")
+
+
+@server_group.command(name="restore")
+@click.argument("backup", metavar="BACKUP", type=click.Path(path_type=Path, exists=True))
+@_DIRECTORY
+@click.option(
+    "--data-key",
+    required=True,
+    metavar="FILE",
+    type=_PUBLIC_FILE,
+    help="The installation key, kept apart from the backup.",
+)
+@click.option("--database", metavar="URL", help="A new, empty PostgreSQL database, if it was one.")
+def restore_command(backup: Path, directory: Path, data_key: Path, database: str | None) -> None:
+    """Make the new server's folder DIR from a backup, and verify its access log.
+
+    Everybody has to log in again, and uploads that were on their way begin again.
+
+    Example:
+
+        tongqiao server restore /backup/tongqiao-2026-11-26 /srv/tongqiao --data-key data.key
+    """
+    from api.server.services.backup import restore_backup
+    from api.server.services.work import own_caller
+
+    with _failing("restore the backup"):
+        done = restore_backup(
+            backup, directory, own_caller("administrator"), data_key=data_key, database=database
+        )
+    say(
+        f"Restored {done.n_files} files. The access log is whole: {done.log_size} entries verified."
+    )
+    remark("Compare with the auditors' latest checkpoint (tongqiao audit verify) before you start.")
+
+
 @server_group.command(name="config")
 @_DIRECTORY
 def config_command(directory: Path) -> None:
