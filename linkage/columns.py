@@ -131,4 +131,5 @@ def coded_column(values: Sequence[str | None]) -> CodedColumn:
 def code_points(text: str) -> U32:
     """``(n,) uint32`` code points of a text."""
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return points.astype(np.uint32, copy=False)
+    # A copy, and so writable as all other columns: kernels are compiled for either kind anew.
+    return points.astype(np.uint32)

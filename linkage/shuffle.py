@@ -1,10 +1,11 @@
 """Sorts packed rows by their random pseudonyms in bounded memory.
 
 Pseudonyms are uniform, so their first byte divides any number of rows into 256 parts of nearly
-equal size.  Rows are collected until they fill the memory given, then written to a temporary file
-part by part; in the end each part is read back and sorted by itself.  A few rows never touch the
-disk.  What is written are encodings, never plaintext; the file has no name that anybody could
-open, and is gone when the program ends, however it ends.
+equal size.  Rows are held until they fill the memory given; then they, and all that come after,
+are written to a temporary file, each lot part by part.  In the end each part is read back and
+sorted by itself.  A few rows never touch the disk.  What is written are encodings, never
+plaintext; the file has no name that anybody could open, and is gone when the program ends,
+however it ends.
 """
 
 import tempfile
@@ -19,7 +20,7 @@ from linkage.encoded_rows import RowLayout, ascending
 from linkage.errors import EncodingError
 from linkage.types import I64, U64
 
-MEMORY_BYTES = 48 << 20
+MEMORY_BYTES = 16 << 20
 _PARTS = 256
 
 
@@ -71,7 +72,7 @@ class RowShuffle:
         self.n_rows += len(rows)
         self._held.append(rows)
         self._held_bytes += rows.nbytes
-        if self._held_bytes > self._memory_bytes:
+        if self._held_bytes > self._memory_bytes or self._file is not None:
             self._write_out()
 
     def in_order(self) -> Iterator[U64]:
@@ -81,28 +82,25 @@ class RowShuffle:
             EncodingError: two rows have the same pseudonym.
         """
         if self._file is None:
-            yield from self._sorted(self._joined())
+            rows = np.concatenate([self._layout.empty_rows(0), *self._held])
+            self._held, self._held_bytes = [], 0
+            yield from self._sorted(rows)
             return
-        self._write_out()
         for part in range(_PARTS):
             yield from self._sorted(self._read(part))
 
-    def _joined(self) -> U64:
-        rows = np.concatenate([self._layout.empty_rows(0), *self._held])
-        self._held, self._held_bytes = [], 0
-        return rows
-
     def _write_out(self) -> None:
-        rows = self._joined()
-        part = (rows[:, 0] & np.uint64(0xFF)).astype(np.uint8)
-        order = np.argsort(part, kind="stable")
         if self._file is None:
             # Lives as long as the shuffle; ``close`` ends it.
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
-        start = self._file.seek(0, 2)
-        _write_all(self._file, rows[order])
-        ends = np.searchsorted(part[order], np.arange(_PARTS + 1))
-        self._runs.append((start, ends.astype(np.int64)))
+        for rows in self._held:
+            part = (rows[:, 0] & np.uint64(0xFF)).astype(np.uint8)
+            order = np.argsort(part, kind="stable")
+            start = self._file.seek(0, 2)
+            _write_all(self._file, rows[order])
+            ends = np.searchsorted(part[order], np.arange(_PARTS + 1))
+            self._runs.append((start, ends.astype(np.int64)))
+        self._held, self._held_bytes = [], 0
 
     def _read(self, part: int) -> U64:
         if self._file is None:

@@ -24,6 +24,7 @@ from linkage.encoded_rows import RowLayout, ascending
 from linkage.encoding.pinyin import verify_readings
 from linkage.encoding.plain_rows import PlainRowEncoder
 from linkage.encoding.subkeys import KeySchedule
+from linkage.encoding.tokens import verify_salt_kind
 from linkage.errors import EncodingError
 from linkage.profile import Profile
 from linkage.types import U64, EncodedDataset, Manifest, RecordBatch
@@ -31,7 +32,7 @@ from linkage.types import U64, EncodedDataset, Manifest, RecordBatch
 Engine = Literal["auto", "plain", "compiled"]
 
 PSEUDONYM_BYTES = 16
-COMPILED_FROM_RECORDS = 5_000
+COMPILED_FROM_RECORDS = 20_000
 """From so many records on, ``auto`` means the compiled encoder."""
 
 _BLOCK_RECORDS = 4096
@@ -115,7 +116,10 @@ class StreamEncoder:
         self._new_pseudonym = new_pseudonym
         self._problems: Counter[str] = Counter()
         self._missing = dict.fromkeys((view.name for view in profile.views), 0)
-        self._encoders: list[BlockEncoder] = [PlainRowEncoder(profile, self._keys)]
+        self._encoders: list[BlockEncoder] = []
+        for view in profile.views:
+            for part in view.salt:
+                verify_salt_kind(view.name, part.kind)
 
     def blocks(self, batches: Iterable[RecordBatch]) -> Iterator[EncodedBlock]:
         """Encode batches, each of which has all fields of the profile; in their order.
@@ -216,6 +220,8 @@ class StreamEncoder:
 
             self.engine_used = "compiled"
             self._encoders = [RowEncoder(self._profile, self._keys) for _ in range(self._workers)]
+        else:
+            self._encoders = [PlainRowEncoder(self._profile, self._keys)]
         _log.info("Encoding with the %s encoder.", self.engine_used)
         return chain(held, batches)
 

@@ -62,7 +62,7 @@ class Hasher:
         width = kernels.BLAKE2B_BLOCK_BYTES
         short = [message if len(message) <= width else b"" for message in messages]
         raw = b"".join(message.ljust(width, b"\0") for message in short)
-        packed = np.frombuffer(raw, dtype=np.uint8).reshape(len(short), width)
+        packed = np.frombuffer(raw, dtype=np.uint8).reshape(len(short), width).copy()
         lengths = np.fromiter(map(len, short), np.int64, len(short))
         out = np.zeros((len(short), 1), dtype=np.uint64)
         self.of_messages(packed, lengths, out)
@@ -186,7 +186,8 @@ class Readings:
             self.table[slot, unit & 0xFFFF] = self._numbers.setdefault(text, len(self._numbers))
         texts = list(self._numbers)
         raw = b"".join(text.ljust(_MAX_READING_BYTES, b"\0") for text in texts)
-        self.pieces = np.frombuffer(raw, dtype=np.uint8).reshape(len(texts), _MAX_READING_BYTES)
+        pieces = np.frombuffer(raw, dtype=np.uint8).reshape(len(texts), _MAX_READING_BYTES)
+        self.pieces = pieces.copy()
         self.sizes = np.fromiter(map(len, texts), np.int64, len(texts))
 
 

@@ -20,6 +20,8 @@ _NULL_WORDS = r"""
 null none nil nan n/a #n/a na (null) (空) <null>
 """
 _NULL_MARKERS = frozenset(_NULL_WORDS.split())
+LONGEST_NULL_MARKER = max(map(len, _NULL_MARKERS))
+"""Characters of the longest text that only says that there is no value."""
 _ERROR_WORDS = "#value! #ref! #name? #div/0! #num! #null! #spill! #calc! #getting_data"
 _ERROR_MARKERS = frozenset(_ERROR_WORDS.split())
 # Tabs and line breaks separate; they are blanks, not garbage.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from linkage.records.cells import Cell, cell_text, is_null_marker
+from linkage.records.cells import LONGEST_NULL_MARKER, Cell, cell_text, is_null_marker
 from linkage.records.problems import make_problem
 from linkage.records.seen import FirstSeen
 from linkage.types import Problem
@@ -37,7 +37,7 @@ class RecordIds:
         first_rows, _ = self._seen.look_up_and_add(keys, numbers, numbers)
         repeated = set(np.flatnonzero(first_rows).tolist())
         for i, text in enumerate(ids):
-            if is_null_marker(text):
+            if len(text) <= LONGEST_NULL_MARKER and is_null_marker(text):
                 ids[i] = f"row-{rows[i]}"
                 problems.append(make_problem(rows[i], _FIELD, "record-id-missing", None))
             elif i in repeated or ("row-" in text and _is_of_another_row(text, rows[i])):

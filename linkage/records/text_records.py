@@ -25,6 +25,8 @@ from linkage.records.rows import fit_row, is_blank
 from linkage.records.text_blocks import TextBlock, TextBlocks
 from linkage.types import I32, I64, Bools, FieldSpec, Problem, RecordBatch
 
+_PLAIN_ID_CHARACTERS = 32
+
 
 class TextRecords:
     """Cleans the records of a text file; what comes out is what the rules give cell by cell.
@@ -178,10 +180,16 @@ def _are_plain_ids(block: TextBlock, starts: I64, stops: I64) -> Bools:
     """Cells of visible ASCII signs whose text is the cell itself."""
     if not len(block.points):
         return np.zeros(len(starts), dtype=np.bool_)
-    hidden = np.concatenate(([0], np.cumsum((block.points <= 0x20) | (block.points >= 0x7F))))
-    first = block.points[np.minimum(starts, len(block.points) - 1)]
+    lengths = stops - starts
+    plain: Bools = (lengths > 0) & (lengths <= _PLAIN_ID_CHARACTERS)
+    at = np.flatnonzero(plain)
+    offsets = np.arange(int(lengths[at].max(initial=1)))
+    # Positions behind the end repeat the first sign.
+    offsets = np.where(offsets < lengths[at][:, None], offsets, 0)
+    letters = block.points[starts[at][:, None] + offsets]
+    good = ((letters > 0x20) & (letters < 0x7F)).all(axis=1)
     # What protects digits from a spreadsheet begins with one of these.
-    plain: Bools = (hidden[stops] == hidden[starts]) & (first != ord("'")) & (first != ord("="))
+    plain[at] = good & (letters[:, 0] != ord("'")) & (letters[:, 0] != ord("="))
     return plain
 
 
