@@ -15,6 +15,8 @@ from api.engine_options import EngineChoice, engine_options
 from api.operator.match_progress import showing_progress
 
 if TYPE_CHECKING:
+    from linkage.clk_files import ClkDataset
+    from linkage.pipeline import Resources
     from linkage.types import I64, EncodedDataset, LinkSet, SolveMode
 
 LINK_COLUMNS = ("dataset_a", "record_a", "dataset_b", "record_b", "score")
@@ -49,8 +51,8 @@ class _Threshold(click.ParamType["float | None"]):
     type=_Threshold(),
     default="auto",
     show_default=True,
-    help="Least probability of a link, 0 to 1; auto: the best expected balance of precision "
-    "and recall.",
+    help="Least probability of a link, or for CLKs least Dice coefficient, 0 to 1; auto: the best "
+    "expected balance of precision and recall.",
 )
 @click.option(
     "--solve",
@@ -78,6 +80,12 @@ class _Threshold(click.ParamType["float | None"]):
     help="About how much memory comparing may take, beside 8 bytes a record and view.",
 )
 @engine_options
+@click.option(
+    "--clk-bytes",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Length of each CLK, for binary files of CLKs: 128 for 1,024 bits.",
+)
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 def match_command(
     files: Sequence[Path],
@@ -87,6 +95,7 @@ def match_command(
     work_dir: Path | None,
     memory_mib: int,
     engine: EngineChoice,
+    clk_bytes: int | None,
     force: bool,
 ) -> None:
     """Match encoded files with each other, without a server.
@@ -98,37 +107,84 @@ def match_command(
     Example:
 
         tongqiao match civil.tqe school.tqe police.tqe --out links.csv
+
+    Files of CLKs are matched too: clkhash's and anonlink's JSON ({"clks": [...]}), and files in
+    .bin, packed bytes as the anonlink entity service takes them. All pairs are compared. A record
+    is then its row number, from 0, and the score is the Dice coefficient. groups and one-to-one
+    give the links of anonlink's greedy solver.
+
+    Example:
+
+        tongqiao match ours.json theirs.json --solve one-to-one --threshold 0.85 --out links.csv
     """
     if len(files) < 2:
         raise click.UsageError("Matching needs two files or more.")
     if len({path.stem for path in files}) != len(files):
         raise click.UsageError("Two files have the same name. Rename one: names tell them apart.")
-    from linkage.pipeline import Resources, match_datasets
-    from linkage.tqe import open_tqe
+    from linkage.clk_files import is_clk_file
+    from linkage.pipeline import Resources
 
     with failing("read or write the files"):
         if out.exists() and not force:
             raise FileExistsError
-        datasets = [open_tqe(path, name=path.stem) for path in files]
-        with engine.opened() as opened, showing_progress() as show:
-            links = match_datasets(
-                datasets,
-                solve=cast("SolveMode", solve),
-                threshold=threshold,
-                resources=Resources(
+        kinds = {is_clk_file(path) for path in files}
+        if len(kinds) > 1:
+            raise click.UsageError(
+                "Some files hold CLKs and others are .tqe: those cannot be compared. Encode all "
+                "alike."
+            )
+        mode = cast("SolveMode", solve)
+        links: LinkSet
+        datasets: Sequence[EncodedDataset] | Sequence[ClkDataset]
+        if kinds == {True}:
+            if work_dir is not None or engine.scheduler is not None:
+                raise click.UsageError(
+                    "--work-dir and --engine dask are for .tqe files: CLKs are matched in memory."
+                )
+            links, datasets = _match_clks(files, clk_bytes, mode, threshold)
+        else:
+            with engine.opened() as opened:
+                resources = Resources(
                     engine=opened,
                     work_dir=work_dir,
                     memory_bytes=memory_mib * _MIB,
                     files={path.stem: path for path in files},
-                ),
-                on_progress=show,
-            )
+                )
+                links, datasets = _match_encoded(files, mode, threshold, resources)
         with replacing_privately(out, overwrite=force) as draft:
             write_links(draft, links, datasets)
     _report(links, datasets)
 
 
-def write_links(path: Path, links: "LinkSet", datasets: Sequence["EncodedDataset"]) -> None:
+def _match_encoded(
+    files: Sequence[Path], solve: "SolveMode", threshold: float | None, resources: "Resources"
+) -> tuple["LinkSet", Sequence["EncodedDataset"]]:
+    from linkage.pipeline import match_datasets
+    from linkage.tqe import open_tqe
+
+    datasets = [open_tqe(path, name=path.stem) for path in files]
+    with showing_progress() as show:
+        links = match_datasets(
+            datasets, solve=solve, threshold=threshold, resources=resources, on_progress=show
+        )
+    return links, datasets
+
+
+def _match_clks(
+    files: Sequence[Path], clk_bytes: int | None, solve: "SolveMode", threshold: float | None
+) -> tuple["LinkSet", Sequence["ClkDataset"]]:
+    from linkage.clk_files import open_clks
+    from linkage.clk_pipeline import match_clks
+
+    datasets = [open_clks(path, clk_bytes=clk_bytes) for path in files]
+    with showing_progress() as show:
+        links = match_clks(datasets, solve=solve, threshold=threshold, on_progress=show)
+    return links, datasets
+
+
+def write_links(
+    path: Path, links: "LinkSet", datasets: Sequence["EncodedDataset"] | Sequence["ClkDataset"]
+) -> None:
     """Write links as CSV with the columns of :data:`LINK_COLUMNS`; scores with six decimals."""
     named = {dataset.name: dataset for dataset in datasets}
     ordered = [named[name] for name in links.dataset_names]
@@ -140,7 +196,7 @@ def write_links(path: Path, links: "LinkSet", datasets: Sequence["EncodedDataset
             sides = [
                 (
                     dataset[part].tolist(),
-                    _pseudonyms(ordered, dataset[part], row[part]),
+                    _names(ordered, dataset[part], row[part]),
                 )
                 for dataset, row in (
                     (links.dataset_a, links.row_a),
@@ -162,17 +218,23 @@ def _as_cell(name: str) -> str:
     return cell.getvalue()
 
 
-def _pseudonyms(datasets: Sequence["EncodedDataset"], dataset_of: "I64", rows: "I64") -> list[str]:
-    """Pseudonyms of records as hex, without a call for each."""
+def _names(
+    datasets: Sequence["EncodedDataset | ClkDataset"], dataset_of: "I64", rows: "I64"
+) -> list[str]:
+    """Pseudonyms of records as hex, without a call for each; of CLKs the row numbers."""
+    from linkage.types import EncodedDataset
+
     found = np.empty((len(rows), 16), dtype=np.uint8)
     for index, dataset in enumerate(datasets):
+        if not isinstance(dataset, EncodedDataset):
+            return [str(row) for row in rows.tolist()]
         mine = dataset_of == index
         found[mine] = dataset.pseudonyms[rows[mine]]
     text = found.tobytes().hex()
     return [text[at : at + 32] for at in range(0, len(text), 32)]
 
 
-def _report(links: "LinkSet", datasets: Sequence["EncodedDataset"]) -> None:
+def _report(links: "LinkSet", datasets: Sequence["EncodedDataset | ClkDataset"]) -> None:
     sizes = {dataset.name: dataset.n_records for dataset in datasets}
     show_table(
         ["A", "B", "records A", "records B", "links", "est. precision", "est. recall"],
@@ -196,7 +258,7 @@ def _report(links: "LinkSet", datasets: Sequence["EncodedDataset"]) -> None:
             remark(f"{name} seems to hold {len(groups)} children more than once.")
     remark(
         f"{len(links)} links from {links.figures['candidate_pairs']} candidate pairs; "
-        f"threshold {links.threshold:.2f}. Precision and recall are estimates without truth."
+        f"threshold {links.threshold:.3f}. Precision and recall are estimates without truth."
     )
 
 

@@ -22,7 +22,7 @@ def feature(name: str, form: dict[str, Any], **hashing: Any) -> dict[str, Any]:
     return {"identifier": name, "format": form, "hashing": hashing}
 
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "version": 3,
     "clkConfig": {"l": 512, "kdf": {"type": "HKDF"}},
     "features": [
