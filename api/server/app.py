@@ -5,7 +5,7 @@ import time
 from importlib.metadata import version
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -14,6 +14,7 @@ from werkzeug.routing import BaseConverter
 from api.console.site import add_console
 from api.server.auth import guard, is_public_address
 from api.server.config import ServerConfig
+from api.server.metrics import Metrics, shown_method
 from api.server.problems import (
     CONTENT_TYPE,
     answer_unlogged,
@@ -73,6 +74,7 @@ def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask
     )
     app.config["TONGQIAO_BEHIND_PROXY"] = behind_proxy
     app.extensions["tongqiao"] = installation
+    app.extensions["tongqiao-metrics"] = Metrics(installation)
     app.url_map.merge_slashes = False
     app.url_map.converters[ID] = IdConverter
     app.url_map.converters[EPOCH] = EpochConverter
@@ -187,17 +189,20 @@ def _finish(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     caller = g.get("caller")
     started = g.get("started")
+    # The rule, not the address: an address could hold what a log must not.
+    route = None if request.url_rule is None else request.url_rule.rule
+    seconds = None if started is None else time.perf_counter() - started
+    metrics: Metrics = current_app.extensions["tongqiao-metrics"]
+    method = shown_method(request.method)
+    metrics.observe(method, route, response.status_code, seconds)
     _LOG.info(
         "request",
         extra={
             "request": g.get("request_id"),
-            "method": request.method,
-            # The rule, not the address: an address could hold what a log must not.
-            "route": None if request.url_rule is None else request.url_rule.rule,
+            "method": method,
+            "route": route,
             "status": response.status_code,
-            "duration_ms": None
-            if started is None
-            else round(1000 * (time.perf_counter() - started), 1),
+            "duration_ms": None if seconds is None else round(1000 * seconds, 1),
             "role": None if caller is None else caller.role,
         },
     )

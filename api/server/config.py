@@ -119,6 +119,13 @@ class ServerConfig:
     min_free_bytes: int = _setting(
         256 * 1024**2, "bytes", "With less room on its disk the server is not ready.", 0, 1024**4
     )
+    metrics_port: int = _setting(
+        0,
+        "port",
+        "Port of 127.0.0.1 with figures for monitoring (Prometheus), at /metrics; 0: none.",
+        0,
+        65_535,
+    )
     session_idle_s: float = _setting(
         900.0, "seconds", "A person who does nothing for this long is logged out.", 60, 86_400
     )

@@ -17,6 +17,7 @@ from api.audit.events import Action
 from api.server.app import make_app
 from api.server.config import ConfigError, ServerConfig
 from api.server.logs import JsonFormatter
+from api.server.metrics import Metrics
 from api.server.services.installation import Installation, open_installation
 from api.server.services.work import own_caller
 
@@ -97,7 +98,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Called by gunicorn in the serving process, after the fork."""
-        return make_app(open_installation(self._config), behind_proxy=self._listening.behind_proxy)
+        app = make_app(open_installation(self._config), behind_proxy=self._listening.behind_proxy)
+        if self._config.metrics_port:
+            metrics: Metrics = app.extensions["tongqiao-metrics"]
+            metrics.serve(self._config.metrics_port)
+        return app
 
     def _settings(self) -> dict[str, Any]:
         listening = self._listening

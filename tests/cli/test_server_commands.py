@@ -170,10 +170,65 @@ def test_migrate_when_there_is_nothing_to_do(directory: Path, run: Run) -> None:
     assert (done.exit_code, done.stdout) == (0, "The database is up to date.\n")
 
 
+def test_backup_and_restore(directory: Path, run: Run, tmp_path: Path) -> None:
+    made = run("server", "backup", directory, tmp_path / "backup")
+    assert made.exit_code == 0, made.output
+    assert "data.key" in made.stderr
+    again = run(
+        "server", "restore", tmp_path / "backup", tmp_path / "again",
+        "--data-key", directory / "data.key",
+    )  # fmt: skip
+    assert again.exit_code == 0, again.output
+    assert "log is whole" in again.stdout
+    inside = seen(tmp_path / "again")
+    assert [e["action"] for e in inside.log()] == ["server:init", "server:restore"]
+    inside.installation.close()
+    assert run("server", "backup", directory, tmp_path / "backup").exit_code == 1
+    other = run("server", "restore", tmp_path, tmp_path / "x", "--data-key", directory / "data.key")
+    assert other.exit_code == 1
+    assert "no whole backup" in other.stderr
+
+
+def test_people_are_invited_and_disabled(directory: Path, run: Run) -> None:
+    add = ("server", "add-person", directory, "wu", "--name", "吴芸", "--role", "administrator")
+    done = run(*add)
+    assert done.exit_code == 0, done.output
+    first = done.stdout.split(": ")[1].strip()
+    assert len(first) == 32
+    assert run(*add).exit_code == 1
+    again = run("server", "invite-person", directory, "wu")
+    assert again.exit_code == 0
+    assert first not in again.stdout
+    assert run("server", "disable-person", directory, "wu", "--reason", "left").exit_code == 0
+    assert run("server", "disable-person", directory, "nobody", "--reason", "x").exit_code == 1
+    inside = seen(directory)
+    assert [(p["id"], p["state"]) for p in inside.rows("people")] == [("wu", "disabled")]
+    assert first not in str(inside.log())
+    inside.installation.close()
+
+
+def test_config_hides_passwords(directory: Path, run: Run) -> None:
+    settings = directory / "server.toml"
+    text = settings.read_text().replace(
+        'database = "sqlite"', 'database = "postgresql://tq:hunter2@db.example/tq"'
+    )
+    assert "hunter2" in text
+    settings.write_text(text)
+    done = run("server", "config", directory)
+    assert done.exit_code == 0
+    assert "hunter2" not in done.output
+    assert "db.example" in done.stdout.replace("\n", "")
+
+
 @pytest.mark.parametrize(
     "command",
     [
         ("server",),
+        ("server", "backup"),
+        ("server", "restore"),
+        ("server", "add-person"),
+        ("server", "invite-person"),
+        ("server", "disable-person"),
         ("server", "init"),
         ("server", "add-member"),
         ("server", "revoke-member"),
