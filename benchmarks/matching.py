@@ -42,7 +42,7 @@ THRESHOLDS = (0.80, 0.85, 0.90)
 MISS_PROBABILITY = 1e-4
 _PACKAGES = ("numpy", "numba", "llvmlite", "anonlink", "clkhash")
 _ANONLINK_PAIRS = 2.6e8
-_TIMED_PAIRS = 1.2e9
+_TIMED_PAIRS = 6e8
 _LIMIT_WORDS = 20_000_000
 _METHODS: tuple[Method, ...] = ("full", "abandon", "sketch")
 
