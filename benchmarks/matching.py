@@ -20,6 +20,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -141,6 +142,12 @@ class Benchmark:
 
     def repeat_two_threads(self) -> None:
         """One repetition of one thread and two, by the clock."""
+        for n_threads in (1, 2):
+            start = time.perf_counter()
+            with ThreadPoolExecutor(n_threads) as pool:
+                list(pool.map(self._limit, [_LIMIT_WORDS] * n_threads))
+            seconds = time.perf_counter() - start
+            self._rates.add(f"limit, {n_threads} by clock", n_threads * _LIMIT_WORDS, seconds)
         for variant in self._variants:
             for method in _METHODS[:2]:
                 for n_threads in (1, 2):
@@ -169,8 +176,9 @@ class Benchmark:
         return figures
 
     def two_thread_figures(self) -> list[Figure]:
-        """Two threads over one."""
-        return [
+        """Two threads over one; the limit's own ratio says what the machine could give just then."""
+        most = "two threads / one, register-only work"
+        return [self._rates.ratio(most, "limit, 2 by clock", "limit, 1 by clock")] + [
             self._rates.ratio(
                 f"two threads / one, {name}{self._mark(variant)}",
                 f"{method}, 2 by clock {variant.name}",
