@@ -107,6 +107,8 @@ class Benchmark:
         self._data = data
         self._variants = variants
         self._limit = limit_kernel(variants[0])
+        tile_pairs = variants[0].rows * variants[0].columns
+        self._limit_pairs = _LIMIT_WORDS * tile_pairs / data.left.shape[1]
         self._rates = Rates()
         self._found: dict[str, FoundPairs] = {}
         self._exact: dict[float, FoundPairs] = {}
@@ -129,9 +131,8 @@ class Benchmark:
 
     def repeat_one_thread(self) -> None:
         """One repetition of all that runs in one thread, one after the other."""
-        tile = self._variants[0]
-        n_limit = _LIMIT_WORDS * tile.rows * tile.columns / self._data.left.shape[1]
-        self._rates.add("limit", n_limit, _timed(lambda: self._limit(_LIMIT_WORDS))[0])
+        seconds, _ = _timed(lambda: self._limit(_LIMIT_WORDS))
+        self._rates.add("limit", self._limit_pairs, seconds)
         for threshold in THRESHOLDS:
             for variant in self._variants:
                 if threshold == THRESHOLDS[0]:  # at others it takes the same time
@@ -147,7 +148,7 @@ class Benchmark:
             with ThreadPoolExecutor(n_threads) as pool:
                 list(pool.map(self._limit, [_LIMIT_WORDS] * n_threads))
             seconds = time.perf_counter() - start
-            self._rates.add(f"limit, {n_threads} by clock", n_threads * _LIMIT_WORDS, seconds)
+            self._rates.add(f"limit, {n_threads} by clock", n_threads * self._limit_pairs, seconds)
         for variant in self._variants:
             for method in _METHODS[:2]:
                 for n_threads in (1, 2):
@@ -176,7 +177,7 @@ class Benchmark:
         return figures
 
     def two_thread_figures(self) -> list[Figure]:
-        """Two threads over one; the limit's own ratio says what the machine could give just then."""
+        """Two threads over one; the limit's own ratio says what the machine could give then."""
         most = "two threads / one, register-only work"
         return [self._rates.ratio(most, "limit, 2 by clock", "limit, 1 by clock")] + [
             self._rates.ratio(
