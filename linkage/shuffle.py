@@ -30,16 +30,17 @@ class RowShuffle:
     Args:
         layout: of the rows.
         folder: where the temporary file goes, if one is needed; best the disk of the output.
-        memory_bytes: of rows that are held at most before they are written out.
+        memory_bytes: of rows that are held at most before they are written out; by default
+            :data:`MEMORY_BYTES`.
     """
 
     def __init__(
-        self, layout: RowLayout, folder: Path | None, *, memory_bytes: int = MEMORY_BYTES
+        self, layout: RowLayout, folder: Path | None, *, memory_bytes: int | None = None
     ) -> None:
         self.n_rows = 0
         self._layout = layout
         self._folder = folder
-        self._memory_bytes = memory_bytes
+        self._memory_bytes = MEMORY_BYTES if memory_bytes is None else memory_bytes
         self._held: list[U64] = []
         self._held_bytes = 0
         self._file: IO[bytes] | None = None
