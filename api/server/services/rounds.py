@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, insert, or_, select
@@ -109,6 +110,8 @@ def amend_terms(
             _replace_offices(work, entry, terms)
             if entry.state == State.OPEN:
                 make_data_key(installation, work, entry)
+                # Under the new terms, nobody has signed or sent anything before now.
+                entry.retained_until = work.now + timedelta(days=terms.retention_days)
         work.record(
             Action.ROUND_AMEND,
             project=entry.project_id,

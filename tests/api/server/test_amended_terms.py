@@ -90,6 +90,13 @@ def test_a_round_keeps_its_name(party: OpenRound, change: dict[str, str]) -> Non
     refused(answer, answer.slug)
 
 
+def test_the_new_retention_counts(server: SimulatedServer, party: OpenRound) -> None:
+    granted(party.first.amends(ROUND, retention_days=10))
+    server.clock.advance(days=11)
+    server.worker().run(once=True)
+    assert granted(party.first.reads_round(ROUND))["state"] == "cancelled"
+
+
 def test_not_after_the_freeze(party: OpenRound) -> None:
     party.everybody_uploads()
     granted(party.first.takes_step(ROUND, "freeze"))
