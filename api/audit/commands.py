@@ -11,11 +11,12 @@ import click
 
 from api.audit.cosignature import WitnessKey, parse_witness_key
 from api.audit.errors import AuditError, NoteError
-from api.audit.events import Action, Outcome, format_time
+from api.audit.events import ROLES, Action, Outcome, format_time
 from api.audit.note import VerifierKey, parse_verifier_key
 from api.audit.server_log import ServerLog
 from api.client.terminal import (
     ID,
+    OUTPUT_FILE,
     failing,
     open_client,
     progress_bar,
@@ -159,7 +160,9 @@ def verify_command(directory: Path, as_json: bool) -> None:
 @click.option("--dir", "directory", type=_FETCHED, help="A fetched log, instead of the server's.")
 @click.option("--since", type=_TIME, help="From this time on (UTC), 2026-09-01 or with T08:30.")
 @click.option("--until", type=_TIME, help="Before this time (UTC).")
-@click.option("--actor", type=ID, help="Office, operator or auditor.")
+@click.option("--actor", type=ID, help="Office, operator or auditor who did it.")
+@click.option("--office", type=ID, help="Office that did it, or that it is about.")
+@click.option("--role", type=click.Choice(sorted(ROLES)))
 @click.option("--action", metavar="ACTION", help="As upload:put, or upload for all with uploads.")
 @click.option("--outcome", type=click.Choice([str(outcome) for outcome in Outcome]))
 @click.option("--project", type=ID)
@@ -168,11 +171,12 @@ def verify_command(directory: Path, as_json: bool) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "jsonl"]),
+    type=click.Choice(["table", "csv", "jsonl", "xlsx"]),
     default="table",
     show_default=True,
-    help="jsonl gives the entries exactly as they were hashed.",
+    help="jsonl gives the entries exactly as they were hashed; xlsx needs --out.",
 )
+@click.option("--out", type=OUTPUT_FILE, metavar="FILE", help="New file, instead of the screen.")
 def list_command(
     server: str | None,
     keys: Path | None,
@@ -181,12 +185,15 @@ def list_command(
     since: datetime | None,
     until: datetime | None,
     actor: str | None,
+    office: str | None,
+    role: str | None,
     action: str | None,
     outcome: str | None,
     project: str | None,
     round_id: str | None,
     last: int | None,
     form: str,
+    out: Path | None,
 ) -> None:
     """List entries of the log.
 
@@ -194,13 +201,19 @@ def list_command(
     Examples:
       tongqiao audit list --dir log --outcome refused
       tongqiao audit list --dir log --round 2026-h2 --action results --format csv
+      tongqiao audit list --dir log --office jinjiang-civil --format xlsx --out jinjiang.xlsx
     """
+    from api.audit.export import TooManyRowsError, write_export
     from api.audit.listing import Filter, directory_entries, server_entries
 
+    if form == ("xlsx" if out is None else "table"):
+        raise click.UsageError("--out FILE goes with --format csv, jsonl or xlsx.")
     wanted = Filter(
         since=_time_text(since),
         until=_time_text(until),
         actor=actor,
+        office=office,
+        role=role,
         action=_checked_action(action),
         outcome=outcome,
         project=project,
@@ -217,7 +230,16 @@ def list_command(
         chosen: Iterable[tuple[Entry, str]] = (pair for pair in found if wanted.accepts(pair[0]))
         if last is not None:
             chosen = deque(chosen, maxlen=last)
-        show_entries(chosen, form)
+        if out is None:
+            show_entries(chosen, form)
+            return
+        try:
+            n_entries = write_export(chosen, out, form)
+        except TooManyRowsError as error:
+            raise click.ClickException(
+                "A sheet of Excel cannot hold so many entries. Choose a shorter period, or csv."
+            ) from error
+    say(f"{_count(n_entries, 'entry', 'entries')} written.")
 
 
 @contextlib.contextmanager
@@ -265,7 +287,8 @@ def _report(verification: "Verification") -> None:
 
 def show_entries(chosen: "Iterable[tuple[Entry, str]]", form: str) -> None:
     """Entries with their texts on stdout, as ``table``, ``csv`` or ``jsonl``."""
-    from api.audit.listing import describe_details, to_csv
+    from api.audit.export import csv_lines
+    from api.audit.listing import describe_details
 
     # What was parsed is plain ASCII, and goes out as it is.
     if form == "jsonl":
@@ -273,7 +296,7 @@ def show_entries(chosen: "Iterable[tuple[Entry, str]]", form: str) -> None:
             click.echo(text)
         return
     if form == "csv":
-        for line in to_csv(entry for entry, _ in chosen):
+        for line in csv_lines(entry for entry, _ in chosen):
             click.echo(line)
         return
     show_table(

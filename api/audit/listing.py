@@ -1,16 +1,14 @@
 """Choosing entries and writing them as text."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from api.audit.directory import ENTRIES, iterate_lines
 from api.audit.errors import DirectoryError, EntryError, FetchError, NoteError
-from api.audit.events import DetailValue, Entry, parse_entry
+from api.audit.events import DetailValue, Entry, parse_entry, subject_of
 from api.audit.fetch import PAGE_ENTRIES, LogSource
 from api.audit.note import parse_checkpoint, parse_note
 
@@ -28,11 +26,15 @@ class Filter:
         since: first time wanted, as in entries.
         until: first time not wanted any more.
         action: an action, or a subject alone.
+        actor: who did it.
+        office: whom it is about: who did it, or whom the details name.
     """
 
     since: str | None = None
     until: str | None = None
     actor: str | None = None
+    office: str | None = None
+    role: str | None = None
     action: str | None = None
     outcome: str | None = None
     project: str | None = None
@@ -49,10 +51,16 @@ class Filter:
             entry.action.partition(":")[0],
         ):
             return False
+        if self.office is not None and self.office not in (
+            entry.actor,
+            subject_of(entry.details),
+        ):
+            return False
         return all(
             wanted is None or wanted == found
             for wanted, found in (
                 (self.actor, entry.actor),
+                (self.role, entry.role),
                 (self.outcome, entry.outcome),
                 (self.project, entry.project),
                 (self.round, entry.round),
@@ -126,13 +134,6 @@ _NO_ENTRY: Final = (
 )
 
 
-def to_csv(entries: Iterable[Entry]) -> Iterator[str]:
-    """A heading and one line an entry, without line ends; details as JSON in the last column."""
-    yield _csv_line(COLUMNS)
-    for entry in entries:
-        yield _csv_line(tuple("" if cell is None else str(cell) for cell in cells(entry)))
-
-
 def cells(entry: Entry) -> tuple[str | int | None, ...]:
     """An entry as one cell for each of ``COLUMNS``."""
     return (
@@ -159,10 +160,3 @@ def describe_details(details: Mapping[str, DetailValue]) -> str:
 def _short(value: DetailValue) -> str:
     text = "-" if value is None else str(value)
     return text if len(text) <= 24 else f"{text[:12]}…"
-
-
-def _csv_line(row: tuple[str, ...]) -> str:
-    # Nothing in an entry begins with a sign that a spreadsheet takes for a formula.
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(row)
-    return buffer.getvalue()

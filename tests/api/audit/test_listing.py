@@ -9,6 +9,7 @@ import pytest
 import api.audit.listing as listing_module
 from api.audit.errors import DirectoryError, FetchError
 from api.audit.events import Entry, parse_entry
+from api.audit.export import csv_lines
 from api.audit.fetch import fetch_log
 from api.audit.listing import (
     COLUMNS,
@@ -16,7 +17,6 @@ from api.audit.listing import (
     describe_details,
     directory_entries,
     server_entries,
-    to_csv,
 )
 from tests.api.audit.simulated_log import ForgedLog, SimulatedLog
 
@@ -65,7 +65,7 @@ def test_conditions_add_up() -> None:
 
 
 def test_csv_reads_back() -> None:
-    rows = list(csv.DictReader(to_csv(ENTRIES)))
+    rows = list(csv.DictReader(csv_lines(ENTRIES)))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == 40
     assert rows[3]["index"] == "3"
