@@ -22,7 +22,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "match": ("api.operator.match_command:match_command", "Match encoded files offline."),
     "evaluate": ("api.operator.evaluate_command:evaluate_command", "Compare links with truth."),
     "audit": ("api.audit.all_commands:audit_group", "Read and verify the access log."),
-    "server": ("api.server.commands:server_group", "Set up and run a linkage server."),
+    "server": ("api.server.log_commands:server_group", "Set up and run a linkage server."),
     "worker": ("api.server.commands:worker_group", "Run the matching worker of a server."),
     "demo": ("api.demo.commands:demo_command", "Play one whole round on invented data."),
 }

@@ -16,6 +16,7 @@ from api.audit.note import VerifierKey, parse_verifier_key
 from api.audit.server_log import ServerLog
 from api.client.terminal import (
     ID,
+    INPUT_FILE,
     OUTPUT_FILE,
     failing,
     open_client,
@@ -94,17 +95,30 @@ def audit_group() -> None:
 
 
 @audit_group.command("fetch")
-@server_options
+@server_options(required=False)
 @click.option("--dir", "directory", required=True, type=_DIRECTORY, help="Folder to keep it in.")
 @log_key_option
 @witness_option
+@click.option(
+    "--tiles", type=_FETCHED, help="Static copy of the log ('server export-log'), not the server."
+)
+@click.option(
+    "--archive",
+    "archives",
+    multiple=True,
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="Archive of sealed entries, for a first fetch; needs --log-key; give all of them.",
+)
 def fetch_command(
-    server: str,
-    keys: Path,
+    server: str | None,
+    keys: Path | None,
     ca_file: Path | None,
     directory: Path,
     log_key: VerifierKey | None,
     witnesses: tuple[WitnessKey, ...],
+    tiles: Path | None,
+    archives: tuple[Path, ...],
 ) -> None:
     """Fetch what is new in the log, and verify it.
 
@@ -117,10 +131,21 @@ def fetch_command(
       tongqiao audit fetch --server https://linkage.example.cn \\
         --keys anna.private.json --dir log
     """
-    from api.audit.fetch import fetch_log
+    from api.audit.fetch import LogSource, fetch_log
+    from api.audit.sources import ArchivedLog, TilesLog
 
     with failing_audit("keep the log"), progress_bar("Entries", unit="steps") as advance:
-        source = ServerLog(open_client(server, keys, ca_file))
+        source: LogSource
+        if tiles is not None:
+            source = TilesLog(tiles)
+        elif server is not None and keys is not None:
+            source = ServerLog(open_client(server, keys, ca_file))
+        else:
+            raise click.UsageError("Give --tiles, or both --server and --keys.")
+        if archives:
+            if log_key is None:
+                raise click.UsageError("--archive needs --log-key: whose archives they must be.")
+            source = ArchivedLog(source, archives, log_key)
         fetched = fetch_log(source, directory, advance, expected_key=log_key, witnesses=witnesses)
     verification = fetched.verification
     if fetched.pinned and verification.log_key is not None:
@@ -128,6 +153,38 @@ def fetch_command(
         remark(f"  {verification.log_key.to_text()}")
     say(f"{_count(fetched.n_new, 'new entry', 'new entries')}.")
     _report(verification)
+
+
+@audit_group.command("verify-archive")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=INPUT_FILE)
+@click.option(
+    "--log-key",
+    metavar="KEY",
+    callback=_parsed_key,
+    required=True,
+    help="The log's key, as 'tongqiao server init' showed it to the operator.",
+)
+def verify_archive_command(files: tuple[Path, ...], log_key: VerifierKey) -> None:
+    """Verify archives of sealed entries, offline.
+
+    Each verifies by itself; all of a log's archives together must follow each other without a gap.
+    Exit code 1 if anything is wrong.
+
+    \b
+    Example:
+      tongqiao audit verify-archive log-*.tqlog.gz --log-key tongqiao/...+12ab34cd+BASE64
+    """
+    from api.audit.archive import verify_archive, verify_sequence
+
+    with failing_audit("read an archive"):
+        found = sorted((verify_archive(file, log_key) for file in files), key=lambda one: one.start)
+        if len(found) > 1 or found[0].start == 0:
+            verify_sequence(found)
+    for one in found:
+        say(
+            f"INTACT: entries {one.start} to {one.stop - 1}, {one.first_time} to {one.last_time}, "
+            f"root {one.checkpoint.root.hex()}"
+        )
 
 
 @audit_group.command("verify")

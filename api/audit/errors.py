@@ -21,6 +21,10 @@ class ProofError(AuditError):
     """A Merkle proof or a compact range does not fit what it should prove."""
 
 
+class ArchiveError(AuditError):
+    """An archive of sealed entries is damaged, or does not hold what was signed."""
+
+
 class NoteError(AuditError):
     """A checkpoint, or the key that signs checkpoints, is not well formed."""
 

@@ -3,6 +3,7 @@
 Only the standard library and ``keys.signing``.
 """
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from api.audit.directory import (
     STATE,
     WITNESSES,
     VerifiedState,
+    checkpoint_name,
     note_digest,
     read_checkpoints,
     read_small_file,
@@ -27,6 +29,9 @@ from api.audit.note import (
     parse_note,
     parse_verifier_key,
 )
+
+_NAME = re.compile(r"[0-9]{12}-[0-9a-f]{16}")
+"""A name that a fetch gave; who adds a checkpoint by hand may give any other."""
 
 
 @dataclass(slots=True)
@@ -159,6 +164,10 @@ def _load_checkpoints(directory: Path, evidence: Evidence) -> set[str]:
         checkpoint = _open(data, shown, evidence)
         if checkpoint is not None:
             evidence.signed.append(checkpoint)
+            if _NAME.fullmatch(name) and name != checkpoint_name(checkpoint.size, data):
+                evidence.note(
+                    Kind.CHECKPOINT_CHANGED, f"The checkpoint in {shown} bears another's name."
+                )
     return {note_digest(data) for _, data in files}
 
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from api.server.services.installation import Installation
     from keys.identity import PublicIdentity
 
-_DIRECTORY = click.argument(
+directory_argument = click.argument(
     "directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False)
 )
+"""Adds the server's folder, given as ``directory``."""
+
 _PUBLIC_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -38,7 +40,7 @@ def server_group() -> None:
 
 
 @server_group.command(name="init")
-@_DIRECTORY
+@directory_argument
 @click.option("--name", default="Tongqiao", show_default=True, help="What the server is called.")
 @click.option(
     "--database",
@@ -84,7 +86,7 @@ def init_command(
     from api.server.services.installation import create_installation
     from keys.storage import load_public_identity
 
-    with _failing("make the server's folder"):
+    with failing_server("make the server's folder"):
         people = [(load_public_identity(path), "operator") for path in operators]
         people += [(load_public_identity(path), "auditor") for path in auditors]
         for identity, kind in people:
@@ -103,7 +105,7 @@ def init_command(
 
 
 @server_group.command(name="add-member")
-@_DIRECTORY
+@directory_argument
 @click.argument("public", metavar="PUB.json", type=_PUBLIC_FILE)
 def add_member_command(directory: Path, public: Path) -> None:
     """Add an operator, an auditor or an office as approved.
@@ -116,14 +118,14 @@ def add_member_command(directory: Path, public: Path) -> None:
     """
     from keys.storage import load_public_identity
 
-    with _failing("read the identity"):
+    with failing_server("read the identity"):
         identity = load_public_identity(public)
-        with _opened(directory) as installation:
+        with opened_server(directory) as installation:
             _add(installation, identity)
 
 
 @server_group.command(name="revoke-member")
-@_DIRECTORY
+@directory_argument
 @click.argument("member", metavar="ID")
 @click.option("--reason", required=True, help="Why, in a few words.")
 def revoke_member_command(directory: Path, member: str, reason: str) -> None:
@@ -136,13 +138,13 @@ def revoke_member_command(directory: Path, member: str, reason: str) -> None:
     from api.server.services.members import revoke
     from api.server.services.work import own_caller
 
-    with _failing("open the server's folder"), _opened(directory) as installation:
+    with failing_server("open the server's folder"), opened_server(directory) as installation:
         revoke(installation, own_caller("administrator"), member, reason)
     say(f"{member} is revoked.")
 
 
 @server_group.command(name="add-person")
-@_DIRECTORY
+@directory_argument
 @click.argument("person", metavar="ID")
 @click.option("--name", required=True, help="What people call the person.")
 @click.option(
@@ -167,7 +169,7 @@ def add_person_command(
     from api.server.services.people import add_person
     from api.server.services.work import own_caller
 
-    with _failing("open the server's folder"), _opened(directory) as installation:
+    with failing_server("open the server's folder"), opened_server(directory) as installation:
         added = add_person(
             installation, own_caller("administrator"), person, name=name, role=role, subject=subject
         )
@@ -175,7 +177,7 @@ def add_person_command(
 
 
 @server_group.command(name="invite-person")
-@_DIRECTORY
+@directory_argument
 @click.argument("person", metavar="ID")
 def invite_person_command(directory: Path, person: str) -> None:
     """Void a person's password, device and sessions, and invite the person anew.
@@ -189,13 +191,13 @@ def invite_person_command(directory: Path, person: str) -> None:
     from api.server.services.people import invite_again
     from api.server.services.work import own_caller
 
-    with _failing("open the server's folder"), _opened(directory) as installation:
+    with failing_server("open the server's folder"), opened_server(directory) as installation:
         invited = invite_again(installation, own_caller("administrator"), person)
     _show_invitation(invited)
 
 
 @server_group.command(name="disable-person")
-@_DIRECTORY
+@directory_argument
 @click.argument("person", metavar="ID")
 @click.option("--reason", required=True, help="Why, in a few words.")
 def disable_person_command(directory: Path, person: str, reason: str) -> None:
@@ -208,13 +210,13 @@ def disable_person_command(directory: Path, person: str, reason: str) -> None:
     from api.server.services.people import disable
     from api.server.services.work import own_caller
 
-    with _failing("open the server's folder"), _opened(directory) as installation:
+    with failing_server("open the server's folder"), opened_server(directory) as installation:
         disable(installation, own_caller("administrator"), person, reason)
     say(f"{person} is disabled.")
 
 
 @server_group.command(name="migrate")
-@_DIRECTORY
+@directory_argument
 def migrate_command(directory: Path) -> None:
     """Bring the database up to date after an update of the program.
 
@@ -228,9 +230,9 @@ def migrate_command(directory: Path) -> None:
     from api.server.services.upgrade import encrypt_stored
     from api.server.services.work import own_caller
 
-    with _failing("change the database"):
+    with failing_server("change the database"):
         before, now = migrate_installation(directory)
-        with _opened(directory) as installation:
+        with opened_server(directory) as installation:
             n_files = encrypt_stored(installation, own_caller("administrator"))
     if n_files:
         say(f"Encodings that were stored in the clear are encrypted now: {n_files}.")
@@ -238,7 +240,7 @@ def migrate_command(directory: Path) -> None:
 
 
 @server_group.command(name="backup")
-@_DIRECTORY
+@directory_argument
 @click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
 def backup_command(directory: Path, target: Path) -> None:
     """Write a backup into the new folder TARGET; the server may go on running.
@@ -253,7 +255,7 @@ def backup_command(directory: Path, target: Path) -> None:
     from api.server.services.backup import make_backup
     from api.server.services.work import own_caller
 
-    with _failing("write the backup"), _opened(directory) as installation:
+    with failing_server("write the backup"), opened_server(directory) as installation:
         made = make_backup(installation, own_caller("administrator"), target)
         key = installation.config.data_key_file
     say(
@@ -265,7 +267,7 @@ def backup_command(directory: Path, target: Path) -> None:
 
 @server_group.command(name="restore")
 @click.argument("backup", metavar="BACKUP", type=click.Path(path_type=Path, exists=True))
-@_DIRECTORY
+@directory_argument
 @click.option(
     "--data-key",
     required=True,
@@ -286,7 +288,7 @@ def restore_command(backup: Path, directory: Path, data_key: Path, database: str
     from api.server.services.backup import restore_backup
     from api.server.services.work import own_caller
 
-    with _failing("restore the backup"):
+    with failing_server("restore the backup"):
         done = restore_backup(
             backup, directory, own_caller("administrator"), data_key=data_key, database=database
         )
@@ -297,7 +299,7 @@ def restore_command(backup: Path, directory: Path, data_key: Path, database: str
 
 
 @server_group.command(name="config")
-@_DIRECTORY
+@directory_argument
 def config_command(directory: Path) -> None:
     """Show every setting: what it is now, its default, its unit and what it means.
 
@@ -309,7 +311,7 @@ def config_command(directory: Path) -> None:
     """
     from api.server.config import describe_settings, load_config
 
-    with _failing("read the settings"):
+    with failing_server("read the settings"):
         settings = list(describe_settings(load_config(directory)))
     show_table(
         ["setting", "value", "default", "unit", "what it means"],
@@ -318,7 +320,7 @@ def config_command(directory: Path) -> None:
 
 
 @server_group.command(name="run")
-@_DIRECTORY
+@directory_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -361,7 +363,7 @@ def run_command(
     from api.server.serving import Listening, serve
 
     listening = Listening(host, port, port_file, tls_cert, tls_key, behind_proxy)
-    with _failing("start the server"):
+    with failing_server("start the server"):
         serve(load_config(directory), listening)
 
 
@@ -377,7 +379,7 @@ def worker_group() -> None:
 
 
 @worker_group.command(name="run")
-@_DIRECTORY
+@directory_argument
 @click.option("--once", is_flag=True, help="Do what waits to be done, then stop.")
 @engine_options
 def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> None:
@@ -398,9 +400,9 @@ def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> Non
 
     start_logging()
     with (
-        _failing("open the server's folder"),
+        failing_server("open the server's folder"),
         engine.opened() as opened,
-        _opened(directory) as installation,
+        opened_server(directory) as installation,
     ):
         worker = Worker(installation, opened)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -422,7 +424,8 @@ def _show_invitation(person: "Mapping[str, Any]") -> None:
 
 
 @contextlib.contextmanager
-def _opened(directory: Path) -> "Iterator[Installation]":
+def opened_server(directory: Path) -> "Iterator[Installation]":
+    """A server's folder, open for the block.  Raises: ConfigError, AuditError, OSError."""
     from api.server.config import load_config
     from api.server.services.installation import open_installation
 
@@ -434,7 +437,8 @@ def _opened(directory: Path) -> "Iterator[Installation]":
 
 
 @contextlib.contextmanager
-def _failing(doing: str) -> Iterator[None]:
+def failing_server(doing: str) -> Iterator[None]:
+    """As ``failing``; a server's own errors are told as they are.  Raises: click.ClickException."""
     from sqlalchemy.exc import DBAPIError
 
     from api.audit.errors import AuditError

@@ -88,6 +88,14 @@ class ServerConfig:
     max_retention_days: int = _setting(
         730, "days", "Longest retention that terms may ask for.", 1, 36_500
     )
+    log_retention_days: int = _setting(
+        1095,
+        "days",
+        "How long entries of the access log stay in the database before they may be sealed into "
+        "an archive: half a year at least, and never shorter than data is kept.",
+        184,
+        36_500,
+    )
     max_pending_members: int = _setting(
         500, "offices", "Most enrolments that may wait for approval.", 1, 100_000
     )
@@ -248,7 +256,14 @@ def parse_config(text: str, directory: Path) -> ServerConfig:
             "See `tongqiao server config DIR` for those that do."
         )
     values = {name: _checked(fields[name], value) for name, value in table.items()}
-    return ServerConfig(directory=directory.resolve(), **values)
+    config = ServerConfig(directory=directory.resolve(), **values)
+    if config.log_retention_days < config.max_retention_days:
+        raise ConfigError(
+            f"log_retention_days in server.toml is {config.log_retention_days}, but data may be "
+            f"kept for {config.max_retention_days} days (max_retention_days). The log of data must "
+            "not go before the data: give at least as many days."
+        )
+    return config
 
 
 def _settings() -> Iterator["dataclasses.Field[Any]"]:

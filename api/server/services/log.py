@@ -42,6 +42,14 @@ def read_checkpoint(installation: Installation, caller: Caller) -> str:
 def read_log(installation: Installation, caller: Caller, start: int, limit: int) -> dict[str, Any]:
     """Entries from ``start`` on, as canonical JSON text, and how many there are in all."""
     with installation.work(caller) as work:
+        sealed_size = work.session.scalar(select(LOG_TABLES.head.c.sealed_size)) or 0
+        if start < sealed_size:
+            raise RefusalError(
+                "not-found",
+                f"The entries before {sealed_size} are sealed in archives. Ask the administrator "
+                "for these files, and name them: `tongqiao audit fetch --archive FILE`.",
+                details={"start": start, "sealed_size": sealed_size},
+            )
         entries = read_entries(work.session, LOG_TABLES, start, limit)
         work.record(Action.LOG_READ, details={"start": start, "n_entries": len(entries)})
         work.append_recorded()
