@@ -1,5 +1,7 @@
 """The program against a small log that a second implementation made."""
 
+import gzip
+import hashlib
 import importlib.util
 import json
 from datetime import UTC, datetime
@@ -7,14 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.orm import Session
 
 from api.audit.append import append_entry
+from api.audit.archive import (
+    ArchiveHead,
+    read_archive_entries,
+    verify_archive,
+    write_archive,
+)
 from api.audit.checkpoint import make_checkpoint, parse_log_key
+from api.audit.cosignature import cosign, find_cosignatures, parse_witness_key
 from api.audit.events import Action, AuditEvent, Outcome, entry_bytes, parse_entry
 from api.audit.fetch import fetch_log
-from api.audit.merkle import leaf_hash
-from api.audit.note import Checkpoint, open_checkpoint, parse_verifier_key
+from api.audit.merkle import CompactRange, leaf_hash
+from api.audit.note import Checkpoint, open_checkpoint, parse_note, parse_verifier_key
+from api.audit.proof import LogProof, verify_proof
 from tests.api.audit.simulated_log import TABLES, ForgedLog, new_engine
 
 FOLDER = Path(__file__).parents[2] / "vectors/audit"
@@ -79,3 +90,38 @@ def test_checkpoints_are_read_alike(vector: dict[str, Any]) -> None:
 def test_the_log_verifies_as_a_fetched_folder(tmp_path: Path) -> None:
     source = ForgedLog(LINES, key=KEY, named_key=KEY)
     assert fetch_log(source, tmp_path / "log").verification.is_intact
+
+
+def test_cosignatures() -> None:
+    key = parse_witness_key(VECTORS["cosigned"]["witness_key"])
+    note = parse_note(VECTORS["cosigned"]["note"].encode())
+    (found,) = find_cosignatures(note, [key])
+    assert found.time == 1_772_352_060
+    private = Ed25519PrivateKey.from_private_bytes(
+        hashlib.sha256(b"tongqiao test vector: witness key").digest()
+    )
+    assert cosign(private, key.name, note.text, found.time) == note.signatures[-1]
+
+
+def test_proofs() -> None:
+    data = VECTORS["proof"].encode()
+    assert LogProof.parse(data).to_bytes() == data
+    witness = parse_witness_key(VECTORS["cosigned"]["witness_key"])
+    proven = verify_proof(data, parse_verifier_key(VECTORS["log_key"]), [witness])
+    assert proven.entry.index == 3
+    assert [one.witness for one in proven.cosignatures] == [witness]
+
+
+def test_archives(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    path.write_bytes(gzip.compress(VECTORS["archive"].encode()))
+    found = verify_archive(path, parse_verifier_key(VECTORS["log_key"]))
+    assert (found.start, found.stop) == (3, 5)
+    lines = [entry["line"].encode() for entry in VECTORS["entries"]]
+    assert list(read_archive_entries(path)) == lines[3:]
+    tree = CompactRange()
+    for line in lines[:3]:
+        tree.append(leaf_hash(line))
+    head = ArchiveHead(3, 5, tree, VECTORS["checkpoints"][-1]["note"].encode())
+    write_archive(tmp_path / "again", head, lines[3:])
+    assert gzip.decompress((tmp_path / "again").read_bytes()).decode() == VECTORS["archive"]

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ORIGIN = "vectors.example/log"
 SIZES = (0, 1, 2, 3, 5)
+COSIGNED_AT = 1_772_352_060
+PROVED, ARCHIVED_FROM = 3, 3
 
 
 def _entry(index: int, second: int, **fields: Any) -> dict[str, Any]:
@@ -62,6 +64,52 @@ def _typed(key: bytes) -> str:
     return base64.b64encode(b"\x01" + key).decode()
 
 
+def _path(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    if len(leaves) <= 1:
+        return []
+    k = 1
+    while 2 * k < len(leaves):
+        k *= 2
+    if index < k:
+        return [*_path(leaves[:k], index), _root(leaves[k:])]
+    return [*_path(leaves[k:], index - k), _root(leaves[:k])]
+
+
+def _witnessed(note: str) -> dict[str, str]:
+    """A witness's key and the note with its cosignature."""
+    private = Ed25519PrivateKey.from_private_bytes(
+        hashlib.sha256(b"tongqiao test vector: witness key").digest()
+    )
+    public = private.public_key().public_bytes_raw()
+    name = f"{ORIGIN}/witness/he"
+    key_id = hashlib.sha256(name.encode() + b"\n\x04" + public).digest()[:4]
+    text = note[: note.index("\n\n") + 1]
+    signature = private.sign(f"cosignature/v1\ntime {COSIGNED_AT}\n{text}".encode())
+    line = base64.b64encode(key_id + COSIGNED_AT.to_bytes(8, "big") + signature).decode()
+    key = base64.b64encode(b"\x04" + public).decode()
+    return {
+        "witness_key": f"{name}+{key_id.hex()}+{key}",
+        "note": f"{note}\u2014 {name} {line}\n",
+    }
+
+
+def _proof(lines: Sequence[bytes], leaves: Sequence[bytes], index: int, note: str) -> str:
+    hashes = [base64.b64encode(value).decode() for value in _path(leaves, index)]
+    extra = base64.b64encode(lines[index]).decode()
+    head = ["c2sp.org/tlog-proof@v1", f"extra {extra}", f"index {index}", *hashes]
+    return "\n".join(head) + "\n\n" + note
+
+
+def _archive(lines: Sequence[bytes], leaves: Sequence[bytes], start: int, note: str) -> str:
+    sizes = [1 << bit for bit in range(start.bit_length() - 1, -1, -1) if start >> bit & 1]
+    head, at = ["tongqiao-log-archive-v1", f"entries {start} {len(lines)}"], 0
+    for size in sizes:
+        head.append(base64.b64encode(_root(leaves[at : at + size])).decode())
+        at += size
+    entries = "".join(f"{line.decode()}\n" for line in lines[start:])
+    return "\n".join(head) + "\n\n" + note + "\n" + entries
+
+
 def vectors() -> dict[str, Any]:
     """Everything in ``log.json``; the same each time."""
     private = Ed25519PrivateKey.from_private_bytes(
@@ -78,7 +126,11 @@ def vectors() -> dict[str, Any]:
         signature = base64.b64encode(key_id + private.sign(text.encode())).decode()
         note = f"{text}\n\u2014 {ORIGIN} {signature}\n"
         checkpoints.append({"size": size, "root": root.hex(), "note": note})
+    cosigned = _witnessed(checkpoints[-1]["note"])
     return {
+        "cosigned": cosigned,
+        "proof": _proof(lines, leaves, PROVED, cosigned["note"]),
+        "archive": _archive(lines, leaves, ARCHIVED_FROM, checkpoints[-1]["note"]),
         "log_key": f"{ORIGIN}+{key_id.hex()}+{_typed(public)}",
         "private_key": f"PRIVATE+KEY+{ORIGIN}+{key_id.hex()}+{_typed(private.private_bytes_raw())}",
         "entries": [
