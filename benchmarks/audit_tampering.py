@@ -49,6 +49,7 @@ class Target:
 
     def make_copy(self, folder: Path) -> Path:
         """A fresh copy."""
+        folder.mkdir(exist_ok=True)
         target = folder / self.source.name
         if self.source.is_dir():
             shutil.copytree(self.source, target)

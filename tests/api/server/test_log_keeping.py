@@ -27,7 +27,7 @@ def test_old_entries_are_sealed_and_the_log_goes_on(server: SimulatedServer) -> 
     he = server.auditor()
     fill(server, 300)
     assert seal_log(server.installation, ADMINISTRATOR) is None
-    server.clock.advance(days=1096)
+    server.clock.advance(days=1300)
     fill(server, 10)
     sealed = seal_log(server.installation, ADMINISTRATOR)
     assert sealed is not None

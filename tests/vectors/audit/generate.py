@@ -126,11 +126,11 @@ def vectors() -> dict[str, Any]:
         signature = base64.b64encode(key_id + private.sign(text.encode())).decode()
         note = f"{text}\n\u2014 {ORIGIN} {signature}\n"
         checkpoints.append({"size": size, "root": root.hex(), "note": note})
-    cosigned = _witnessed(checkpoints[-1]["note"])
+    cosigned = _witnessed(str(checkpoints[-1]["note"]))
     return {
         "cosigned": cosigned,
         "proof": _proof(lines, leaves, PROVED, cosigned["note"]),
-        "archive": _archive(lines, leaves, ARCHIVED_FROM, checkpoints[-1]["note"]),
+        "archive": _archive(lines, leaves, ARCHIVED_FROM, str(checkpoints[-1]["note"])),
         "log_key": f"{ORIGIN}+{key_id.hex()}+{_typed(public)}",
         "private_key": f"PRIVATE+KEY+{ORIGIN}+{key_id.hex()}+{_typed(private.private_bytes_raw())}",
         "entries": [
