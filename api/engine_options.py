@@ -97,7 +97,7 @@ def engine_options(command: _Command) -> _Command:
             "--scheduler",
             is_eager=True,
             metavar="ADDRESS",
-            help="Of the dask scheduler, as tls://10.0.0.5:8786 (docs/operations.md).",
+            help="Of the dask scheduler, as tls://10.0.0.5:8786 (docs/cluster.md).",
         ),
     ):
         command = option(command)

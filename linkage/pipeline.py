@@ -204,11 +204,9 @@ def _decisions(
 
 def _fit(records: NumberedRecords, sample: PairSample) -> tuple[EvidenceModel, F64]:
     """The model, and the log odds of the sampled pairs."""
-    numbers, places = np.unique(np.concatenate((sample.left, sample.right)), return_inverse=True)
-    views = records.gathered(numbers)
-    m = len(sample.left)
     agreeing = sample.agreeing.astype(np.uint16)
-    levels = compare_pairs(views, CandidatePairs(places[:m], places[m:], agreeing))
+    views = records.loaded(sample.left, sample.right, sample.agreeing)
+    levels = compare_pairs(views, CandidatePairs(sample.left, sample.right, agreeing))
     within = records.dataset_of(sample.left) == records.dataset_of(sample.right)
     model = fit_evidence_model(levels, agreeing, _meaning(records), sample.weights, within)
     return model, model.log_odds(levels)

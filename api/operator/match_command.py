@@ -12,6 +12,7 @@ import numpy as np
 from api.client.private_files import replacing_privately
 from api.client.terminal import INPUT_FILE, OUTPUT_FILE, failing, remark, show_table
 from api.engine_options import EngineChoice, engine_options
+from api.operator.decided_pairs import load_pairs
 from api.operator.match_progress import showing_progress
 
 if TYPE_CHECKING:
@@ -64,6 +65,18 @@ class _Threshold(click.ParamType["float | None"]):
     "the threshold.",
 )
 @click.option(
+    "--known",
+    metavar="FILE",
+    type=INPUT_FILE,
+    help="Links to keep whatever the encodings say: CSV as this command writes it.",
+)
+@click.option(
+    "--refuted",
+    metavar="FILE",
+    type=INPUT_FILE,
+    help="Pairs never to link: CSV with the same columns.",
+)
+@click.option(
     "--work-dir",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
@@ -92,6 +105,8 @@ def match_command(
     out: Path,
     threshold: float | None,
     solve: str,
+    known: Path | None,
+    refuted: Path | None,
     work_dir: Path | None,
     memory_mib: int,
     engine: EngineChoice,
@@ -137,9 +152,10 @@ def match_command(
         links: LinkSet
         datasets: Sequence[EncodedDataset] | Sequence[ClkDataset]
         if kinds == {True}:
-            if work_dir is not None or engine.scheduler is not None:
+            if known or refuted or work_dir is not None or engine.scheduler is not None:
                 raise click.UsageError(
-                    "--work-dir and --engine dask are for .tqe files: CLKs are matched in memory."
+                    "--known, --refuted, --work-dir and --engine dask are for .tqe files: CLKs are "
+                    "matched in memory, on what they show alone."
                 )
             links, datasets = _match_clks(files, clk_bytes, mode, threshold)
         else:
@@ -150,14 +166,19 @@ def match_command(
                     memory_bytes=memory_mib * _MIB,
                     files={path.stem: path for path in files},
                 )
-                links, datasets = _match_encoded(files, mode, threshold, resources)
+                links, datasets = _match_encoded(files, mode, threshold, known, refuted, resources)
         with replacing_privately(out, overwrite=force) as draft:
             write_links(draft, links, datasets)
     _report(links, datasets)
 
 
 def _match_encoded(
-    files: Sequence[Path], solve: "SolveMode", threshold: float | None, resources: "Resources"
+    files: Sequence[Path],
+    solve: "SolveMode",
+    threshold: float | None,
+    known: Path | None,
+    refuted: Path | None,
+    resources: "Resources",
 ) -> tuple["LinkSet", Sequence["EncodedDataset"]]:
     from linkage.pipeline import match_datasets
     from linkage.tqe import open_tqe
@@ -165,7 +186,13 @@ def _match_encoded(
     datasets = [open_tqe(path, name=path.stem) for path in files]
     with showing_progress() as show:
         links = match_datasets(
-            datasets, solve=solve, threshold=threshold, resources=resources, on_progress=show
+            datasets,
+            solve=solve,
+            threshold=threshold,
+            known=load_pairs(known, datasets),
+            refuted=load_pairs(refuted, datasets),
+            resources=resources,
+            on_progress=show,
         )
     return links, datasets
 

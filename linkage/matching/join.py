@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from linkage.matching.chunk_store import ChunkStore
-from linkage.matching.compare import measure_pairs
+from linkage.matching.compare import ViewColumns, hamming, measure_pairs
 from linkage.matching.engines import Engine
-from linkage.matching.local_evidence import FIRST_VIEW_BIT, LocalRule, local_rule
+from linkage.matching.local_evidence import FIRST_VIEW_BIT, LocalRule, SeenPairs, local_rule
 from linkage.matching.numbering import NumberedRecords
 from linkage.matching.score import EvidenceModel
 from linkage.matching.scored import ScoredPairs, agreeing_views, merge_range, ranges_of_left
@@ -23,9 +24,11 @@ from linkage.matching.tagged_join import (
     run_dtype,
     sorted_run,
 )
+from linkage.types import I64
 
 PAIRS_OF_A_RANGE = 2_000_000
 _ROWS_LOOKED_AT = 20_000
+_TAGS_LOOKED_AT = 16
 
 Tell = Callable[[int, int, int], None]
 """Told of a stage: chunks' pairs done, pairs looked at so far, and pairs kept so far."""
@@ -75,28 +78,46 @@ def rules_of(
 ) -> tuple[LocalRule | None, ...]:
     """The rule of each tagged view."""
     return tuple(
-        local_rule(records.layouts, view, model, floor, _shares(records, view))
+        local_rule(records.layouts, view, model, floor, _look_at(records, view))
         if layout.tagged
         else None
         for view, layout in enumerate(records.layouts)
     )
 
 
-def _shares(records: NumberedRecords, view: int) -> dict[int, float]:
-    """About how many records of a view have each filter and each other tag."""
+def _look_at(records: NumberedRecords, view: int) -> SeenPairs:
+    """What records and pairs of a view mostly look like, from records here and there."""
     columns = records.views[view]
-    some = np.unique(np.linspace(0, max(records.n_records - 1, 0), _ROWS_LOOKED_AT, dtype=np.int64))
-    some = some[columns.present[some]] if records.n_records else some[:0]
+    tags = records.tags_of(view)
+    n = records.n_records
+    some = np.unique(np.linspace(0, max(n - 1, 0), min(n, _ROWS_LOOKED_AT), dtype=np.int64))
+    some = some[columns.present[some]]
     if not len(some):
-        return {}
+        return SeenPairs({}, {})
     shares = {
         f: float(columns.filter_present[group.name][some].mean())
         for f, group in enumerate(columns.layout.groups)
     }
-    for other, tags in enumerate(records.tags):
-        if tags is not None and other != view:
-            shares[FIRST_VIEW_BIT + other] = float((tags[some] != 0).mean())
-    return shares
+    for other, found in enumerate(records.tags):
+        if found is not None and other != view:
+            shares[FIRST_VIEW_BIT + other] = float((found[some] != 0).mean())
+    # Neighbours among records sorted by tag: pairs of large groups, as most pairs are.
+    wanted = np.isin(tags, tags[some[:_TAGS_LOOKED_AT]])
+    members = np.flatnonzero(wanted).astype(np.int64)
+    members = members[np.argsort(tags[members], kind="stable")]
+    left, right = members[:-1], members[1:]
+    equal = tags[left] == tags[right]
+    left, right = left[equal], right[equal]
+    return SeenPairs(shares, _distances_of(columns, left, right))
+
+
+def _distances_of(columns: ViewColumns, left: I64, right: I64) -> dict[str, npt.NDArray[np.int16]]:
+    """Distances of filters that both records of a pair have."""
+    found = {}
+    for name, rows in columns.filters.items():
+        both = columns.filter_present[name][left] & columns.filter_present[name][right]
+        found[name] = hamming(rows, left[both], right[both]).astype(np.int16)
+    return found
 
 
 def join_views(

@@ -153,45 +153,6 @@ def hamming_rows(rows: Any, left: Any, right: Any, distances: Any) -> Any:
 
 
 @kernel
-def _consider(i: int, j: int, bucket: Any, rule: Any, out: Any, n_out: int) -> Any:
-    """Look at one pair closely; writes it where it must be kept.
-
-    Returns:
-        Pairs written so far, and whether the pair was met in an earlier view.
-    """
-    rows, others, views_present, filters_present, _ = bucket
-    first_word, other_bit, other_code, n_earlier, level_index, strides, keep = rule
-    out_left, out_right, out_distances = out
-    both = views_present[i] & views_present[j]
-    agrees = False
-    earlier = False
-    code = 0
-    for t in range(others.shape[1]):
-        if both & other_bit[t]:
-            if others[i, t] == others[j, t]:
-                agrees = True
-                earlier = earlier or t < n_earlier
-            else:
-                code += other_code[t]
-    pattern = 0
-    filters_of_both = filters_present[i] & filters_present[j]
-    for f in range(len(strides)):
-        if (filters_of_both >> f) & 1:
-            total = uint64(0)
-            for w in range(first_word[f], first_word[f + 1]):
-                total += popcount(rows[i, w] ^ rows[j, w])
-            out_distances[n_out, f] = total
-            pattern += strides[f] * level_index[f, total]
-        else:
-            out_distances[n_out, f] = -1
-    if agrees or keep[code, pattern]:
-        out_left[n_out] = i
-        out_right[n_out] = j
-        n_out += 1
-    return n_out, earlier
-
-
-@kernel
 def _hits_of_row(i: int, block: Any, valid: Any, bucket: Any, rule: Any, quick: Any) -> Any:
     """The columns of a block that a row may not be dropped with, one bit for each."""
     rows, others, presence = bucket[0], bucket[1], bucket[4]
@@ -239,17 +200,55 @@ def _copy_block(block: Any, valid: Any, j0: int, j1: int, bucket: Any, quick: An
 
 
 @kernel
-def _consider_all(
-    i: int, j0: int, hits: Any, across: int, data: Any, out: Any, n_out: int, counts: Any
+def _consider(
+    i: int,
+    j0: int,
+    hits: Any,
+    across: int,
+    bucket: Any,
+    rule: Any,
+    out: Any,
+    n_out: int,
+    counts: Any,
 ) -> Any:
-    """Look closely at a row with each column of a block that ``hits`` says; pairs written."""
+    """Look closely at a row with each column of a block that ``hits`` says.
+
+    Writes the pairs that must be kept; returns how many are written so far.
+    """
+    rows, others, views_present, filters_present, _ = bucket
+    first_word, other_bit, other_code, n_earlier, level_index, strides, keep = rule
+    out_left, out_right, out_distances = out
     while hits:
-        lane = popcount((hits & (~hits + uint64(1))) - uint64(1))
-        j = int64(j0 + lane)
-        n_out, met = _consider(i, j, data[0], data[1], out, n_out)
-        counts[0] -= met
-        counts[1] -= met and j >= across
-        hits &= hits - uint64(1)
+        lowest = hits & (~hits + uint64(1))
+        hits ^= lowest
+        j = j0 + int64(popcount(lowest - uint64(1)))
+        both = views_present[i] & views_present[j]
+        agreeing = 0
+        code = 0
+        for t in range(others.shape[1]):
+            if both & other_bit[t]:
+                if others[i, t] == others[j, t]:
+                    agreeing |= 1 << t
+                else:
+                    code += other_code[t]
+        if agreeing & ((1 << n_earlier) - 1):
+            # An earlier view has counted it.
+            counts[0] -= 1
+            counts[1] -= j >= across
+        pattern = 0
+        filters_of_both = filters_present[i] & filters_present[j]
+        for f in range(len(strides)):
+            out_distances[n_out, f] = -1
+            if (filters_of_both >> f) & 1:
+                total = uint64(0)
+                for w in range(first_word[f], first_word[f + 1]):
+                    total += popcount(rows[i, w] ^ rows[j, w])
+                out_distances[n_out, f] = total
+                pattern += strides[f] * level_index[f, total]
+        if agreeing or keep[code, pattern]:
+            out_left[n_out] = i
+            out_right[n_out] = j
+            n_out += 1
     return n_out
 
 
@@ -282,7 +281,6 @@ def join_groups(
         Pairs written.
     """
     starts, first_new, first_across = groups
-    data = (bucket, rule)
     capacity = len(out[0]) - LANES
     block = np.zeros((bucket[0].shape[1] + bucket[1].shape[1], LANES), dtype=np.uint64)
     valid = np.zeros(len(quick[0]), dtype=np.uint64)
@@ -314,7 +312,7 @@ def join_groups(
                     hits &= ~uint64(0) >> uint64(LANES - (j1 - j0))
                     if hits:
                         across = first_across[i]
-                        n_out = _consider_all(i, j0, hits, across, data, out, n_out, counts)
+                        n_out = _consider(i, j0, hits, across, bucket, rule, out, n_out, counts)
                 i += 1
             row = 0
             column += 1

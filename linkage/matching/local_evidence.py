@@ -81,12 +81,25 @@ class LocalRule:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SeenPairs:
+    """What pairs of a view mostly look like: decides how fast they are dropped, never which.
+
+    Attributes:
+        shares: for each bit of presence the share of the view's records that have it.
+        distances: for each filter the distances of some pairs.
+    """
+
+    shares: Mapping[int, float]
+    distances: Mapping[str, npt.NDArray[np.int16]]
+
+
 def local_rule(
     layouts: tuple[ViewLayout, ...],
     view: int,
     model: EvidenceModel | None,
     floor: float,
-    shares: Mapping[int, float] | None = None,
+    seen: "SeenPairs | None" = None,
 ) -> LocalRule:
     """The rule of a tagged view.
 
@@ -95,8 +108,7 @@ def local_rule(
         view: number of the view.
         model: judges levels; ``None`` keeps every pair.
         floor: log odds under which a pair may be dropped.
-        shares: for each bit of presence about how many records of the view have it; it decides
-            how fast pairs are dropped, never which.
+        seen: what pairs of this view mostly look like.
     """
     slots = [i for i, slot in enumerate(distance_slots(layouts)) if slot.view == view]
     words = [group.filter_bits // 64 for group in layouts[view].groups]
@@ -114,9 +126,15 @@ def local_rule(
         odds = _log_odds_of_patterns(layouts, view, slots, options, refuting, model)
     strides = np.cumprod([1, *sizes[::-1]])[:-1][::-1] if sizes else np.empty(0)
     bits = [*range(len(slots)), *(FIRST_VIEW_BIT + v for v in refuting)]
+    index_of = [index for _, index in by_level]
+    seen = seen or SeenPairs({}, {})
+    passing = [
+        _shares_above(seen.distances.get(group.name), index)
+        for group, index in zip(layouts[view].groups, index_of, strict=True)
+    ]
     looks = _choose_looks(
-        _possible_looks(odds, floor, words, [index for _, index in by_level], bits),
-        [(shares or {}).get(bit, 1.0) for bit in bits],
+        _possible_looks(odds, floor, words, index_of, bits, passing),
+        [seen.shares.get(bit, 1.0) for bit in bits],
         bits,
     )
     return LocalRule(
@@ -208,7 +226,12 @@ class _Look:
 
 
 def _possible_looks(
-    odds: F64, floor: float, words: list[int], level_index: list[I64], bits: list[int]
+    odds: F64,
+    floor: float,
+    words: list[int],
+    level_index: list[I64],
+    bits: list[int],
+    passing: list[F64],
 ) -> list[_Look]:
     """For each set of required presence the cheapest look, if there is any.
 
@@ -226,14 +249,19 @@ def _possible_looks(
             inside = odds[codes & differing == differing][
                 (slice(None), *(slice(low, None) for low in least))
             ]
-            look = _cheapest_box(inside.max(axis=0), floor, words, level_index, least)
+            look = _cheapest_box(inside.max(axis=0), floor, words, level_index, least, passing)
             if look is not None:
                 looks.append(replace(look, required=tuple(bits[place] for place in places)))
     return looks
 
 
 def _cheapest_box(
-    odds: F64, floor: float, words: list[int], level_index: list[I64], least: list[int]
+    odds: F64,
+    floor: float,
+    words: list[int],
+    level_index: list[I64],
+    least: list[int],
+    passing: list[F64],
 ) -> _Look | None:
     highest = odds
     for axis in range(odds.ndim):
@@ -242,12 +270,12 @@ def _cheapest_box(
     for box in np.argwhere(highest < floor).tolist():
         levels = [level + low for level, low in zip(box, least, strict=True)]
         tested = [f for f in range(odds.ndim) if box[f] < odds.shape[f] - 1]
-        passing = sum(_chance_above(level_index[f], levels[f]) for f in tested)
+        share = min(1.0, sum(float(passing[f][levels[f]]) for f in tested))
         n_words = sum(words[f] for f in tested)
-        cost = n_words + _COST_OF_SURVIVOR * passing
+        cost = n_words + _COST_OF_SURVIVOR * share
         if best is None or cost < best[0]:
             most = [int(np.flatnonzero(level_index[f] > levels[f]).max()) for f in tested]
-            best = cost, _Look((), tuple(tested), tuple(most), n_words, passing)
+            best = cost, _Look((), tuple(tested), tuple(most), n_words, share)
     return None if best is None else best[1]
 
 
@@ -284,14 +312,24 @@ def _choose_looks(looks: list[_Look], shares: list[float], bits: list[int]) -> l
     return chosen
 
 
-def _chance_above(level_index: I64, level: int) -> float:
+def _shares_above(distances: npt.NDArray[np.int16] | None, level_index: I64) -> F64:
+    """For each place of a level the share of pairs with a stronger one.
+
+    Where no pairs were seen, chance alone is assumed: the distance of unlike filters of m bits has
+    the standard deviation ``sqrt(m) / 2``.
+    """
+    n_places = int(level_index.max()) + 1
+    if distances is not None and len(distances):
+        places = level_index[distances]
+        return np.array([float((places > place).mean()) for place in range(n_places)]) + 1e-4
     bits = len(level_index) - 1
-    near = np.flatnonzero(level_index > level)
-    if not len(near):
-        return 0.0
-    sigmas = (bits / 2 - float(near.max())) / (np.sqrt(bits) / 2)
-    # A bound on the normal tail, plus what real data has beyond chance.
-    return float(np.exp(-0.5 * max(sigmas, 0.0) ** 2)) + 1e-3
+    found = np.zeros(n_places)
+    for place in range(n_places):
+        near = np.flatnonzero(level_index > place)
+        if len(near):
+            sigmas = (bits / 2 - float(near.max())) / (np.sqrt(bits) / 2)
+            found[place] = np.exp(-0.5 * max(sigmas, 0.0) ** 2) + 1e-3
+    return found
 
 
 def _padded(rows: list[I64]) -> I64:

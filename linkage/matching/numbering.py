@@ -5,15 +5,15 @@ record's number does not depend on the order in which anything was given.  Tags 
 (8 bytes a view and record); filters, a hundred times as large, stay in the mapped files.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from linkage.errors import MatchingError
-from linkage.matching.compare import Rows, ViewColumns
+from linkage.matching.compare import ViewColumns
 from linkage.types import I64, U64, EncodedDataset, ViewLayout
 
 MAX_RECORDS = 2**32 - 1
@@ -41,6 +41,23 @@ class StackedRows:
             if len(mine):
                 found[mine] = part[numbers[mine] - self.offsets[index]]
         return found
+
+
+class SomeRows:
+    """Rows of some numbers, in memory, asked for by these numbers.
+
+    Args:
+        numbers: ``(k,)``, ascending.
+        rows: ``(k, ...)``.
+    """
+
+    def __init__(self, numbers: I64, rows: npt.NDArray[np.generic]) -> None:
+        self._numbers, self._rows = numbers, rows
+        self.shape = rows.shape
+
+    def __getitem__(self, numbers: I64) -> npt.NDArray[np.generic]:
+        """The rows of these numbers, all of which are there."""
+        return self._rows[np.searchsorted(self._numbers, numbers)]
 
 
 @dataclass(frozen=True)
@@ -118,26 +135,24 @@ class NumberedRecords:
             },
         )
 
-    def gathered(self, numbers: I64) -> tuple[ViewColumns, ...]:
-        """The columns of some records, in memory, numbered from 0 in the order given.
+    def loaded(self, left: I64, right: I64, agreeing: I64) -> tuple[ViewColumns, ...]:
+        """Columns with only those filters in memory that measuring some pairs asks for.
+
+        Files are read from front to back, which matters where they do not fit memory.
 
         Args:
-            numbers: ascending, so that files are read from front to back.
+            left, right: ``(m,)`` pairs.
+            agreeing: ``(m,)``, bit v set where a pair is comparable in view v.
         """
-        return tuple(
-            ViewColumns(
-                layout=view.layout,
-                tags=None if view.tags is None else view.tags[numbers],
-                present=view.present[numbers],
-                filters=_rows_of(view.filters, numbers),
-                filter_present=_rows_of(view.filter_present, numbers),
-            )
-            for view in self.views
-        )
-
-
-def _rows_of(columns: Mapping[str, Rows], numbers: I64) -> dict[str, Rows]:
-    return {name: column[numbers] for name, column in columns.items()}
+        views = []
+        for number, view in enumerate(self.views):
+            mine = agreeing >> number & 1 == 1
+            numbers = np.unique(np.concatenate((left[mine], right[mine])))
+            filters = {
+                name: SomeRows(numbers, rows[numbers]) for name, rows in view.filters.items()
+            }
+            views.append(replace(view, filters=filters))
+        return tuple(views)
 
 
 def number_through(datasets: Sequence[EncodedDataset]) -> NumberedRecords:

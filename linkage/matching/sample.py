@@ -11,6 +11,7 @@ Hashes are of tags and pseudonyms, so the sample depends on the records alone: n
 datasets, chunks or workers.  Where a view has few pairs, all are drawn.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,9 @@ from linkage.matching.similar_pairs import SimilarPairs
 from linkage.matching.tagged_join import pair_keys
 from linkage.types import F64, I64, U8, U64
 
-PAIRS_OF_A_VIEW = 500_000
+PAIRS_OF_A_VIEW = 250_000
 _CLASS_SIZE = 32
+_VIEWS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,29 @@ def sample_pairs(
     rates: dict[int, float] = {}
     classes: dict[int, U8] = {}
     keys = []
-    for view, tags in enumerate(records.tags):
+
+    def draw(view: int) -> tuple[I64, I64, U8 | None, float]:
+        tags = records.tags[view]
         if tags is None:
             left, right = similar.pairs_of(view)
-            rates[view] = min(1.0, pairs_of_a_view / max(1, len(left)))
-            drawn = _below(mixed(hashed[left] ^ mixed(hashed[right])), rates[view])
-        else:
-            classes[view], rates[view] = _classes(tags, pairs_of_a_view)
-            left, right = _pairs_of_classes(tags, hashed, view, classes[view], rates[view])
-            drawn = np.ones(len(left), dtype=bool)
-        if across_only:
-            drawn &= records.dataset_of(left) != records.dataset_of(right)
-        keys.append(pair_keys(left[drawn], right[drawn]))
+            rate = min(1.0, pairs_of_a_view / max(1, len(left)))
+            drawn = _below(mixed(hashed[left] ^ mixed(hashed[right])), rate)
+            return left[drawn], right[drawn], None, rate
+        exponents, rate = _classes(tags, pairs_of_a_view)
+        return *_pairs_of_classes(tags, hashed, view, exponents, rate), exponents, rate
+
+    # Sorting, which this mostly is, runs free of Python's lock.
+    with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
+        for view, (left, right, exponents, rate) in enumerate(
+            pool.map(draw, range(len(records.tags)))
+        ):
+            rates[view] = rate
+            if exponents is not None:
+                classes[view] = exponents
+            if across_only:
+                across = records.dataset_of(left) != records.dataset_of(right)
+                left, right = left[across], right[across]
+            keys.append(pair_keys(left, right))
     distinct = np.unique(np.concatenate(keys))
     left = (distinct >> np.uint64(32)).astype(np.int64)
     right = (distinct & np.uint64(0xFFFFFFFF)).astype(np.int64)

@@ -104,7 +104,7 @@ class DaskEngine:
         except TimeoutError as error:
             raise MatchingError(
                 f"The dask scheduler has fewer than {n_workers} workers. Start some "
-                "(docs/operations.md)."
+                "(docs/cluster.md)."
             ) from error
 
     def close(self) -> None:
@@ -176,7 +176,7 @@ def _verify_address(scheduler: str, tls: TlsFiles | None) -> None:
     if tls is None and not _is_loopback(parts.hostname):
         raise MatchingError(
             "A scheduler on another machine needs TLS: whoever reaches one without it can run any "
-            "program on its workers. Use tls:// and certificates (docs/operations.md)."
+            "program on its workers. Use tls:// and certificates (docs/cluster.md)."
         )
 
 
