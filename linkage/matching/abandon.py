@@ -4,8 +4,8 @@ After the first words, two filters with ``r`` and ``r'`` bits set in the rest ha
 ``min(r, r')`` more bits in common.  How soon that rules a pair out depends on the order of the
 bits.  By entropy (bits that half of the records have set come first) is good; better is to ask the
 pairs that are hard to rule out: among the pairs of a sample, the most similar ones show which bits
-tell even them apart.  Measured on children's registers, a third of the pairs that pass by entropy
-pass by this order.
+tell even them apart.  Measured on children's registers (Dice 0.80, eight words of 16), a third as
+many pairs pass by this order as by entropy.
 """
 
 import numpy as np
