@@ -28,6 +28,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.encoding_clkhash import clkhash
 from benchmarks.encoding_corpus import BenchmarkFile, write_register
 from linkage.encoding.encode import Engine, available_cores
 from linkage.encoding.encode_file import encode_to_tqe
@@ -167,6 +168,7 @@ QUESTIONS: Mapping[str, Callable[[Path, bool], list[Row]]] = {
     "reference": reference,
     "memory": memory,
     "reading": reading,
+    "clkhash": clkhash,
 }
 """What ``--only`` names."""
 
