@@ -25,7 +25,7 @@ from linkage.encoding.clk.vocabulary import Vocabulary
 from linkage.errors import EncodingError
 from linkage.types import U8, U64
 
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE = 4096
 _MOSTLY = 0.7
 _PROBLEMS_SHOWN = 20
 _HEADING = "Values do not fit the linkage schema (rows are counted from 1, without headings):"

@@ -35,6 +35,7 @@ class Vocabulary:
         self.tokens: list[str] = []
         self._comparison = comparison
         self._number_of: dict[str, int] = {}
+        self._number_of_packed: dict[int, int] = {}
         self._number_of_ascii: I32 | None = None
 
     def __len__(self) -> int:
@@ -52,9 +53,8 @@ class Vocabulary:
             if comparison.n * _POINT_BITS + place_bits <= _PACKED_BITS:
                 points = np.frombuffer(joined.encode("utf-32-le"), dtype="<u4")
                 packed = _packed(points.reshape(len(texts), -1), comparison, _POINT_BITS)
-                distinct, places = np.unique(packed, return_inverse=True)
-                numbers = self._numbered(_unpacked(distinct, comparison, _POINT_BITS))
-                return numbers[places].reshape(packed.shape)
+                distinct, places = _distinct(packed.ravel())
+                return self._packed_numbers(distinct, comparison)[places].reshape(packed.shape)
         tokens = chain.from_iterable(tokens_of(comparison, text) for text in texts)
         return self._numbered(list(tokens)).reshape(len(texts), n_tokens)
 
@@ -67,18 +67,41 @@ class Vocabulary:
         numbers = table[packed]
         unknown = numbers == _UNKNOWN
         if unknown.any():
-            fresh = np.unique(packed[unknown])
+            fresh, _ = _distinct(packed[unknown])
             table[fresh] = self._numbered(_unpacked(fresh, comparison, _ASCII_BITS))
             numbers = table[packed]
         return numbers.astype(np.int64)
 
+    def _packed_numbers(self, packed: I64, comparison: NgramComparison) -> I64:
+        known = self._number_of_packed
+        numbers = np.array([known.get(each, _UNKNOWN) for each in packed.tolist()], dtype=np.int64)
+        unknown = numbers == _UNKNOWN
+        if unknown.any():
+            fresh = packed[unknown]
+            numbers[unknown] = self._numbered(_unpacked(fresh, comparison, _POINT_BITS))
+            known.update(zip(fresh.tolist(), numbers[unknown].tolist(), strict=True))
+        return numbers
+
     def _numbered(self, tokens: Sequence[str]) -> I64:
-        for token in dict.fromkeys(tokens):
-            if token not in self._number_of:
-                self._number_of[token] = len(self.tokens)
-                self.tokens.append(token)
-        numbers = map(self._number_of.__getitem__, tokens)
-        return np.fromiter(numbers, dtype=np.int64, count=len(tokens))
+        known = self._number_of
+        fresh = [token for token in dict.fromkeys(tokens) if token not in known]
+        known.update(zip(fresh, range(len(known), len(known) + len(fresh)), strict=True))
+        self.tokens += fresh
+        return np.fromiter(map(known.__getitem__, tokens), dtype=np.int64, count=len(tokens))
+
+
+def _distinct(numbers: I64) -> tuple[I64, I64]:
+    """Distinct numbers, ascending, and for each number its place among them.
+
+    NumPy's ``unique`` says the same, but imports masked arrays first, which takes longer.
+    """
+    order = np.argsort(numbers)
+    ascending = numbers[order]
+    first = np.ones(len(numbers), dtype=np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+    places = np.empty(len(numbers), dtype=np.int64)
+    places[order] = np.cumsum(first) - 1
+    return ascending[first], places
 
 
 def _packed(points: npt.NDArray[np.unsignedinteger], ngram: NgramComparison, bits: int) -> I64:
