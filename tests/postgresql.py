@@ -154,6 +154,20 @@ def stored_files(name: str) -> list[Path]:
     ]
 
 
+def go_away(name: str) -> None:
+    """Close every connection to a database and take no new one, as if it were gone."""
+    _run_sql(cluster(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    _run_sql(
+        cluster(),
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",  # noqa: S608
+    )
+
+
+def come_back(name: str) -> None:
+    """Let a database be reached again."""
+    _run_sql(cluster(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
 @contextlib.contextmanager
 def temporary_database() -> Iterator[str]:
     """The address of an empty database that is gone at the end."""
