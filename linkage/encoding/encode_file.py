@@ -30,6 +30,8 @@ from linkage.shuffle import RowShuffle
 from linkage.tqe_writer import TqeWriter
 from linkage.types import U8, U64, Manifest, RecordBatch
 
+_PART_VALUES = 1 << 18
+
 OnRecords = Callable[[U8, Sequence[str]], None]
 """Gets pseudonyms ``(n, 16) uint8`` and the office's own ids of some records, in their order."""
 
@@ -180,20 +182,27 @@ class _Witness:
     def measured(self, n_records: int, fill: dict[str, float], missing: dict[str, int]) -> Measured:
         largest = {view.name: n_records - missing[view.name] for view in self._layout.views}
         for view, file in zip(self._views, self._tags, strict=True):
-            largest[view.name] = largest_run(_all_of(file))
+            largest[view.name] = max(map(largest_run, _parts_of(file)), default=0)
         return Measured(
             n_records=n_records,
             fill=fill,
             missing=missing,
             largest_group=largest,
             n_without_views=self._n_without_views,
-            n_duplicates=n_repeated(_all_of(self._digests)),
+            n_duplicates=sum(map(n_repeated, _parts_of(self._digests))),
         )
 
 
-def _all_of(file: IO[bytes]) -> U64:
-    values = np.empty(file.seek(0, 2) // 8, dtype=np.uint64)
-    file.seek(0)
-    if file.readinto(values.data) != values.nbytes:  # type: ignore[attr-defined]  # binary file
-        raise OSError("a temporary file was cut off")
-    return values
+def _parts_of(file: IO[bytes]) -> Iterator[U64]:
+    """The values of a file of ``uint64``, equal ones in one part; parts of bounded size.
+
+    The file is read once for each part: that costs little, and the memory stays the same.
+    """
+    n_parts = -(-file.seek(0, 2) // (8 * _PART_VALUES))
+    for part in range(n_parts):
+        kept = []
+        file.seek(0)
+        while data := file.read(8 * _PART_VALUES):
+            values = np.frombuffer(data, dtype=np.uint64)
+            kept.append(values[(values >> np.uint64(32)) % np.uint64(n_parts) == part])
+        yield np.concatenate(kept)
