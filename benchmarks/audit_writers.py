@@ -22,6 +22,7 @@ from benchmarks.audit_logs import new_server
 
 _WRITERS: Final = 2
 _THREADS: Final = 4
+_START_TIMEOUT_S: Final = 60
 
 
 def measure_writers(kind: str, seconds: float, seed: int = 6) -> dict[str, Any]:
@@ -35,8 +36,9 @@ def measure_writers(kind: str, seconds: float, seed: int = 6) -> dict[str, Any]:
         stop = time.monotonic() + seconds
         try:
             while time.monotonic() < stop:
-                time.sleep(chance.uniform(0.3, 1.2))
                 place = chance.randrange(_WRITERS)
+                _wait_for_work(acknowledged)
+                time.sleep(chance.uniform(0.05, 0.8))
                 writers[place].send_signal(signal.SIGKILL)
                 writers[place].wait()
                 n_kills += 1
@@ -50,6 +52,19 @@ def measure_writers(kind: str, seconds: float, seed: int = 6) -> dict[str, Any]:
                 writer.kill()
                 writer.wait()
         return {"n_kills": n_kills, **_look(installation, acknowledged)}
+
+
+def _wait_for_work(acknowledged: list[Path]) -> None:
+    """Until the writers at work, which started last, have all been told of entries.
+
+    Raises:
+        RuntimeError: they do not begin.
+    """
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not all(path.stat().st_size for path in acknowledged[-_WRITERS:]):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the writers do not write")
+        time.sleep(0.02)
 
 
 def _start(directory: Path, acknowledged: list[Path]) -> subprocess.Popen[bytes]:
