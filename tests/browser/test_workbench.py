@@ -47,6 +47,7 @@ def test_a_clerks_whole_way(browser: WatchedBrowser, played: RoundUnderWay, tmp_
         tab.in_both_languages("workbench-send")
         clerk.sends()
         clerk.sees("名册已发送")
+        clerk.sees("发送前检查的结果")
         tab.in_both_languages("workbench-sent")
 
         clerk.follows("本单位记录的匹配")

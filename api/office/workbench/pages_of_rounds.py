@@ -14,7 +14,7 @@ from api.office.workbench.desk import Desk, desk
 from api.office.workbench.folder import read_json
 from api.office.workbench.joined_rows import KINDS, Choice, joined_page
 from api.office.workbench.round_work import RoundWork
-from api.office.workbench.words import list_word, state_name, to_do_name
+from api.office.workbench.words import check_advice, check_name, list_word, state_name, to_do_name
 from keys.errors import KeysError
 from linkage.errors import LinkageError
 
@@ -22,6 +22,7 @@ round_pages = Blueprint("rounds", __name__, url_prefix="/rounds")
 
 _ID = re.compile("[a-z0-9][a-z0-9-]{0,62}")
 _SEND, _FETCH = "send", "fetch"
+_MAX_REASON_CHARACTERS = 500
 
 _Answer = TypeVar("_Answer")
 
@@ -89,6 +90,9 @@ def show_send(round_id: str) -> ResponseReturnValue:
         has_secret=work.has_secret(),
         encoded=files.encoded.exists(),
         receipt=read_json(files.receipt),
+        preflight=read_json(files.preflight),
+        check_name=check_name,
+        check_advice=check_advice,
         job=bench.jobs.newest(_SEND, round_id),
         **_round(bench, work, view),
     )
@@ -99,10 +103,11 @@ def send(round_id: str) -> ResponseReturnValue:
     """Begin to encode and send, or go on with sending."""
     bench, work = _connected(round_id)
     goes_on = request.form.get("only") == "send"
+    reason = " ".join(request.form.get("reason", "").split())[:_MAX_REASON_CHARACTERS]
 
     def run(job: Any) -> None:
         if not goes_on:
-            work.encode(round_id, job)
+            work.encode(round_id, job, reason)
         work.send(round_id, job)
 
     _, trouble = _asking(lambda: bench.jobs.start(_SEND, round_id, run))

@@ -33,6 +33,7 @@ from api.office.workbench.jobs import Job
 from api.office.workbench.joined_rows import write_joined_rows
 from api.office.workbench.register import Register
 from keys.linkage_secret import LinkageSecret, load_linkage_secret
+from linkage.encoding.encode_file import RiskyFileError
 from linkage.errors import RecordsError
 from linkage.profile import parse_profile
 from linkage.records.mapping import load_mapping
@@ -77,6 +78,11 @@ class RoundFiles:
     def map(self) -> Path:
         """Pseudonym -> own record id; never sent."""
         return self.folder / "encoded.map.csv"
+
+    @property
+    def preflight(self) -> Path:
+        """What was found in the encoded file before it could be sent."""
+        return self.folder / "preflight.json"
 
     @property
     def receipt(self) -> Path:
@@ -185,8 +191,13 @@ class RoundWork:
             )
         return load_linkage_secret(self._folder.secret)
 
-    def encode(self, round_id: str, job: Job) -> None:
+    def encode(self, round_id: str, job: Job, accepted_risk: str = "") -> None:
         """Encode the register for a round; keeps beside it what the list needs later.
+
+        Args:
+            round_id: of the round.
+            job: told of the progress.
+            accepted_risk: why a file that the check refuses is needed all the same.
 
         Raises:
             RecordsError, EncodingError, KeysError, OSError: as the command ``encode``.
@@ -208,17 +219,26 @@ class RoundWork:
         mapping = load_mapping(files.columns)
         job.enter(lazy_gettext("Encoding on this computer"), total=inspection.n_records)
         batches = read_records(kept, mapping, profile.fields, cleaning=profile.cleaning)
-        encode_to_files(
-            _counted(batches, job),
-            profile,
-            secret,
-            context=terms.context,
-            out=files.encoded,
-            map_file=files.map,
-            suite=terms.suite,
-            max_records=terms.max_records,
-            overwrite=True,
-        )
+        try:
+            encoded = encode_to_files(
+                _counted(batches, job),
+                profile,
+                secret,
+                context=terms.context,
+                out=files.encoded,
+                map_file=files.map,
+                suite=terms.suite,
+                max_records=terms.max_records,
+                overwrite=True,
+                accepted_risk=accepted_risk or None,
+                on_stage=lambda _stage: job.enter(lazy_gettext("Checking and writing the file")),
+            )
+        except RiskyFileError as refusal:
+            write_json(files.preflight, refusal.report.to_json())
+            raise RecordsError(
+                gettext("The check refused the file. See below what was found, and what to do.")
+            ) from refusal
+        write_json(files.preflight, encoded.preflight.to_json())
         files.receipt.unlink(missing_ok=True)
 
     def send(self, round_id: str, job: Job) -> None:

@@ -34,6 +34,40 @@ _STATES = {
 }
 
 
+_CHECKS = {
+    "diffusion": _l("How well bits are hidden (t x fill)"),
+    "salt-group": _l("Most records that share one value"),
+    "view-missing": _l("Records that lack this part"),
+    "records-without-views": _l("Records that cannot be linked at all"),
+    "duplicates": _l("Records that repeat another"),
+}
+_CHECK_ADVICE = {
+    "diffusion": _l(
+        "Too few values are filled in for this part. Fill in what is missing, or ask the operator "
+        "for another profile."
+    ),
+    "salt-group": _l(
+        "Look for one value that stands in many records in place of the real one, such as the "
+        "school's telephone, and empty those cells."
+    ),
+    "view-missing": _l("Check that the right column was chosen, and that it is filled in."),
+    "records-without-views": _l("Check the columns and the problems; these records are lost."),
+    "duplicates": _l(
+        "Look whether the list was put together from files that overlap, and remove the copies."
+    ),
+}
+
+
+def check_name(check: str) -> str:
+    """What the check before sending looked at."""
+    return str(_CHECKS.get(check, check))
+
+
+def check_advice(check: str) -> str:
+    """What to do where a check has found something."""
+    return str(_CHECK_ADVICE.get(check, ""))
+
+
 def field_name(name: str) -> str:
     """A canonical field, as a clerk calls it."""
     return str(_FIELDS.get(name, name))
