@@ -31,7 +31,7 @@ demo: setup
 	$(BIN)/tongqiao demo $(DEMO)
 
 test: setup-dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -189,14 +189,18 @@ def invalid_text_error(line: int) -> RecordsError:
 
 
 def detect_delimiter(path: Path, encoding: str) -> str:
-    """The separator that divides the first lines of the file into most cells; a comma if none."""
+    """The separator that divides the first lines into most cells with a letter or digit in them.
+
+    A comma if none does.
+    """
     best, most = ",", 1
     for delimiter in DELIMITERS:
         try:
             rows = list(islice(read_text_rows(path, encoding, delimiter), 5))
         except RecordsError:
             rows = []
-        cells = max((len(row) for row in rows), default=0)
+        # Signs alone are no cells: a row of semicolons between commas has none.
+        cells = max((sum(any(map(str.isalnum, cell)) for cell in row) for row in rows), default=0)
         if cells > most:
             best, most = delimiter, cells
     return best

@@ -9,7 +9,7 @@ from tests.browser.person import Person
 from tests.browser.round_under_way import RoundUnderWay, round_with_all_lists
 from tests.browser.watched import WatchedBrowser
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tests.browser.clerk import Clerk
 from tests.browser.round_under_way import RoundUnderWay
 from tests.browser.watched import WatchedBrowser
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.process
 
 
 def test_a_clerks_whole_way(browser: WatchedBrowser, played: RoundUnderWay, tmp_path: Path) -> None:

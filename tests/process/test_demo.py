@@ -21,7 +21,7 @@ import pytest
 from keys.linkage_secret import load_linkage_secret
 from linkage.quality.synthetic import generate, raw_values
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.process
 
 CHILDREN, SEED = 400, 7
 OFFICES = {

@@ -25,7 +25,7 @@ from linkage.pipeline import MatchProgress, Resources, match_datasets
 from linkage.tqe import open_tqe
 from tests.factories import children, encoded_file
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.process
 
 _SMALL_MEMORY = 1 << 16  # so that there are many chunks
 

@@ -61,6 +61,12 @@ def test_utf_16_is_found_without_a_byte_order_mark(tmp_path: Path, order: str) -
     assert rows_of(path) == rows[1:]
 
 
+def test_signs_in_cells_are_no_separator(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("编号,姓名,备注\n;,;,;\n", encoding="utf-8")
+    assert rows_of(path, "utf-8") == [[";", ";", ";"]]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.lists(UNICODE_CELLS, min_size=3, max_size=3), max_size=6),
