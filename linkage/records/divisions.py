@@ -2,13 +2,13 @@
 
 import re
 
-from linkage.records.cells import MISSING, Cell, Cleaned, cell_text, is_null_marker
-from linkage.records.division_table import (
+from linkage.division_table import (
     code_of_name,
     current_code,
     is_current,
     is_suspicious,
 )
+from linkage.records.cells import MISSING, Cell, Cleaned, cell_text, is_null_marker
 
 _PROVINCES = """
 11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81

@@ -7,8 +7,9 @@ from datetime import date
 from itertools import islice
 from pathlib import Path
 
+from linkage.division_table import crosses_county_line
 from linkage.records.mapping import RECORD_ID, ColumnMapping, mapping_to_toml
-from linkage.records.migrants import crosses_county_line, is_under_16
+from linkage.records.migrants import is_under_16
 from linkage.records.problems import ADVICE
 from linkage.records.proposal import SAMPLE_ROWS, Proposal, propose_mapping
 from linkage.records.reading import DEFAULT_BATCH_ROWS, clean_file, today_in_china

@@ -6,36 +6,12 @@ one city centre does not count.
 """
 
 import calendar
-import functools
 from datetime import date
 
-from linkage.records.division_table import current_code, is_city_district, is_current
+from linkage.division_table import crosses_county_line
 
 MIGRANT_AGE_YEARS = 16
 MIGRANT_MONTHS = 6
-
-
-@functools.lru_cache(maxsize=65_536)
-def crosses_county_line(hukou_division: str, residence_division: str) -> bool | None:
-    """Whether two six-digit codes are different counties, the districts of one city being one.
-
-    Withdrawn codes count as their successors'. ``None`` where a code names a city or province and
-    the other place lies in it: then it cannot be known.
-    """
-    hukou, residence = current_code(hukou_division), current_code(residence_division)
-    if _lies_in(hukou, residence) or _lies_in(residence, hukou):
-        return None
-    if hukou == residence:
-        return False
-    same_city = hukou[:4] == residence[:4]
-    return not (same_city and is_city_district(hukou) and is_city_district(residence))
-
-
-def _lies_in(place: str, larger: str) -> bool:
-    """Whether ``larger`` is the code of a city or province, and ``place`` is part of it or it."""
-    if not larger.endswith("00") or is_current(larger):
-        return False
-    return place.startswith(larger[:2] if larger.endswith("0000") else larger[:4])
 
 
 def is_under_16(birth_date: date, today: date) -> bool:

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from linkage.records.migrants import crosses_county_line, is_migrant, is_under_16
+from linkage.division_table import crosses_county_line
+from linkage.records.migrants import is_migrant, is_under_16
 
 TODAY = date(2025, 6, 1)
 WUHOU, JINNIU, JINTANG, ZHONGJIANG = "510107", "510106", "510121", "510623"

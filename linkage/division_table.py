@@ -72,6 +72,29 @@ def is_city_district(code: str) -> bool:
     return ("01" <= prefecture <= "20" or "51" <= prefecture <= "70") and "01" <= county <= "20"
 
 
+@functools.lru_cache(maxsize=65_536)
+def crosses_county_line(hukou_division: str, residence_division: str) -> bool | None:
+    """Whether two six-digit codes are different counties, the districts of one city being one.
+
+    Withdrawn codes count as their successors'. ``None`` where a code names a city or province and
+    the other place lies in it: then it cannot be known.
+    """
+    hukou, residence = current_code(hukou_division), current_code(residence_division)
+    if _lies_in(hukou, residence) or _lies_in(residence, hukou):
+        return None
+    if hukou == residence:
+        return False
+    same_city = hukou[:4] == residence[:4]
+    return not (same_city and is_city_district(hukou) and is_city_district(residence))
+
+
+def _lies_in(place: str, larger: str) -> bool:
+    """Whether ``larger`` is the code of a city or province, and ``place`` is part of it or it."""
+    if not larger.endswith("00") or is_current(larger):
+        return False
+    return place.startswith(larger[:2] if larger.endswith("0000") else larger[:4])
+
+
 def code_of_name(text: str) -> str | None:
     """Code of a place by its name, or by an address that begins with its city or province.
 
@@ -85,6 +108,19 @@ def code_of_name(text: str) -> str | None:
             break
         code = names.anchored.get(text[:length])
     return code.ljust(6, "0") if code else None
+
+
+def full_name(code: str) -> str | None:
+    """A county's name with its province or city before it, as people tell it from its namesakes.
+
+    The city stands before districts and counties; the province where a county belongs to no city.
+    ``None`` for a code that is not current.
+    """
+    names = _codes().names
+    name = names.get(code)
+    if name is None or len(code) != 6:
+        return None
+    return (names.get(code[:4]) or names[code[:2]]) + name
 
 
 @functools.cache
@@ -143,5 +179,5 @@ def _full_names(code: str, name: str) -> set[str]:
 
 
 def _rows(file_name: str) -> list[dict[str, str]]:
-    text = (resources.files("linkage.records") / "data" / file_name).read_text(encoding="utf-8")
+    text = (resources.files("linkage") / "data" / file_name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))

@@ -6,9 +6,10 @@ from importlib import resources
 
 import pytest
 
-from linkage.records.division_table import (
+from linkage.division_table import (
     code_of_name,
     current_code,
+    full_name,
     is_city_district,
     is_current,
     is_suspicious,
@@ -18,7 +19,7 @@ from linkage.records.divisions import PROVINCES
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    text = (resources.files("linkage.records") / "data" / name).read_text(encoding="utf-8")
+    text = (resources.files("linkage") / "data" / name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 
@@ -100,3 +101,18 @@ def test_full_names_lead_to_their_codes(row: dict[str, str]) -> None:
     middle = city if len(row["code"]) == 6 else ""
     name = row["name"] if len(row["code"]) > 2 else ""
     assert code_of_name(f"四川省{middle}{name}") == row["code"].ljust(6, "0")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("510623", "德阳市中江县"),
+        ("510104", "成都市锦江区"),
+        ("110101", "北京市东城区"),
+        ("5101", None),
+        ("510100", None),
+        ("999999", None),
+    ],
+)
+def test_a_county_is_named_with_its_city_or_province(code: str, name: str | None) -> None:
+    assert full_name(code) == name
