@@ -154,8 +154,9 @@ class TextBlocks:
         parts, size = [self._rest], len(self._rest)
         while n_lines < block_rows and size < _MAX_BLOCK_CHARACTERS:
             chunk = file.read(_CHUNK_CHARACTERS)
-            if chunk.endswith("\r"):
-                chunk += file.read(1)
+            # A return is no line's end before it is known that no line feed follows.
+            while chunk.endswith("\r") and (following := file.read(1)):
+                chunk += following
             if not chunk:
                 break
             parts.append(chunk)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkage.errors import RecordsError
@@ -82,6 +82,7 @@ def test_rows_are_those_of_the_csv_module(tmp_path: Path, text: str, width: int)
     st.integers(0, 2),
     st.integers(1, 9),
 )
+@example("\r\r\n", 1, 1, 0, 1)
 def test_any_text(
     tmp_path_factory: pytest.TempPathFactory,
     text: str,
