@@ -254,18 +254,22 @@ def list_command(
 ) -> None:
     """List entries of the log.
 
+    With --dir from a fetched log, offline. With --server the server chooses, and each page that it
+    sends is an entry of the log; entries that are sealed in archives are not among them.
+
     \b
     Examples:
       tongqiao audit list --dir log --outcome refused
       tongqiao audit list --dir log --round 2026-h2 --action results --format csv
       tongqiao audit list --dir log --office jinjiang-civil --format xlsx --out jinjiang.xlsx
     """
+    from api.audit.entry_filter import EntryFilter
     from api.audit.export import TooManyRowsError, write_export
-    from api.audit.listing import Filter, directory_entries, server_entries
+    from api.audit.listing import directory_entries, server_entries
 
     if form == ("xlsx" if out is None else "table"):
         raise click.UsageError("--out FILE goes with --format csv, jsonl or xlsx.")
-    wanted = Filter(
+    wanted = EntryFilter(
         since=_time_text(since),
         until=_time_text(until),
         actor=actor,
@@ -281,7 +285,8 @@ def list_command(
         if directory is not None:
             found = directory_entries(directory)
         elif server is not None and keys is not None:
-            found = server_entries(ServerLog(open_client(server, keys, ca_file)))
+            source = ServerLog(open_client(server, keys, ca_file))
+            found = server_entries(source, wanted, last)
         else:
             raise click.UsageError("Give --dir, or both --server and --keys.")
         chosen: Iterable[tuple[Entry, str]] = (pair for pair in found if wanted.accepts(pair[0]))

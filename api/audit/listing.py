@@ -1,71 +1,19 @@
 """Choosing entries and writing them as text."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from api.audit.directory import ENTRIES, iterate_lines
-from api.audit.errors import DirectoryError, EntryError, FetchError, NoteError
-from api.audit.events import DetailValue, Entry, parse_entry, subject_of
-from api.audit.fetch import PAGE_ENTRIES, LogSource
-from api.audit.note import parse_checkpoint, parse_note
+from api.audit.entry_filter import EntryFilter
+from api.audit.errors import DirectoryError, EntryError, FetchError
+from api.audit.events import DetailValue, Entry, parse_entry
 
 COLUMNS: Final = (
     "index", "time", "action", "outcome", "actor", "role", "project", "round", "reason",
     "request", "origin", "details",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which entries are wanted; ``None`` leaves out a condition.
-
-    Args:
-        since: first time wanted, as in entries.
-        until: first time not wanted any more.
-        action: an action, or a subject alone.
-        actor: who did it.
-        office: whom it is about: who did it, or whom the details name.
-    """
-
-    since: str | None = None
-    until: str | None = None
-    actor: str | None = None
-    office: str | None = None
-    role: str | None = None
-    action: str | None = None
-    outcome: str | None = None
-    project: str | None = None
-    round: str | None = None
-
-    def accepts(self, entry: Entry) -> bool:
-        """Whether the entry fits every condition."""
-        if self.since is not None and entry.time < self.since:
-            return False
-        if self.until is not None and entry.time >= self.until:
-            return False
-        if self.action is not None and self.action not in (
-            entry.action,
-            entry.action.partition(":")[0],
-        ):
-            return False
-        if self.office is not None and self.office not in (
-            entry.actor,
-            subject_of(entry.details),
-        ):
-            return False
-        return all(
-            wanted is None or wanted == found
-            for wanted, found in (
-                (self.actor, entry.actor),
-                (self.role, entry.role),
-                (self.outcome, entry.outcome),
-                (self.project, entry.project),
-                (self.round, entry.round),
-            )
-        )
 
 
 def directory_entries(directory: Path) -> Iterator[tuple[Entry, str]]:
@@ -91,46 +39,45 @@ def directory_entries(directory: Path) -> Iterator[tuple[Entry, str]]:
             ) from error
 
 
-def server_entries(source: LogSource) -> Iterator[tuple[Entry, str]]:
-    """All entries that a server has when asked, each with its text; not verified.
+class Searchable(Protocol):
+    """A log that can be asked for entries that fit: a server, or a stand-in for one."""
+
+    def search(self, wanted: EntryFilter, limit: int | None = None) -> Iterator[str]:
+        """Texts of entries that fit, in order; with ``limit`` the newest so many, newest first."""
+
+
+def server_entries(
+    source: Searchable, wanted: EntryFilter, last: int | None = None
+) -> Iterator[tuple[Entry, str]]:
+    """Entries that the server chooses, each with its text, in order; not verified.
+
+    Args:
+        last: only the last so many.
 
     Raises:
-        FetchError: what it sends is no checkpoint, no entry, or not the next one.
+        FetchError: what it sends is no entry, not in order, or not what was asked for.
     """
-    try:
-        # Reading is logged too: without an end set beforehand there would always be one more.
-        stop = parse_checkpoint(parse_note(source.checkpoint()).text).size
-    except NoteError as error:
-        raise FetchError(
-            "The server's checkpoint is malformed. Check the address after --server, and tell the "
-            "operator."
-        ) from error
-    at = 0
-    while at < stop:
-        page = source.entries(at, min(PAGE_ENTRIES, stop - at))
-        for text in page:
-            yield _next_entry(text, at), text
-            at += 1
-        if not page:
-            raise FetchError(
-                f"The server signed {stop} entries, but does not send those from entry {at} on. "
-                "Try again, then tell the operator."
-            )
-
-
-def _next_entry(text: str, index: int) -> Entry:
-    try:
-        entry = parse_entry(text.encode(errors="replace"))
-    except EntryError as error:
-        raise FetchError(_NO_ENTRY.format(index=index)) from error
-    if entry.index != index:
-        raise FetchError(_NO_ENTRY.format(index=index))
-    return entry
+    texts: Iterable[str] = source.search(wanted, last)
+    if last is not None:
+        texts = reversed(list(texts))
+    before: int | None = None
+    is_dense = dict(wanted.conditions()).keys() <= {"since", "until"}
+    for text in texts:
+        try:
+            entry = parse_entry(text.encode(errors="replace"))
+        except EntryError as error:
+            raise FetchError(_NO_ENTRY) from error
+        follows = before is None or entry.index > before
+        is_missing = is_dense and before is not None and entry.index != before + 1
+        if not follows or is_missing or not wanted.accepts(entry):
+            raise FetchError(_NO_ENTRY)
+        before = entry.index
+        yield entry, text
 
 
 _NO_ENTRY: Final = (
-    "What the server sends as entry {index} is none. Run 'tongqiao audit fetch' to keep what there "
-    "is as evidence."
+    "What the server sends is no entry, or not what was asked for. Run 'tongqiao audit fetch' to "
+    "keep what there is as evidence."
 )
 
 

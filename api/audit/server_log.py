@@ -2,13 +2,17 @@
 
 import base64
 import binascii
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from api.audit.entry_filter import EntryFilter
 from api.audit.errors import FetchError, NoteError
 from api.audit.note import VerifierKey
 
 if TYPE_CHECKING:
     from api.client.http import ServerClient
+
+PAGE_ENTRIES: Final = 1000
 
 _STRANGE: Final = (
     "The server answers about its log in a form that is not known. Check the address after "
@@ -41,6 +45,39 @@ class ServerLog:
         """Ask ``GET /v1/log/entries``.  Raises: FetchError: the answer holds no entries."""
         answer = self._client.get_json("/v1/log/entries", start=start, limit=limit)
         return _texts(answer, "entries")
+
+    def search(self, wanted: EntryFilter, limit: int | None = None) -> Iterator[str]:
+        """Ask ``POST /v1/log/search`` for entries that fit, page by page, the oldest first.
+
+        Args:
+            limit: only the newest so many, and those the newest first.
+
+        Raises:
+            FetchError: the answer holds no entries.
+        """
+        asked: dict[str, str | int] = dict(wanted.conditions())
+        order = "oldest" if limit is None else "newest"
+        start: int | None = None
+        stop: int | None = None
+        left = limit
+        while left is None or left > 0:
+            n_wanted = PAGE_ENTRIES if left is None else min(left, PAGE_ENTRIES)
+            places = (("start", start), ("stop", stop))
+            asked |= {name: place for name, place in places if place is not None}
+            answer = self._client.post_json(
+                "/v1/log/search", {**asked, "order": order, "limit": n_wanted}
+            )
+            page = _texts(answer, "entries")
+            yield from page
+            left = None if left is None else left - len(page)
+            following, size = answer.get("next"), answer.get("size")
+            if following is None:
+                return
+            forward = start is None or (following > start) == (limit is None)
+            if type(following) is not int or type(size) is not int or not forward:
+                raise FetchError(_STRANGE)
+            # Each reading is an entry: what comes after the first is not waited for.
+            start, stop = following, (stop or size) if limit is None else None
 
     def cosigned(self, after: int) -> list[bytes]:
         """Ask ``GET /v1/log/cosignatures``.  Raises: FetchError."""

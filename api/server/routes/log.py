@@ -1,5 +1,6 @@
 """The access log: entries, tiles, proofs, checkpoints and their witnesses."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Response
@@ -17,10 +18,12 @@ from api.server.schemas.log import (
     EntriesPageSchema,
     FindingMarkSchema,
     FindingReceiptSchema,
+    FoundEntriesSchema,
     LogPageSchema,
+    LogSearchSchema,
     OwnEntriesSchema,
 )
-from api.server.services import log, witnessing
+from api.server.services import log, log_search, witnessing
 
 blueprint = StrictBlueprint("log", __name__, url_prefix="/v1/log", description="The access log")
 
@@ -41,6 +44,17 @@ def read_checkpoint() -> Response:
 def read_entries(query: dict[str, Any]) -> dict[str, Any]:
     """Entries of the log, each as its canonical JSON text."""
     return log.read_log(installation(), caller(), query["start"], _page(query))
+
+
+@blueprint.route("/search", methods=["POST"])
+@may_call(Actor.AUDITOR, action=Action.LOG_READ)
+@blueprint.arguments(LogSearchSchema)
+@blueprint.response(200, FoundEntriesSchema)
+def search_entries(body: dict[str, Any]) -> dict[str, Any]:
+    """Entries that fit conditions, each as its canonical JSON text, page by page."""
+    most = installation().config.max_page_entries
+    page = replace(body["page"], limit=min(body["page"].limit, most))
+    return log_search.search_log(installation(), caller(), body["wanted"], page)
 
 
 @blueprint.route("/own-entries", methods=["GET"])

@@ -1,9 +1,12 @@
 """Bodies, queries and answers of the access log's addresses."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from api.audit.entry_filter import EntryFilter, Page
+from api.audit.events import ROLES, Outcome, is_time
 from api.server.schemas.fields import StrictSchema, count_field, hex_field, id_field
 
 VERDICTS: Final = ("explained", "followed-up", "reported")
@@ -17,6 +20,60 @@ class EntriesPageSchema(StrictSchema):
 
     start = fields.Integer(load_default=0, validate=validate.Range(0, MAX_LOG_INDEX))
     limit = fields.Integer(load_default=1000, validate=validate.Range(1, 10_000))
+
+
+def _check_time(text: str) -> None:
+    if not is_time(text):
+        raise ValidationError("must be a time in UTC like 2026-09-01T08:00:00.000Z")
+
+
+class EntryFilterSchema(StrictSchema):
+    """Which entries are wanted; what is left out does not matter."""
+
+    since = fields.String(validate=_check_time)
+    until = fields.String(validate=_check_time)
+    actor = id_field(required=False)
+    office = id_field(required=False)
+    role = fields.String(validate=validate.OneOf(sorted(ROLES)))
+    action = fields.String(
+        validate=validate.Regexp(
+            r"[a-z][a-z-]{0,30}(?::[a-z][a-z-]{0,30})?\Z",
+            error="must be an action like upload:put, or upload for all with uploads",
+        )
+    )
+    outcome = fields.String(validate=validate.OneOf([str(outcome) for outcome in Outcome]))
+    project = id_field(required=False)
+    round = id_field(required=False)
+
+
+class LogSearchSchema(EntryFilterSchema):
+    """Which entries are wanted, and which page of them."""
+
+    start = count_field(0, MAX_LOG_INDEX, required=False)
+    stop = count_field(0, MAX_LOG_INDEX, required=False)
+    limit = count_field(1, 10_000, required=False, load_default=1000)
+    order = fields.String(load_default="oldest", validate=validate.OneOf(["oldest", "newest"]))
+
+    @post_load
+    def read(self, data: Mapping[str, Any], **_options: Any) -> dict[str, Any]:
+        """The filter and the page, typed."""
+        rest = dict(data)
+        page = Page(
+            limit=rest.pop("limit"),
+            start=rest.pop("start", None),
+            stop=rest.pop("stop", None),
+            newest_first=rest.pop("order") == "newest",
+        )
+        return {"wanted": EntryFilter(**rest), "page": page}
+
+
+class FoundEntriesSchema(Schema):
+    """Entries that fit, and where to go on."""
+
+    entries = fields.List(fields.String(), required=True)
+    next = fields.Integer(required=True, allow_none=True)
+    size = fields.Integer(required=True)
+    sealed_size = fields.Integer(required=True)
 
 
 class CosignedAfterSchema(StrictSchema):

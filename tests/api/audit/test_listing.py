@@ -2,30 +2,30 @@
 
 import csv
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-import api.audit.listing as listing_module
+from api.audit.entry_filter import EntryFilter
 from api.audit.errors import DirectoryError, FetchError
 from api.audit.events import Entry, parse_entry
 from api.audit.export import csv_lines
 from api.audit.fetch import fetch_log
 from api.audit.listing import (
     COLUMNS,
-    Filter,
     describe_details,
     directory_entries,
     server_entries,
 )
-from tests.api.audit.simulated_log import ForgedLog, SimulatedLog
+from tests.api.audit.simulated_log import SimulatedLog
 
 LINES = SimulatedLog(40).lines()
 ENTRIES = [parse_entry(line) for line in LINES]
 
 
 def chosen(**conditions: str) -> list[Entry]:
-    wanted = Filter(**conditions)
+    wanted = EntryFilter(**conditions)
     return [entry for entry in ENTRIES if wanted.accepts(entry)]
 
 
@@ -92,32 +92,36 @@ def test_a_folder_without_a_log_or_with_a_broken_one_is_refused(tmp_path: Path) 
         list(directory_entries(tmp_path))
 
 
-def test_a_server_that_logs_the_reading_is_read_to_an_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    log = SimulatedLog(40)
-    honest = log.entries
+class Answering:
+    """A server's search, answered from a list."""
 
-    def entries(start: int, limit: int) -> list[str]:
-        page = honest(start, limit)
-        log.append(1)
-        return page
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self.texts = [line.decode() for line in lines]
 
-    log.entries = entries  # type: ignore[method-assign]
-    monkeypatch.setattr(listing_module, "PAGE_ENTRIES", 7)
-    assert [text.encode() for _, text in server_entries(log)] == LINES
+    def search(self, wanted: EntryFilter, limit: int | None = None) -> Iterator[str]:
+        """All there is, whatever is wanted."""
+        return iter(self.texts if limit is None else self.texts[-limit:][::-1])
+
+
+def test_what_a_server_chooses_comes_in_order() -> None:
+    assert [text.encode() for _, text in server_entries(Answering(LINES), EntryFilter())] == LINES
+    last = [text.encode() for _, text in server_entries(Answering(LINES), EntryFilter(), 3)]
+    assert last == LINES[-3:]
 
 
 @pytest.mark.parametrize(
-    "lines", [LINES[:3], [*LINES[:3], b"x", *LINES[4:]], [LINES[1], LINES[0], *LINES[2:]]]
+    ("lines", "wanted"),
+    [
+        ([*LINES[:3], b"x", *LINES[4:]], EntryFilter()),
+        ([LINES[1], LINES[0], *LINES[2:]], EntryFilter()),
+        ([*LINES[:3], LINES[3], LINES[3]], EntryFilter()),
+        ([*LINES[:3], *LINES[4:]], EntryFilter(since="2026-01-01T00:00:00.000Z")),
+        (LINES, EntryFilter(outcome="refused")),
+    ],
+    ids=["no entry", "order", "twice", "missing", "not asked for"],
 )
-def test_a_server_that_sends_something_else_is_refused(lines: list[bytes]) -> None:
+def test_a_server_that_sends_something_else_is_refused(
+    lines: list[bytes], wanted: EntryFilter
+) -> None:
     with pytest.raises(FetchError):
-        list(server_entries(ForgedLog(lines, LINES)))
-
-
-def test_a_server_without_a_checkpoint_is_refused() -> None:
-    source = ForgedLog(LINES)
-    source.checkpoint = lambda: b"x"  # type: ignore[method-assign]
-    with pytest.raises(FetchError):
-        list(server_entries(source))
+        list(server_entries(Answering(lines), wanted))

@@ -119,6 +119,7 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         "/v1/rounds/R/transitions": {
             "action": "cancel" if isinstance(asker, InBrowser) else "freeze"
         },
+        "/v1/log/search": {"outcome": "refused"},
         "/v1/log/findings": {
             "finding": "0" * 32,
             "kind": "night",
