@@ -61,6 +61,7 @@ class Action(StrEnum):
     PROFILE_READ = "profile:read"
     PROJECT_CREATE = "project:create"
     PROJECT_LIST = "project:list"
+    PROJECT_PLACE = "project:place"
     PROJECT_READ = "project:read"
     REQUEST_FAIL = "request:fail"
     REQUEST_REFUSED = "request:refused"

@@ -5,11 +5,14 @@ import re
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
+from marshmallow import ValidationError
 
 from api.audit.events import Action
 from api.console.asking import trying
-from api.server.auth import caller, installation, may_use
+from api.server.auth import caller, installation, login, may_use
+from api.server.places import Place, Side
 from api.server.round_states import Actor
+from api.server.schemas.bodies import PlacesSchema
 from api.server.schemas.fields import ID_PATTERN
 from api.server.services import members
 from api.server.services import projects as service
@@ -70,8 +73,47 @@ def create() -> ResponseReturnValue:
 @may_use(*_READERS, action=Action.PROJECT_READ, page=True)
 def show(project_id: str) -> ResponseReturnValue:
     """One project."""
+    return _page(project_id, "")
+
+
+@projects.post("/<id:project_id>/places")
+@may_use(Actor.OPERATOR, action=Action.PROJECT_PLACE, page=True)
+def place(project_id: str) -> ResponseReturnValue:
+    """Say where the offices stand."""
+    entries = []
+    for name in request.form:
+        office = name.removeprefix("division-")
+        division = request.form[name].strip()
+        side = request.form.get(f"side-{office}", "")
+        if name.startswith("division-") and (division or side):
+            entries.append({"office": office, "division": division, "side": side})
+    try:
+        places = PlacesSchema().load({"places": entries})["places"]
+    except ValidationError:
+        return _page(
+            project_id,
+            gettext(
+                "Write for each office the six-digit code of a county or district of today and "
+                "its side, or neither."
+            ),
+        )
+    wanted = {each["office"]: Place(each["division"], Side(each["side"])) for each in places}
+    _, trouble = trying(lambda: service.put_places(installation(), caller(), project_id, wanted))
+    if trouble:
+        return _page(project_id, trouble)
+    return redirect(url_for(".show", project_id=project_id), 303)
+
+
+def _page(project_id: str, trouble: str) -> ResponseReturnValue:
     found = service.read_project(installation(), caller(), project_id)
-    return render_template("console/project.html", project=found)
+    page = render_template(
+        "console/project.html",
+        project=found,
+        may_place=login().role == Actor.OPERATOR,
+        given=request.form,
+        trouble=trouble,
+    )
+    return page, 422 if trouble else 200
 
 
 def _form(trouble: str) -> ResponseReturnValue:

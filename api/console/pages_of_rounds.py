@@ -10,7 +10,8 @@ from marshmallow import ValidationError
 
 from api.audit.events import Action
 from api.console.asking import trying
-from api.console.words import to_do_of_member
+from api.console.words import county_name, to_do_of_member
+from api.pages.flow_chart import Flow
 from api.server.auth import caller, installation, login, may_use
 from api.server.round_states import OPERATOR_STEPS, STEPS, Actor, State
 from api.server.schemas.terms import TERMS_FORMAT, Terms, TermsSchema
@@ -84,8 +85,20 @@ def review(round_id: str) -> ResponseReturnValue:
     """Aggregates of the matching, to decide whether to release."""
     found = results.read_review(installation(), caller(), round_id)
     round_ = service.read_round(installation(), caller(), round_id)
+    project = project_service.read_project(installation(), caller(), round_["project"])
+    flows = [
+        Flow(county_name(flow["origin"]), county_name(flow["residence"]), flow["n_children"])
+        for flow in found["flows"]
+    ]
     return render_template(
-        "console/review.html", review=found, round=round_, steps=_steps(round_), trouble=""
+        "console/review.html",
+        review=found,
+        round=round_,
+        steps=_steps(round_),
+        trouble="",
+        flows=flows,
+        flow_rows=flows,
+        placed=any(member["division"] for member in project["members"]),
     )
 
 

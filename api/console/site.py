@@ -8,7 +8,7 @@ from api.console.pages_of_people import people_pages
 from api.console.pages_of_projects import projects
 from api.console.pages_of_rounds import rounds
 from api.console.pages_of_session import after_login, session_pages
-from api.console.words import refusal_advice, state_name
+from api.console.words import county_name, refusal_advice, side_name, state_name
 from api.pages.headers import add_headers
 from api.pages.site import Place, add_layout
 from api.server.problems import PAGE_OF_REFUSAL
@@ -32,6 +32,7 @@ def add_console(app: Flask) -> None:
     """Register the pages, their layout, headers and errors."""
     add_layout(app, title=_l("Linkage console"), places=_places, prefix=PREFIX)
     app.jinja_env.globals["csrf_token"] = _csrf_token
+    app.jinja_env.globals.update(county_name=county_name, side_name=side_name)
     app.context_processor(lambda: {"reader": _reader(), "state_name": state_name})
     app.after_request(_add_headers)
     app.extensions[PAGE_OF_REFUSAL] = _page_of_refusal

@@ -4,6 +4,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 
 from api.server.refusals import RefusalError
+from linkage.division_table import full_name
 
 _STATES = {
     "draft": _l("Draft"),
@@ -14,6 +15,11 @@ _STATES = {
     "released": _l("Released"),
     "expired": _l("Expired"),
     "cancelled": _l("Cancelled"),
+}
+
+_SIDES = {
+    "origin": _l("Origin: children come from there"),
+    "residence": _l("Residence: children live there now"),
 }
 
 _ADVICE = {
@@ -36,6 +42,16 @@ _ADVICE = {
 def state_name(state: str) -> str:
     """The state of a round."""
     return str(_STATES.get(state, state))
+
+
+def county_name(code: str) -> str:
+    """A county with its city or province, as the national table names it; else its code."""
+    return full_name(code) or code
+
+
+def side_name(side: str) -> str:
+    """On which side of a move an office stands."""
+    return str(_SIDES.get(side, side))
 
 
 def refusal_advice(refusal: RefusalError) -> str:

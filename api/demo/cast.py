@@ -19,6 +19,12 @@ ROLE_OF_OFFICE = {
 }
 """Office id -> role in the project.  The ids are those of the generated registers."""
 
+PLACE_OF_OFFICE = {
+    "jinjiang-civil": ("510104", "residence"),
+    "zhongjiang-civil": ("510623", "origin"),
+}
+"""Office id -> its county and side; the others cover many counties."""
+
 NAME_OF_OFFICE = {
     "jinjiang-civil": "锦江区民政局（示例）",
     "zhongjiang-civil": "中江县民政局（示例）",

@@ -11,6 +11,7 @@ from api.demo.cast import (
     COORDINATOR,
     NAME_OF_OFFICE,
     OPERATORS,
+    PLACE_OF_OFFICE,
     PROFILE,
     PROJECT,
     ROLE_OF_OFFICE,
@@ -395,6 +396,9 @@ def _project_toml() -> str:
     ]
     for office, role in ROLE_OF_OFFICE.items():
         lines += ["", "[[members]]", f'office = "{office}"', f'role = "{role}"']
+        if office in PLACE_OF_OFFICE:
+            division, side = PLACE_OF_OFFICE[office]
+            lines += [f'division = "{division}"', f'side = "{side}"']
     return "\n".join(lines) + "\n"
 
 

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from api.client.terms import TERMS_FORMAT, Terms, TermsError, parse_terms
+from linkage.division_table import TABLE_DATE, is_current
 from linkage.errors import LinkageError
 from linkage.profile import Profile, builtin_profile_names, load_profile
 
@@ -104,13 +105,33 @@ def check_project(body: Mapping[str, Any]) -> dict[str, Any]:
     for member in members:
         if not isinstance(member, dict):
             raise DefinitionError("Write each member as a [[members]] table.")
-        _expect_keys(member, "member", {"office", "role"}, set())
+        _expect_keys(member, "member", {"office", "role"}, {"division", "side"})
         for key in ("office", "role"):
             _expect_id(member[key], key)
+        if "division" in member or "side" in member:
+            check_place(member.get("division"), member.get("side"))
     offices = [member["office"] for member in members]
     if len(set(offices)) != len(offices):
         raise DefinitionError("An office is a member twice. Keep one [[members]] table of it.")
     return {**body, **texts}
+
+
+def check_place(division: object, side: object) -> None:
+    """Make sure that a place in flows between counties is whole and right.
+
+    Raises:
+        DefinitionError: with what is expected.
+    """
+    if not isinstance(division, str) or not is_current(division) or len(division) != 6:
+        raise DefinitionError(
+            "The division of a member must be the six-digit code of a county or district of today "
+            f"(GB/T 2260 as of {TABLE_DATE.isoformat()}), in quotation marks."
+        )
+    if side not in ("origin", "residence"):
+        raise DefinitionError(
+            'The side of a member must be "origin" or "residence": whether its office stands where '
+            "children come from, or where they live now."
+        )
 
 
 def project_to_ask_for(body: Mapping[str, Any]) -> str | None:

@@ -44,6 +44,11 @@ def project_create_command(server: str, keys: Path, ca_file: Path | None, defini
         [[members]]
         office = "jinjiang-civil"
         role = "residence-civil-affairs"
+        division = "510104"
+        side = "residence"
+
+    A member's division and side may be left out. With them, the review of a round shows how many
+    children went from which county to which.
 
     Example:
 
@@ -99,5 +104,58 @@ def project_show_command(
             return
         for key in ("id", "name", "purpose", "coordinating_office"):
             say(f"{key.replace('_', ' ')}: {answer.get(key)}")
-        columns = ("office", "role")
-        show_table(columns, rows_of(answer, "members", columns))
+        columns = ("office", "role", "division", "side")
+        rows = rows_of(answer, "members", columns)
+        show_table(columns, [[cell or "" for cell in row] for row in rows])
+
+
+@project_group.command(name="place")
+@click.argument("project", metavar="PROJECT", type=ID)
+@click.argument("office", metavar="OFFICE", type=ID)
+@click.option("--division", metavar="CODE", help="The office's county, six digits (GB/T 2260).")
+@click.option(
+    "--side",
+    type=click.Choice(["origin", "residence"]),
+    help="Whether children come from there, or live there now.",
+)
+@click.option("--none", "nowhere", is_flag=True, help="Take the office's place away.")
+@server_options
+def project_place_command(
+    server: str,
+    keys: Path,
+    ca_file: Path | None,
+    project: str,
+    office: str,
+    division: str | None,
+    side: str | None,
+    nowhere: bool,
+) -> None:
+    """Say in which county an office stands, for the flows in a round's review.
+
+    It counts for rounds that are matched from now on.
+
+    Example:
+
+    \b
+        tongqiao project place sichuan-children zhongjiang-civil --division 510623 --side origin \\
+            --server URL --keys operator.private.json
+    """
+    from api.operator.definitions import DefinitionError, check_place
+
+    with failing("change the project"):
+        if nowhere and (division or side):
+            raise DefinitionError("Give --none alone, or --division and --side.")
+        if not nowhere:
+            check_place(division, side)
+        client = open_client(server, keys, ca_file)
+        columns = ("office", "division", "side")
+        rows = rows_of(client.get_json(f"/v1/projects/{project}"), "members", columns)
+        if office not in [row[0] for row in rows]:
+            raise DefinitionError(f"'{office}' is not an office of '{project}' with records.")
+        places = [
+            dict(zip(columns, row, strict=True)) for row in rows if row[0] != office and row[1]
+        ]
+        if not nowhere:
+            places.append({"office": office, "division": division, "side": side})
+        client.put_json(f"/v1/projects/{project}/places", {"places": places})
+    say(f"{office} has no place now." if nowhere else f"{office} stands in {division}, {side}.")

@@ -7,6 +7,7 @@ import click
 
 from api.client.errors import ApiError
 from api.client.terminal import say, show_table
+from linkage.division_table import full_name
 
 _BAR_WIDTH = 40
 _SUPPRESSED = "<5"
@@ -23,6 +24,7 @@ def show_review(review: Mapping[str, Any]) -> None:
         histogram = [_histogram_row(cell, review["histogram"]) for cell in review["histogram"]]
         duplicates = [[d["office"], _count(d["n_groups"])] for d in review["duplicates"]]
         threshold = float(review["threshold"])
+        flows = [_flow_row(flow) for flow in review["flows"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ApiError(
             "bad-answer", 200, "The server's review is not what this program expects. Update it."
@@ -41,6 +43,13 @@ def show_review(review: Mapping[str, Any]) -> None:
             title="Records of one office that seem to be one child",
             numeric=["groups"],
         )
+    if flows:
+        show_table(
+            ["from", "to", "children"],
+            flows,
+            title="Flows across county lines (rounded down to fives; under 5 left out)",
+            numeric=["children"],
+        )
     click.echo()
     say(f"A pair is a link from score {threshold:.3f} on. {_SUPPRESSED}: too few to be shown.")
 
@@ -55,6 +64,15 @@ def _pair_row(pair: Mapping[str, Any]) -> list[object]:
         _share(pair["estimated_precision"]),
         _share(pair["estimated_recall"]),
     ]
+
+
+def _flow_row(flow: Mapping[str, Any]) -> list[object]:
+    return [_county(flow["origin"]), _county(flow["residence"]), f"{int(flow['n_children']):,}"]
+
+
+def _county(code: str) -> str:
+    name = full_name(code)
+    return f"{code} {name}" if name else code
 
 
 def _histogram_row(cell: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[object]:

@@ -38,14 +38,14 @@ def bar_chart(bars: Sequence[Bar], *, title: str, limit: float | None = None) ->
     room = _WIDTH - _LABEL_WIDTH - _VALUE_WIDTH
     height = _ROW * len(bars) + 8
     parts = [
-        _opening(height, title),
+        opening(height, title),
     ]
     for index, bar in enumerate(bars):
         y = _ROW * index + 6
         length = max(1.0, room * bar.value / top) if bar.value > 0 else 0.0
         parts.append(
             f'<text class="chart-label" x="{_LABEL_WIDTH - 10}" y="{y + 15}" '
-            f'text-anchor="end">{escape(_short(bar.label))}</text>'
+            f'text-anchor="end">{escape(shortened(bar.label))}</text>'
             f'<rect class="chart-bar chart-{escape(bar.tone)}" x="{_LABEL_WIDTH}" y="{y}" '
             f'width="{length:.1f}" height="20"/>'
             f'<text class="chart-value" x="{_LABEL_WIDTH + length + 8:.1f}" y="{y + 15}">'
@@ -82,7 +82,7 @@ def histogram(bins: Sequence[Bin], *, title: str, threshold: float | None = None
         return 40 + (width - 60) * (value - low) / span
 
     parts = [
-        _opening(height, title),
+        opening(height, title),
         f'<line class="chart-axis" x1="40" x2="{width - 20}" y1="{base}" y2="{base}"/>',
     ]
     for each in bins:
@@ -115,12 +115,13 @@ def add_charts(app: Flask) -> None:
     app.jinja_env.globals.update(bar_chart=bar_chart, histogram=histogram, Bar=Bar, Bin=Bin)
 
 
-def _opening(height: int, title: str) -> str:
+def opening(height: int, title: str) -> str:
+    """The beginning of a picture as wide as all charts; ``title`` is read out."""
     size = f"0 0 {_WIDTH} {height}"
     return f'<svg class="chart" role="img" viewBox="{size}" aria-label="{escape(title)}">'
 
 
-def _short(label: str, room: int = 28) -> str:
+def shortened(label: str, room: int = 28) -> str:
     """The label cut to a width; Han characters are twice as wide as Latin ones."""
     used = 0
     for index, character in enumerate(label):

@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from api.pages.charts import add_charts
+from api.pages.flow_chart import flow_chart
 from api.pages.headers import add_headers
 from api.pages.languages import speak_both
 
@@ -72,6 +73,7 @@ def add_layout(
     Bootstrap5(app)
     speak_both(app, str(_FOLDER / "translations"), prefix)
     add_charts(app)
+    app.jinja_env.globals["flow_chart"] = flow_chart
     app.register_blueprint(
         Blueprint(
             "pages",

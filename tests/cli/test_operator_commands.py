@@ -202,6 +202,60 @@ def test_a_project_is_created_listed_and_shown(
     assert "not proper TOML" in _failed(run("project", "create", path))
 
 
+PLACED = (
+    {"office": "jinjiang-civil", "role": "r", "division": "510104", "side": "residence"},
+    {"office": "zhongjiang-civil", "role": "o", "division": None, "side": None},
+)
+
+
+def test_an_office_is_given_a_place_and_the_others_keep_theirs(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer
+) -> None:
+    path = "/v1/projects/sichuan-children"
+    routes["GET", path] = json_answer({"members": PLACED})
+    routes["PUT", f"{path}/places"] = json_answer({})
+    place = ("project", "place", "sichuan-children")
+    result = run(*place, "zhongjiang-civil", "--division", "510623", "--side", "origin")
+    assert result.exit_code == 0, result.output
+    assert server.last.json() == {
+        "places": [
+            {"office": "jinjiang-civil", "division": "510104", "side": "residence"},
+            {"office": "zhongjiang-civil", "division": "510623", "side": "origin"},
+        ]
+    }
+    assert run(*place, "jinjiang-civil", "--none").exit_code == 0
+    assert server.last.json() == {"places": []}
+    assert "510104" in run("project", "show", "sichuan-children").stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("zhongjiang-civil", "--division", "510623"),
+        ("zhongjiang-civil", "--division", "5106", "--side", "origin"),
+        ("zhongjiang-civil", "--division", "511002x", "--side", "origin"),
+        ("zhongjiang-civil", "--none", "--side", "origin"),
+        ("stranger-civil", "--division", "510623", "--side", "origin"),
+    ],
+)
+def test_a_place_that_is_none(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer, options: tuple[str, ...]
+) -> None:
+    routes["GET", "/v1/projects/sichuan-children"] = json_answer({"members": PLACED})
+    _failed(run("project", "place", "sichuan-children", *options))
+    assert all(request.method == "GET" for request in server.requests)
+
+
+@pytest.mark.parametrize("place", ['division = "510104"', 'division = "51"\nside = "origin"'])
+def test_a_project_with_half_a_place_is_not_sent(
+    run: Callable[..., Result], server: LoopbackServer, tmp_path: Path, place: str
+) -> None:
+    path = tmp_path / "project.toml"
+    path.write_text(PROJECT_TOML + place + "\n", encoding="utf-8")
+    _failed(run("project", "create", path))
+    assert not server.requests
+
+
 def test_a_round_is_created_with_the_hash_of_its_profile(
     run: Callable[..., Result], routes: Routes, server: LoopbackServer, tmp_path: Path
 ) -> None:
@@ -336,6 +390,7 @@ REVIEW: dict[str, Any] = {
     "histogram": [{"from": 0.5, "to": 0.9, "n": None}, {"from": 0.9, "to": 1.0, "n": 1230}],
     "duplicates": [{"office": "jinjiang-civil", "n_groups": 17}],
     "threshold": 0.7312,
+    "flows": [{"origin": "510623", "residence": "510104", "n_children": 1235}],
 }
 
 
@@ -343,14 +398,14 @@ def test_review_is_a_table_of_figures(run: Callable[..., Result], routes: Routes
     routes["GET", f"{ROUND_PATH}/review"] = json_answer(REVIEW)
     result = run("round", "review", ROUND)
     assert result.exit_code == 0, result.output
-    for text in ("1,234", "0.997", "12,000", "<5", "0.90 - 1.00", "17", "0.731"):
+    for text in ("1,234", "0.997", "12,000", "<5", "0.90 - 1.00", "17", "0.731", "中江县", "1,235"):
         assert text in result.stdout
     assert json.loads(run("round", "review", ROUND, "--json").stdout) == REVIEW
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"pairs": None}, {"pairs": [{}]}, {"histogram": [7]}, {"threshold": "high"}],
+    [{"pairs": None}, {"pairs": [{}]}, {"histogram": [7]}, {"threshold": "high"}, {"flows": [{}]}],
 )
 def test_a_review_that_is_none(
     run: Callable[..., Result], routes: Routes, changes: dict[str, Any]

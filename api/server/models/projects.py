@@ -38,6 +38,10 @@ class ProjectOffice(Base):
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     office_id: Mapped[str] = mapped_column(ForeignKey("members.id"), primary_key=True)
     role: Mapped[str] = mapped_column(String(ID_LENGTH))
+    division: Mapped[str | None] = mapped_column(String(6))
+    """County of the office, six digits (GB/T 2260), if it has a place in flows between counties."""
+    side: Mapped[str | None] = mapped_column(String(16))
+    """``origin`` or ``residence``; with ``division``."""
 
 
 class SealedSecret(Base):

@@ -1,15 +1,17 @@
 """Projects and sealed secrets."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Response
 
 from api.audit.events import Action
 from api.server.auth import caller, installation, may_call, verified_body
+from api.server.places import Place, Side
 from api.server.round_states import Actor
 from api.server.routes.blueprints import StrictBlueprint
 from api.server.schemas.answers import ProjectListSchema, ProjectSchema, SecretReceiptSchema
-from api.server.schemas.bodies import NewProjectSchema
+from api.server.schemas.bodies import NewProjectSchema, PlacesSchema
 from api.server.services import projects
 
 blueprint = StrictBlueprint(
@@ -38,6 +40,7 @@ def create_project(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
         coordinating_office=body["coordinating_office"],
         members=[(member["office"], member["role"]) for member in body["members"]],
         min_witnesses=body["min_witnesses"],
+        places=_places(body["members"]),
     )
     project, is_new = projects.create_project(installation(), caller(), wanted)
     return project, 201 if is_new else 200
@@ -57,6 +60,15 @@ def list_projects() -> dict[str, Any]:
 def read_project(project_id: str) -> dict[str, Any]:
     """One project; an office sees its own."""
     return projects.read_project(installation(), caller(), project_id)
+
+
+@blueprint.route("/<id:project_id>/places", methods=["PUT"])
+@may_call(Actor.OPERATOR, action=Action.PROJECT_PLACE)
+@blueprint.arguments(PlacesSchema)
+@blueprint.response(200, ProjectSchema)
+def put_places(body: dict[str, Any], project_id: str) -> dict[str, Any]:
+    """Say in which county each office stands, for flows from origin to residence."""
+    return projects.put_places(installation(), caller(), project_id, _places(body["places"]))
 
 
 @blueprint.route("/<id:project_id>/secrets/<epoch:epoch>/<id:office>", methods=["PUT"])
@@ -79,3 +91,11 @@ def fetch_secret(project_id: str, epoch: int, office: str) -> Response:
     """Fetch the secret that was sealed to the calling office."""
     blob = projects.fetch_secret(installation(), caller(), project_id, epoch, office)
     return Response(blob, content_type="application/octet-stream")
+
+
+def _places(entries: Iterable[Mapping[str, Any]]) -> dict[str, Place]:
+    return {
+        entry["office"]: Place(entry["division"], Side(entry["side"]))
+        for entry in entries
+        if "division" in entry
+    }

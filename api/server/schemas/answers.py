@@ -2,8 +2,6 @@
 
 from marshmallow import Schema, fields
 
-from api.server.schemas.terms import OfficeRoleSchema
-
 
 class ProblemSchema(Schema):
     """RFC 9457 problem details."""
@@ -72,6 +70,15 @@ class MemberListSchema(Schema):
     members = fields.List(fields.Nested(MemberSchema), required=True)
 
 
+class PlacedOfficeSchema(Schema):
+    """An office of a project, its role, and its place in flows between counties."""
+
+    office = fields.String(required=True)
+    role = fields.String(required=True)
+    division = fields.String(required=True, allow_none=True)
+    side = fields.String(required=True, allow_none=True)
+
+
 class ProjectSchema(Schema):
     """A project."""
 
@@ -79,7 +86,7 @@ class ProjectSchema(Schema):
     name = fields.String(required=True)
     purpose = fields.String(required=True)
     coordinating_office = fields.String(required=True)
-    members = fields.List(fields.Nested(OfficeRoleSchema), required=True)
+    members = fields.List(fields.Nested(PlacedOfficeSchema), required=True)
     min_witnesses = fields.Integer(required=True)
     created_at = fields.String(required=True)
 
@@ -211,6 +218,14 @@ class DuplicatesSchema(Schema):
     n_groups = fields.Integer(required=True, allow_none=True)
 
 
+class FlowSchema(Schema):
+    """Children that moved from one county to another, rounded down."""
+
+    origin = fields.String(required=True, metadata={"description": "County code, GB/T 2260."})
+    residence = fields.String(required=True, metadata={"description": "County code."})
+    n_children = fields.Integer(required=True)
+
+
 class ReviewSchema(Schema):
     """Aggregates of a round, small cells suppressed."""
 
@@ -218,6 +233,7 @@ class ReviewSchema(Schema):
     histogram = fields.List(fields.Nested(HistogramBinSchema), required=True)
     duplicates = fields.List(fields.Nested(DuplicatesSchema), required=True)
     threshold = fields.Float(required=True)
+    flows = fields.List(fields.Nested(FlowSchema), required=True)
 
 
 class LinkSchema(Schema):

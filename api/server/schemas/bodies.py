@@ -1,10 +1,12 @@
 """Bodies of requests, and parameters of their queries."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from api.server.places import Side
 from api.server.round_states import OPERATOR_STEPS
 from api.server.schemas.fields import (
     StrictSchema,
@@ -14,6 +16,7 @@ from api.server.schemas.fields import (
     text_field,
 )
 from api.server.schemas.terms import OfficeRoleSchema, TermsSchema
+from linkage.division_table import is_current
 
 _MAX_OFFICES = 500
 _MAX_PROFILE_CHARACTERS = 100_000
@@ -44,6 +47,54 @@ class RotationSchema(StrictSchema):
     signature = fields.String(required=True)
 
 
+def _division_field(**options: Any) -> fields.String:
+    def check(value: str) -> None:
+        if not (re.fullmatch("[0-9]{6}", value) and is_current(value)):
+            raise ValidationError("must be the six-digit code of a county or district of today")
+
+    return fields.String(validate=check, **options)
+
+
+def _side_field(**options: Any) -> fields.String:
+    return fields.String(validate=validate.OneOf([str(side) for side in Side]), **options)
+
+
+class ProjectMemberSchema(OfficeRoleSchema):
+    """An office of a project, with its place if it has one."""
+
+    division = _division_field(required=False)
+    side = _side_field(required=False)
+
+    @validates_schema
+    def check_place(self, data: Mapping[str, Any], **_options: Any) -> None:
+        """A place is whole, or there is none."""
+        if ("division" in data) != ("side" in data):
+            raise ValidationError("give both division and side, or neither", "division")
+
+
+class PlaceSchema(StrictSchema):
+    """Where an office stands in flows between counties."""
+
+    office = id_field()
+    division = _division_field(required=True)
+    side = _side_field(required=True)
+
+
+class PlacesSchema(StrictSchema):
+    """All places of a project's offices; an office that is not named has none."""
+
+    places = fields.List(
+        fields.Nested(PlaceSchema), required=True, validate=validate.Length(0, _MAX_OFFICES)
+    )
+
+    @validates_schema
+    def check_places(self, data: Mapping[str, Any], **_options: Any) -> None:
+        """Each office once."""
+        offices = [place["office"] for place in data["places"]]
+        if len(set(offices)) != len(offices):
+            raise ValidationError("names an office twice", "places")
+
+
 class NewProjectSchema(StrictSchema):
     """A project to be created."""
 
@@ -52,7 +103,7 @@ class NewProjectSchema(StrictSchema):
     purpose = text_field(2000, multiline=True)
     coordinating_office = id_field()
     members = fields.List(
-        fields.Nested(OfficeRoleSchema), required=True, validate=validate.Length(1, _MAX_OFFICES)
+        fields.Nested(ProjectMemberSchema), required=True, validate=validate.Length(1, _MAX_OFFICES)
     )
     min_witnesses = count_field(0, _MAX_OFFICES, required=False, load_default=0)
 

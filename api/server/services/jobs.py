@@ -23,6 +23,7 @@ from api.server.models import Link, Round
 from api.server.round_states import State, Step
 from api.server.schemas.terms import Terms
 from api.server.services.installation import Installation
+from api.server.services.projects import places_of
 from api.server.services.reviews import build_review
 from api.server.services.steps import take_step, terms_of
 from api.server.services.work import Caller, Work
@@ -138,9 +139,10 @@ def finish_job(
     """
     by_name = {dataset.name: dataset for dataset in datasets}
     n_records = {name: dataset.n_records for name, dataset in by_name.items()}
-    review = json.dumps(build_review(link_set, n_records), sort_keys=True)
     with installation.work(caller) as work:
         entry = _held(work.session, job)
+        places = places_of(work.session, entry.project_id)
+        review = json.dumps(build_review(link_set, n_records, places), sort_keys=True)
         work.session.execute(delete(Link).where(Link.round_id == job.round_id))
         digest = hashlib.sha256()
         n_links = 0

@@ -1,8 +1,8 @@
 """Projects, and the sealed linkage secrets of their offices."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.audit.events import Action
 from api.server.models import Member, Project, ProjectOffice, SealedSecret
+from api.server.places import Place, Side
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.services.installation import Installation, format_time
@@ -22,6 +23,7 @@ class NewProject:
     """A project as an operator asks for it; ``members`` are offices and their roles.
 
     Attributes:
+        places: of those offices that have one in flows between counties.
         min_witnesses: members who must have witnessed the access log before a release.
     """
 
@@ -31,6 +33,7 @@ class NewProject:
     coordinating_office: str
     members: Sequence[tuple[str, str]]
     min_witnesses: int = 0
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 def create_project(
@@ -69,6 +72,7 @@ def create_project(
                 ProjectOffice(office_id=office, role=role)
                 for office, role in sorted(wanted.members)
             ]
+            _put_places(known, wanted.places)
             work.session.add(known)
             created = True
         else:
@@ -101,6 +105,51 @@ def read_project(installation: Installation, caller: Caller, project_id: str) ->
         project = visible_project(work, project_id)
         work.record(Action.PROJECT_READ, project=project.id)
         return _outline(project)
+
+
+def put_places(
+    installation: Installation, caller: Caller, project_id: str, places: Mapping[str, Place]
+) -> dict[str, Any]:
+    """Say where the project's offices stand; rounds that are matched from now on show flows by it.
+
+    Args:
+        places: all of them; an office that is not named has none.
+
+    Raises:
+        RefusalError: ``not-found``, or ``invalid`` for an office that has no records to bring.
+    """
+    with installation.work(caller) as work:
+        project = visible_project(work, project_id)
+        strangers = sorted(places.keys() - {entry.office_id for entry in project.offices})
+        if strangers:
+            raise RefusalError(
+                "invalid",
+                f"Not in the project: {', '.join(strangers)}.",
+                errors={"places": strangers},
+            )
+        _put_places(project, places)
+        work.record(Action.PROJECT_PLACE, project=project.id, details={"n_places": len(places)})
+        return _outline(project)
+
+
+def places_of(session: Session, project_id: str) -> dict[str, Place]:
+    """The places of a project's offices."""
+    return _places(session.get_one(Project, project_id))
+
+
+def _places(project: Project) -> dict[str, Place]:
+    return {
+        entry.office_id: Place(entry.division, Side(entry.side))
+        for entry in project.offices
+        if entry.division is not None and entry.side is not None
+    }
+
+
+def _put_places(project: Project, places: Mapping[str, Place]) -> None:
+    for entry in project.offices:
+        place = places.get(entry.office_id)
+        entry.division = None if place is None else place.division
+        entry.side = None if place is None else str(place.side)
 
 
 def send_secret(
@@ -215,7 +264,7 @@ def _content(project: Project) -> tuple[object, ...]:
     members = sorted((entry.office_id, entry.role) for entry in project.offices)
     return (
         project.name, project.purpose, project.coordinating_office, members,
-        project.min_witnesses,
+        project.min_witnesses, _places(project),
     )  # fmt: skip
 
 
@@ -223,6 +272,7 @@ def _wanted_content(wanted: NewProject) -> tuple[object, ...]:
     members = sorted(wanted.members)
     return (
         wanted.name, wanted.purpose, wanted.coordinating_office, members, wanted.min_witnesses,
+        dict(wanted.places),
     )  # fmt: skip
 
 
@@ -232,7 +282,15 @@ def _outline(project: Project) -> dict[str, Any]:
         "name": project.name,
         "purpose": project.purpose,
         "coordinating_office": project.coordinating_office,
-        "members": [{"office": entry.office_id, "role": entry.role} for entry in project.offices],
+        "members": [
+            {
+                "office": entry.office_id,
+                "role": entry.role,
+                "division": entry.division,
+                "side": entry.side,
+            }
+            for entry in project.offices
+        ],
         "min_witnesses": project.min_witnesses,
         "created_at": format_time(project.created_at),
     }

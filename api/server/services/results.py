@@ -144,5 +144,6 @@ def read_review(installation: Installation, caller: Caller, round_id: str) -> di
         if entry.review is None:
             raise RefusalError("not-found", "This round has no review.")
         work.record(Action.REVIEW_READ, project=entry.project_id, round_id=entry.id)
-        review: dict[str, Any] = json.loads(entry.review)
+        # Reviews from before there were flows have none.
+        review: dict[str, Any] = {"flows": [], **json.loads(entry.review)}
         return review

@@ -3,18 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
+from api.server.places import Place
+from api.server.services.flows import count_flows
 from linkage.types import LinkSet
 
 MIN_CELL = 5
 """A count under this could point to single children."""
 
 
-def build_review(link_set: LinkSet, n_records: Mapping[str, int]) -> dict[str, Any]:
+def build_review(
+    link_set: LinkSet, n_records: Mapping[str, int], places: Mapping[str, Place]
+) -> dict[str, Any]:
     """Aggregates of a finished matching.
 
     Args:
         link_set: with the figures that ``linkage.pipeline`` makes.
         n_records: records of each office.
+        places: of those offices that have one.
     """
     figures = link_set.figures
     return {
@@ -28,6 +33,7 @@ def build_review(link_set: LinkSet, n_records: Mapping[str, int]) -> dict[str, A
             for office in sorted(n_records)
         ],
         "threshold": round(float(link_set.threshold), 6),
+        "flows": count_flows(link_set, places),
     }
 
 

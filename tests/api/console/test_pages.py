@@ -63,6 +63,7 @@ def form_for(line: str, party: OpenRound) -> dict[str, str]:
             "id": "second-project", "name": "Second", "purpose": "Test", "coordinator": OWN,
             f"role-{OWN}": "civil", "role-zhongjiang-civil": "origin",
         },
+        "/console/projects/P/places": {f"division-{OWN}": "510104", f"side-{OWN}": "residence"},
         "/console/offices/OWN/approval": {"fingerprint": own.public.fingerprint},
         "/console/offices/OWN/revocation": {"reason": "test"},
         "/console/people/": {"id": "sun", "name": "孙", "role": "auditor"},

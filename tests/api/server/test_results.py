@@ -135,7 +135,7 @@ class TestReview:
                 ],
             },
         )  # fmt: skip
-        review = build_review(link_set, {"a": 100, "b": 4, "c": 5})
+        review = build_review(link_set, {"a": 100, "b": 4, "c": 5}, {})
         small, large = review["pairs"]
         assert small["n_links"] is None
         assert small["estimated_precision"] is None

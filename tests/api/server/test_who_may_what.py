@@ -24,6 +24,7 @@ from tests.simulator import (
     refused,
 )
 
+JINJIANG = {"division": "510104", "side": "residence"}
 OWN, PEER, OTHER = "jinjiang-civil", "zhongjiang-civil", "outside-office"
 SLUGS = {"no": "forbidden", "unknown": "not-found", "sign": "unsigned", "login": "no-session"}
 
@@ -131,8 +132,10 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
         "/v1/people/PERSON/disablement": {"reason": "test"},
         "/v1/account/password": _proof(asker) | {"new_password": "quite another thing"},
         "/v1/account/recovery-codes": _proof(asker),
+        "/v1/projects/P/places": {"places": [{"office": OWN, **JINJIANG}]},
     }
-    return asker.posts(path, bodies[line])
+    send = asker.puts if method == "PUT" else asker.posts
+    return send(path, bodies[line])
 
 
 def _proof(asker: Party) -> dict[str, str]:
