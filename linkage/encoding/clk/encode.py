@@ -13,6 +13,7 @@ import numpy as np
 from linkage.encoding.clk.filters import KEPT_TEXTS, TokenFilters, ValueFilters, most_kept
 from linkage.encoding.clk.formats import (
     UnfitValueError,
+    column_reader,
     text_encoding,
     value_reader,
     verify_encodable,
@@ -26,7 +27,7 @@ from linkage.errors import EncodingError
 from linkage.types import U8, U64
 
 _ROWS_AT_ONCE = 4096
-_MOSTLY = 0.7
+_MOSTLY, _NEARLY_ALL = 0.7, 0.9
 _PROBLEMS_SHOWN = 20
 _HEADING = "Values do not fit the linkage schema (rows are counted from 1, without headings):"
 _ADVICE = (
@@ -145,6 +146,7 @@ class _FeatureEncoder:
         self.column = column
         self._feature = feature
         self._read = value_reader(feature, check=check_values)
+        self._read_all = column_reader(feature, check=check_values)
         self._encoding = text_encoding(feature.format)
         self._positions = TokenPositions(feature.hash, keys, filter_bits)
         self._filter_bits = filter_bits
@@ -165,10 +167,14 @@ class _FeatureEncoder:
             self._keeping = self._share_new < _MOSTLY
             self._values = ValueFilters(self._words)
         values = self._values.lacking(column) if self._keeping else column
+        # Where nearly every value is new, as with telephone numbers, keeping them is only work.
+        keeping = self._keeping and len(values) < _NEARLY_ALL * len(column)
+        if not keeping:
+            values = column
         texts = self._texts(values)
         if texts is None:
             return self._problems(column, first_row)
-        if not self._keeping:
+        if not keeping:
             self._join(filters, texts)
             return []
         fresh = np.zeros((len(values), self._words), dtype=np.uint64)
@@ -180,10 +186,10 @@ class _FeatureEncoder:
             filters[start:stop] |= self._values.of(column[start:stop])
         return []
 
-    def _texts(self, values: Sequence[str]) -> list[str] | None:
+    def _texts(self, values: Sequence[str]) -> Sequence[str] | None:
         """The compared texts of values; ``None`` if one does not fit."""
         try:
-            texts = [self._read(value) for value in values]
+            texts = self._read_all(values)
             verify_encodable("".join(texts), self._encoding)
         except UnfitValueError:
             return None

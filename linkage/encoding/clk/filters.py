@@ -54,7 +54,8 @@ class ValueFilters:
 
     def lacking(self, values: Iterable[str]) -> list[str]:
         """The values that are not kept, each once, in their order."""
-        return [value for value in dict.fromkeys(values) if value not in self._row_of]
+        known, distinct = self._row_of, dict.fromkeys(values)
+        return [value for value in distinct if value not in known] if known else list(distinct)
 
     def keep(self, values: Sequence[str], filters: U64) -> None:
         """Keep the filters of values that are not kept yet."""

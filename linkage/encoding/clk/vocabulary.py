@@ -15,8 +15,6 @@ from linkage.encoding.clk.schema import Comparison, NgramComparison
 from linkage.encoding.clk.tokens import PAD, tokens_of
 from linkage.types import I64
 
-I32 = npt.NDArray[np.int32]
-
 _ASCII_BITS = 7
 _POINT_BITS = 21
 _TABLE_BITS = 20
@@ -25,7 +23,10 @@ _UNKNOWN = -1
 
 
 class Vocabulary:
-    """Distinct tokens of one feature, numbered from 0 in the order of their coming.
+    """Tokens of one feature, numbered from 0 in the order of their coming.
+
+    Equal tokens have one number, but for the few that come both among ASCII texts and among
+    others: they may have two.
 
     Attributes:
         tokens: by number.
@@ -36,7 +37,9 @@ class Vocabulary:
         self._comparison = comparison
         self._number_of: dict[str, int] = {}
         self._number_of_packed: dict[int, int] = {}
-        self._number_of_ascii: I32 | None = None
+        # One more than the number, so that 0 is unknown: memory that was never written to costs
+        # nothing.
+        self._after_ascii: I64 | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -59,34 +62,40 @@ class Vocabulary:
         return self._numbered(list(tokens)).reshape(len(texts), n_tokens)
 
     def _ascii_numbers(self, points: npt.NDArray[np.uint8], comparison: NgramComparison) -> I64:
-        table = self._number_of_ascii
-        if table is None:
-            table = np.full(1 << _TABLE_BITS, _UNKNOWN, dtype=np.int32)
-            self._number_of_ascii = table
+        after = self._after_ascii
+        if after is None:
+            after = self._after_ascii = np.zeros(1 << _TABLE_BITS, dtype=np.int64)
         packed = _packed(points, comparison, _ASCII_BITS)
-        numbers = table[packed]
-        unknown = numbers == _UNKNOWN
+        found = after[packed]
+        unknown = found == 0
         if unknown.any():
             fresh, _ = _distinct(packed[unknown])
-            table[fresh] = self._numbered(_unpacked(fresh, comparison, _ASCII_BITS))
-            numbers = table[packed]
-        return numbers.astype(np.int64)
+            after[fresh] = self._added(_unpacked(fresh, comparison, _ASCII_BITS)) + 1
+            found = after[packed]
+        found -= 1
+        return found
 
     def _packed_numbers(self, packed: I64, comparison: NgramComparison) -> I64:
+        """Numbers of distinct packed n-grams."""
         known = self._number_of_packed
         numbers = np.array([known.get(each, _UNKNOWN) for each in packed.tolist()], dtype=np.int64)
         unknown = numbers == _UNKNOWN
         if unknown.any():
             fresh = packed[unknown]
-            numbers[unknown] = self._numbered(_unpacked(fresh, comparison, _POINT_BITS))
-            known.update(zip(fresh.tolist(), numbers[unknown].tolist(), strict=True))
+            added = self._added(_unpacked(fresh, comparison, _POINT_BITS))
+            numbers[unknown] = added
+            known.update(zip(fresh.tolist(), added.tolist(), strict=True))
         return numbers
+
+    def _added(self, tokens: Sequence[str]) -> I64:
+        start = len(self.tokens)
+        self.tokens += tokens
+        return np.arange(start, len(self.tokens), dtype=np.int64)
 
     def _numbered(self, tokens: Sequence[str]) -> I64:
         known = self._number_of
         fresh = [token for token in dict.fromkeys(tokens) if token not in known]
-        known.update(zip(fresh, range(len(known), len(known) + len(fresh)), strict=True))
-        self.tokens += fresh
+        known.update(zip(fresh, self._added(fresh).tolist(), strict=True))
         return np.fromiter(map(known.__getitem__, tokens), dtype=np.int64, count=len(tokens))
 
 
@@ -121,10 +130,13 @@ def _packed(points: npt.NDArray[np.unsignedinteger], ngram: NgramComparison, bit
 
 def _unpacked(packed: I64, ngram: NgramComparison, bits: int) -> list[str]:
     """The tokens that :func:`_packed` made numbers of."""
-    mask = (1 << bits) - 1
-    shifts = range(bits * (ngram.n - 1), -1, -bits)
-    tokens = ["".join([chr((p >> shift) & mask) for shift in shifts]) for p in packed.tolist()]
+    n, mask = ngram.n, (1 << bits) - 1
+    points = np.empty((len(packed), n), dtype="<u4")
+    for place in range(n):
+        points[:, place] = (packed >> (bits * (n - 1 - place))) & mask
+    text = points.tobytes().decode("utf-32-le")
+    tokens = [text[start : start + n] for start in range(0, len(text), n)]
     if ngram.positional:
-        places = (packed >> (bits * ngram.n)).tolist()
+        places = (packed >> (bits * n)).tolist()
         tokens = [f"{place} {token}" for place, token in zip(places, tokens, strict=True)]
     return tokens
