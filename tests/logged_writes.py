@@ -18,6 +18,7 @@ _COLUMN = re.compile(r"(?:\A|,)\s*\"?([a-z_]+)\"?\s*=")
 
 UNLOGGED_TABLES: Final = {
     "nonces": "a signed request's number; the request itself has its entry",
+    "pending_logins": "taken before what came back is looked at; beginning and end have entries",
     "login_attempts": "counted before the attempt is looked at, which then has its entry",
     "alembic_version": "the migration has its entry, once the log's tables are up to date",
 }

@@ -18,9 +18,11 @@ def settings_table() -> list[str]:
     shown = []
     for setting in describe_settings(ServerConfig(directory=Path())):
         default = (
-            ", ".join(setting.default) if isinstance(setting.default, tuple) else setting.default
+            ", ".join(setting.default) or "any"
+            if isinstance(setting.default, tuple)
+            else str(setting.default) or "none"
         )
-        cells = (f"`{setting.name}`", str(default) or "any", setting.unit, setting.help)
+        cells = (f"`{setting.name}`", default, setting.unit, setting.help)
         shown.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return shown
 

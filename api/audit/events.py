@@ -44,6 +44,7 @@ class Action(StrEnum):
     LOG_PROVE = "log:prove"
     LOG_READ = "log:read"
     LOG_SEAL = "log:seal"
+    LOGIN_BEGIN = "login:begin"
     MEMBER_ADD = "member:add"
     MEMBER_APPROVE = "member:approve"
     MEMBER_ENROL = "member:enrol"

@@ -39,9 +39,10 @@ def after_login(path: str) -> str:
     return path.removeprefix("/console/").strip("/").replace("/", ".")
 
 
-def _address_after(after: str) -> str:
+def address_after(after: str) -> str:
+    """The page that :func:`after_login` named; the first page for anything else."""
     if not _AFTER.fullmatch(after):
-        return url_for(".home")
+        return url_for("session_console.home")
     return "/console/" + after.replace(".", "/") + ("" if "." in after else "/")
 
 
@@ -77,7 +78,7 @@ def log_in() -> ResponseReturnValue:
     if found is None:
         page = render_template("console/login.html", trouble=trouble, after=form["after"])
         return make_response(page, 401)
-    answer = make_response(redirect(_address_after(form["after"]), 303))
+    answer = make_response(redirect(address_after(form["after"]), 303))
     keep_session(answer, found[0])
     return answer
 

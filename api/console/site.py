@@ -6,11 +6,13 @@ from flask_babel import lazy_gettext as _l
 from api.console.pages_of_offices import offices
 from api.console.pages_of_people import people_pages
 from api.console.pages_of_projects import projects
+from api.console.pages_of_provider import provider_pages
 from api.console.pages_of_rounds import rounds
 from api.console.pages_of_session import after_login, session_pages
 from api.console.words import county_name, refusal_advice, side_name, state_name
 from api.pages.headers import add_headers
 from api.pages.site import Place, add_layout
+from api.server.auth import installation
 from api.server.problems import PAGE_OF_REFUSAL
 from api.server.refusals import RefusalError
 from api.server.services.sessions import Authenticated
@@ -33,16 +35,24 @@ def add_console(app: Flask) -> None:
     add_layout(app, title=_l("Linkage console"), places=_places, prefix=PREFIX)
     app.jinja_env.globals["csrf_token"] = _csrf_token
     app.jinja_env.globals.update(county_name=county_name, side_name=side_name)
-    app.context_processor(lambda: {"reader": _reader(), "state_name": state_name})
+    app.context_processor(
+        lambda: {"reader": _reader(), "state_name": state_name, "provider": _provider_name()}
+    )
     app.after_request(_add_headers)
     app.extensions[PAGE_OF_REFUSAL] = _page_of_refusal
-    for blueprint in (session_pages, rounds, projects, offices, people_pages):
+    for blueprint in (session_pages, provider_pages, rounds, projects, offices, people_pages):
         app.register_blueprint(blueprint)
 
 
 def _reader() -> Authenticated | None:
     found: Authenticated | None = g.get("login")
     return found
+
+
+def _provider_name() -> str:
+    """What the OpenID provider is called where people may log in; empty without one."""
+    config = installation().config
+    return config.oidc_name if config.oidc_issuer else ""
 
 
 def _places() -> tuple[Place, ...]:

@@ -31,6 +31,17 @@ _ADVICE = {
     "bad-login": _l(
         "Id, password and code do not belong together. A code is good once and for a minute."
     ),
+    "bad-return": _l(
+        "This way back belongs to no login that was begun in this browser, or it took too long. "
+        "Begin again."
+    ),
+    "not-invited": _l(
+        "With this account nobody may log in here. If you were invited, enrol with your invitation "
+        "first; otherwise ask an administrator."
+    ),
+    "provider-away": _l(
+        "The other log-in service does not answer. Log in with id and password, or try again later."
+    ),
     "unavailable": _l("The server cannot do this now. Nothing was changed; try again in a minute."),
     "internal": _l(
         "The server failed. Nothing was changed; give the number below to the technician."

@@ -54,13 +54,20 @@ def create_app(
         behind_proxy: whether the address before the last in ``X-Forwarded-For`` is the caller's.
 
     Raises:
-        ConfigError: the database is of another version.
+        ConfigError: the database is of another version, or files for the OpenID provider are
+            missing.
     """
     return make_app(open_installation(config, clock), behind_proxy=behind_proxy)
 
 
 def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask:
-    """Make the application of a server that is open already."""
+    """Make the application of a server that is open already.
+
+    Raises:
+        ConfigError: files for the OpenID provider are missing.
+    """
+    if installation.provider is not None:
+        installation.provider.check_files()
     app = Flask("tongqiao", static_folder=None, static_url_path="/static")
     app.config.update(
         API_TITLE="Tongqiao",

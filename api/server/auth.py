@@ -42,6 +42,10 @@ PUBLIC_PAGES: Final = frozenset(
     {
         "GET /console/login",
         "POST /console/login",
+        "POST /console/login/provider",
+        "GET /console/login/return",
+        "GET /console/login/code",
+        "POST /console/login/code",
         "GET /console/enrol",
         "POST /console/enrol",
         "GET /pages/<path:filename>",
@@ -57,6 +61,7 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 BodyKind = Literal["json", "sealed-secret", "streamed"]
 _View = TypeVar("_View", bound=Callable[..., Any])
 _ACCESS: Final = "tongqiao_access"
+_PENDING: Final = "-login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,31 @@ def forget_session(answer: Response) -> None:
     """Let the browser forget its session."""
     answer.delete_cookie(
         _cookie_name(), httponly=True, secure=_is_secure(), samesite="Lax", path="/"
+    )
+
+
+def provider_login_token() -> str | None:
+    """What the browser keeps of a login at the OpenID provider that is under way."""
+    return request.cookies.get(_cookie_name() + _PENDING)
+
+
+def keep_provider_login(answer: Response, token: str, max_age_s: int) -> None:
+    """Let the browser keep a login that is under way; it comes along as the provider sends back."""
+    answer.set_cookie(
+        _cookie_name() + _PENDING,
+        token,
+        max_age=max_age_s,
+        httponly=True,
+        secure=_is_secure(),
+        samesite="Lax",
+        path="/",
+    )
+
+
+def forget_provider_login(answer: Response) -> None:
+    """Let the browser forget a login that was under way."""
+    answer.delete_cookie(
+        _cookie_name() + _PENDING, httponly=True, secure=_is_secure(), samesite="Lax", path="/"
     )
 
 

@@ -319,6 +319,31 @@ def config_command(directory: Path) -> None:
     )
 
 
+@server_group.command(name="check-provider")
+@directory_argument
+def check_provider_command(directory: Path) -> None:
+    """Ask the OpenID provider for its metadata and keys, as every login does.
+
+    Example:
+
+        tongqiao server check-provider /srv/tongqiao
+    """
+    from api.server.refusals import RefusalError
+    from api.server.services.provider_logins import provider_of
+
+    with failing_server("ask the OpenID provider"), opened_server(directory) as installation:
+        provider = provider_of(installation)
+        provider.check_files()
+        try:
+            address = provider.check()
+        except RefusalError as refusal:
+            raise click.ClickException(
+                f"The OpenID provider does not answer as it should, at: {refusal.details['check']}."
+            ) from refusal
+    say(f"The OpenID provider answers. People log in at {address}")
+    remark(f"It must send them back to {installation.config.public_url}/console/login/return")
+
+
 @server_group.command(name="run")
 @directory_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -471,4 +496,4 @@ def _take_private_files() -> None:
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(value) or "any"
-    return str(value)
+    return str(value) or "none"

@@ -22,6 +22,10 @@ class ConfigError(Exception):
 
 
 _ONE_LINE = r"(?=.*\S).{1,200}"
+_LOOPBACK = r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?"
+_ORIGIN = rf"https://[A-Za-z0-9.-]+(?::[0-9]{{1,5}})?|http://{_LOOPBACK}"
+_ISSUER = rf"(?:https://[A-Za-z0-9.-]+(?::[0-9]{{1,5}})?|http://{_LOOPBACK})(?:/[A-Za-z0-9._~/-]*)?"
+_OPTIONAL_LINE = ".{0,200}"
 _PASSWORD = re.compile(r"(?<=://)([^/@]*):[^/@]*(?=@)")
 
 
@@ -33,10 +37,18 @@ def _setting(
     high: float = 0,
     *,
     pattern: str = _ONE_LINE,
+    fold: bool = False,
 ) -> Any:
     return dataclasses.field(
         default=default,
-        metadata={"unit": unit, "help": help_text, "low": low, "high": high, "pattern": pattern},
+        metadata={
+            "unit": unit,
+            "help": help_text,
+            "low": low,
+            "high": high,
+            "pattern": pattern,
+            "fold": fold,
+        },
     )
 
 
@@ -55,6 +67,7 @@ class ServerConfig:
         "list of HOST or HOST:PORT",
         "Names that requests may be addressed to. Empty: any. Set it where members use several "
         "linkage servers, so that a request to one cannot be repeated to another.",
+        fold=True,
     )
     database: str = _setting(
         "sqlite",
@@ -152,6 +165,57 @@ class ServerConfig:
     max_address_attempts: int = _setting(
         100, "attempts", "Attempts in vain before an address has to wait.", 3, 100_000
     )
+    public_url: str = _setting(
+        "",
+        "https://HOST",
+        "Address of this server in browsers, to which people come back from the OpenID provider.",
+        pattern=f"|{_ORIGIN}",
+    )
+    oidc_issuer: str = _setting(
+        "",
+        "https://HOST/PATH",
+        "The OpenID provider where people may log in, exactly as its metadata names it. Empty: "
+        "none. It says who somebody is; what that person may do is decided here.",
+        pattern=f"|{_ISSUER}",
+    )
+    oidc_name: str = _setting(
+        "OpenID", "text", "What the button for logging in calls the OpenID provider."
+    )
+    oidc_client_id: str = _setting(
+        "",
+        "text",
+        "This server's name at the OpenID provider, where PUBLIC_URL/console/login/return is to be "
+        "registered.",
+        pattern=_OPTIONAL_LINE,
+    )
+    oidc_client_secret_path: str = _setting(
+        "oidc.secret",
+        "path",
+        "File with this server's secret at the OpenID provider, one line, readable by the "
+        "server's account only. Relative paths begin in the server's folder.",
+    )
+    oidc_ca_path: str = _setting(
+        "",
+        "path",
+        "Certificates (PEM) that vouch for the OpenID provider. Empty: the public ones.",
+        pattern=_OPTIONAL_LINE,
+    )
+    oidc_required_claim: str = _setting(
+        "",
+        "NAME=VALUE",
+        "What the OpenID provider must say of everybody who is let in, such as "
+        "groups=tongqiao; of a list, one entry. It gives nobody a role.",
+        pattern=r"|[!-<>-~]{1,100}=[!-~]{1,200}",
+    )
+    oidc_mfa_values: tuple[str, ...] = _setting(
+        ("mfa",),
+        "list of words",
+        "Values of amr (RFC 8176) or acr by which the OpenID provider says that it saw a second "
+        "factor. Without one of them the code of the app is asked for here.",
+    )
+    oidc_timeout_s: float = _setting(
+        10.0, "seconds", "How long the OpenID provider may take to answer.", 0.1, 60
+    )
 
     @property
     def database_url(self) -> URL:
@@ -189,6 +253,11 @@ class ServerConfig:
     def chunks_directory(self) -> Path:
         """Finished chunks of rounds that are being matched."""
         return self.directory / "chunks"
+
+    @property
+    def oidc_client_secret_file(self) -> Path:
+        """This server's secret at the OpenID provider."""
+        return self.directory / self.oidc_client_secret_path
 
     @property
     def log_key_file(self) -> Path:
@@ -263,6 +332,11 @@ def parse_config(text: str, directory: Path) -> ServerConfig:
             f"kept for {config.max_retention_days} days (max_retention_days). The log of data must "
             "not go before the data: give at least as many days."
         )
+    if config.oidc_issuer and not (config.oidc_client_id and config.public_url):
+        raise ConfigError(
+            "oidc_issuer in server.toml needs oidc_client_id (this server's name there) and "
+            "public_url (where people come back to)."
+        )
     return config
 
 
@@ -280,7 +354,7 @@ def _checked(field: "dataclasses.Field[Any]", value: Any) -> Any:
     if isinstance(field.default, tuple):
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
             raise ConfigError(f"{field.name} in server.toml must be a {field.metadata['unit']}.")
-        return tuple(entry.lower() for entry in value)
+        return tuple(entry.lower() if field.metadata["fold"] else entry for entry in value)
     low, high = field.metadata["low"], field.metadata["high"]
     whole = isinstance(field.default, int)
     if (

@@ -21,9 +21,11 @@ PROBLEMS: Mapping[str, Problem] = {
     "expired-signature": Problem(401, "The signature is outside the time window"),
     "replayed": Problem(401, "The request was seen before"),
     "bad-login": Problem(401, "Id, password and code do not belong together"),
+    "bad-return": Problem(401, "The return from the OpenID provider is not trusted"),
     "no-session": Problem(401, "Not logged in"),
     "forged": Problem(403, "The request does not come from this server's pages"),
     "forbidden": Problem(403, "Not allowed"),
+    "not-invited": Problem(403, "Known to the OpenID provider, but not invited here"),
     "second-person": Problem(403, "A second person is needed"),
     "not-found": Problem(404, "Not found"),
     "method-not-allowed": Problem(405, "Not allowed on this address"),
@@ -42,6 +44,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "bad-upload": Problem(422, "Not a valid .tqe file"),
     "too-many": Problem(429, "Too many"),
     "internal": Problem(500, "The server failed"),
+    "provider-away": Problem(503, "The OpenID provider does not answer"),
     "unavailable": Problem(503, "Not available now"),
 }
 """Slug -> problem.  A slug never changes its meaning: programs decide by it."""

@@ -21,7 +21,8 @@ from api.server.metrics import Metrics
 from api.server.services.installation import Installation, open_installation
 from api.server.services.work import own_caller
 
-_MAX_REQUEST_LINE = 1024
+_MAX_REQUEST_LINE = 8190
+"""Gunicorn's most: the code that an OpenID provider sends back may have thousands of characters."""
 _MAX_HEADERS = 40
 _MAX_HEADER_BYTES = 4096
 
@@ -73,13 +74,19 @@ def serve(config: ServerConfig, listening: Listening) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is being answered and return.
 
     Raises:
-        ConfigError: as :meth:`Listening.check`, or the database is of another version.
+        ConfigError: as :meth:`Listening.check`, or the database is of another version, or files
+            for the OpenID provider are missing.
         SystemExit: by gunicorn, at the end.
     """
     listening.check()
     # Opened before the process forks, so that a fault is told to who started it, and closed again:
     # a connection to SQLite must not be carried over a fork.
-    open_installation(config).close()
+    installation = open_installation(config)
+    try:
+        if installation.provider is not None:
+            installation.provider.check_files()
+    finally:
+        installation.close()
     _Server(config, listening).run()
 
 

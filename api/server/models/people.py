@@ -32,7 +32,10 @@ class Person(Base):
     factor_step: Mapped[int] = mapped_column(BigInteger, default=0)
     """Time step (RFC 6238) of the last code used: no code is taken twice."""
     subject: Mapped[str | None] = mapped_column(String(255), unique=True)
-    """``sub`` at the OpenID provider, for who logs in there."""
+    """Who it is at the OpenID provider: SHA-256 in hex over issuer and ``sub``.
+
+    Not the ``sub`` alone: another issuer may give the same one to somebody else.
+    """
     invitation_sha256: Mapped[str | None] = mapped_column(String(SHA256_LENGTH))
     invitation_ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -76,12 +79,26 @@ class LoginAttempts(Base):
 
 
 class PendingLogin(Base):
-    """A person who was sent to the OpenID provider and has not come back yet."""
+    """A login at the OpenID provider that is under way, in one browser and for some minutes.
+
+    First the person is away: ``state_sha256``, ``nonce`` and ``verifier`` are there.  Where the
+    provider saw no second factor, a row with ``person_id`` and ``subject`` follows, for who still
+    owes a code.
+    """
 
     __tablename__ = "pending_logins"
 
-    state_sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH), primary_key=True)
-    nonce: Mapped[str] = mapped_column(String(64))
-    verifier: Mapped[str] = mapped_column(String(128))
+    browser_sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH), primary_key=True)
+    """Hash of what the browser keeps: who comes back must be who went."""
+    state_sha256: Mapped[str | None] = mapped_column(String(SHA256_LENGTH))
+    nonce: Mapped[str | None] = mapped_column(String(64))
+    verifier: Mapped[str | None] = mapped_column(String(128))
     """PKCE (RFC 7636)."""
+    person_id: Mapped[str | None] = mapped_column(ForeignKey("people.id"))
+    """Whose invitation came along, or whom the provider vouched for."""
+    invitation_sha256: Mapped[str | None] = mapped_column(String(SHA256_LENGTH))
+    subject: Mapped[str | None] = mapped_column(String(SHA256_LENGTH))
+    """Whom the provider vouched for, as in :class:`Person`."""
+    after: Mapped[str] = mapped_column(String(255))
+    """Page to show when the person is in."""
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

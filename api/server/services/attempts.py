@@ -19,12 +19,13 @@ ACCOUNT: Final = "account"
 ADDRESS: Final = "address"
 
 
-def count_attempt(installation: Installation, account: str, origin: str | None) -> None:
+def count_attempt(installation: Installation, account: str | None, origin: str | None) -> None:
     """Count an attempt to prove who one is.
 
     Args:
         installation: the server.
-        account: id that was given, whether there is such a person or not.
+        account: id that was given, whether there is such a person or not; ``None`` where the
+            OpenID provider says who it is.
         origin: address that it came from.
 
     Raises:
@@ -34,10 +35,9 @@ def count_attempt(installation: Installation, account: str, origin: str | None) 
     window = timedelta(seconds=config.login_window_s)
     with installation.database.writing() as session:
         session.execute(delete(LoginAttempts).where(LoginAttempts.since < now - window))
-        rows = [
-            (_row(session, ACCOUNT, account, now), config.max_login_attempts),
-            (_row(session, ADDRESS, origin or "", now), config.max_address_attempts),
-        ]
+        rows = [(_row(session, ADDRESS, origin or "", now), config.max_address_attempts)]
+        if account is not None:
+            rows.insert(0, (_row(session, ACCOUNT, account, now), config.max_login_attempts))
         for row, most in rows:
             if row.n_attempts >= most:
                 minutes = max(1, round((row.since + window - now).total_seconds() / 60))
@@ -52,9 +52,9 @@ def count_attempt(installation: Installation, account: str, origin: str | None) 
                 row.since = now
 
 
-def forget_attempts(session: Session, account: str, origin: str | None) -> None:
+def forget_attempts(session: Session, account: str | None, origin: str | None) -> None:
     """The last attempt succeeded: the account's are forgotten, the address's go back by one."""
-    row = session.get(LoginAttempts, (ACCOUNT, _subject(account)))
+    row = None if account is None else session.get(LoginAttempts, (ACCOUNT, _subject(account)))
     if row is not None:
         session.delete(row)
     row = session.get(LoginAttempts, (ADDRESS, _subject(origin or "")))

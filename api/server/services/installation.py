@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 from sqlalchemy import select
@@ -29,6 +29,9 @@ from keys.installation_key import (
     save_installation_key,
 )
 
+if TYPE_CHECKING:
+    from api.server.services.openid_provider import OpenIdProvider
+
 Clock = Callable[[], datetime]
 
 
@@ -44,7 +47,11 @@ def format_time(moment: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Everything that services work on.  Tests give another clock."""
+    """Everything that services work on.  Tests give another clock.
+
+    Attributes:
+        provider: where people may log in, if the settings name one.
+    """
 
     config: ServerConfig
     database: Database
@@ -54,6 +61,7 @@ class Installation:
     log_key: LogKey
     data_key: InstallationKey
     clock: Clock = utc_now
+    provider: "OpenIdProvider | None" = None
 
     @contextlib.contextmanager
     def work(self, caller: Caller) -> Iterator[Work]:
@@ -171,6 +179,7 @@ def _assemble(config: ServerConfig, clock: Clock) -> Installation:
         log_key=load_log_key(config.log_key_file),
         data_key=_load_data_key(config),
         clock=clock,
+        provider=_open_provider(config),
     )
 
 
@@ -186,6 +195,19 @@ def _open_database(config: ServerConfig) -> Database:
             "PostgreSQL needs its driver: install `tongqiao[postgresql]`, or set database to "
             "sqlite in server.toml."
         ) from error
+
+
+def _open_provider(config: ServerConfig) -> "OpenIdProvider | None":
+    if not config.oidc_issuer:
+        return None
+    try:
+        from api.server.services.openid_provider import OpenIdProvider
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "Logging in at an OpenID provider needs Authlib: install `tongqiao[oidc]`, or leave "
+            "oidc_issuer out of server.toml."
+        ) from error
+    return OpenIdProvider(config)
 
 
 def _load_data_key(config: ServerConfig) -> InstallationKey:

@@ -43,7 +43,8 @@ def add_person(
         person_id: id for logging in and in the log; that of the person's key, if there is one.
         name: as people call the person.
         role: ``operator``, ``auditor`` or ``administrator``.
-        subject: ``sub`` at the OpenID provider, where the person logs in there.
+        subject: ``sub`` at the OpenID provider, where that is known: the person then comes in
+            without the invitation, if the provider asks for a second factor.
 
     Returns:
         The person, with the ``invitation``, which is shown once.
@@ -52,12 +53,13 @@ def add_person(
         RefusalError: ``conflict`` or ``invalid``.
     """
     check_loggable(person_id, "id")
+    digest = None if subject is None else _subject_digest(installation, subject)
     if role not in PERSON_ROLES:
         raise RefusalError("invalid", f"A role is one of: {', '.join(PERSON_ROLES)}.")
     with installation.work(caller) as work:
         _check_free(work.session, person_id, role)
-        if subject is not None and work.session.scalar(
-            select(Person.id).where(Person.subject == subject)
+        if digest is not None and work.session.scalar(
+            select(Person.id).where(Person.subject == digest)
         ):
             raise RefusalError("conflict", "Somebody with this subject was added already.")
         person = Person(
@@ -65,7 +67,7 @@ def add_person(
             name=name,
             role=role,
             state="invited",
-            subject=subject,
+            subject=digest,
             created_at=work.now,
             created_by=caller.signs_as,
         )
@@ -77,7 +79,7 @@ def add_person(
 
 
 def invite_again(installation: Installation, caller: Caller, person_id: str) -> Outline:
-    """Void a person's password, device and sessions, and invite the person anew.
+    """Void a person's password, device, account at the OpenID provider and sessions; invite anew.
 
     Raises:
         RefusalError: ``not-found``, or ``forbidden`` for oneself.
@@ -87,7 +89,7 @@ def invite_again(installation: Installation, caller: Caller, person_id: str) -> 
         _check_other(caller, person)
         n_sessions = end_sessions(work, person.id)
         person.state = "invited"
-        person.password_hash = person.factor = None
+        person.password_hash = person.factor = person.subject = None
         person.disabled_at = person.disabled_by = person.disabled_reason = None
         token = _invite(installation, work, person)
         work.record(Action.PERSON_INVITE, details={"person": person.id, "n_sessions": n_sessions})
@@ -135,7 +137,7 @@ def begin_enrolment(
     """
     count_attempt(installation, person_id, caller.origin)
     with installation.work(caller) as work:
-        person = _invited(work, person_id, invitation)
+        person = invited_person(work, person_id, invitation)
         totp = new_factor(installation, person)
         forget_attempts(work.session, person_id, caller.origin)
         work.record(Action.PERSON_ENROL, details={"person": person.id, "step": "begin"})
@@ -169,7 +171,7 @@ def complete_enrolment(
     count_attempt(installation, person_id, caller.origin)
     hashed = hash_password(password)
     with installation.work(caller) as work:
-        person = _invited(work, person_id, invitation)
+        person = invited_person(work, person_id, invitation)
         if not use_code(installation, work.session, person, code, work.now):
             raise RefusalError(
                 "bad-login",
@@ -234,6 +236,14 @@ def outline(person: Person) -> Outline:
     }
 
 
+def _subject_digest(installation: Installation, subject: str) -> str:
+    if installation.provider is None:
+        raise RefusalError(
+            "invalid", "This server has no OpenID provider (setting oidc_issuer): give no subject."
+        )
+    return installation.provider.subject_digest(subject)
+
+
 def _invite(installation: Installation, work: Work, person: Person) -> str:
     token = secrets.token_hex(_INVITATION_BYTES)
     person.invitation_sha256 = hashlib.sha256(token.encode()).hexdigest()
@@ -241,7 +251,8 @@ def _invite(installation: Installation, work: Work, person: Person) -> str:
     return token
 
 
-def _invited(work: Work, person_id: str, invitation: str) -> Person:
+def invited_person(work: Work, person_id: str, invitation: str) -> Person:
+    """Whose invitation this is.  Raises: RefusalError: ``bad-login``."""
     person = work.session.get(Person, person_id)
     given = hashlib.sha256(invitation.encode("utf-8", "surrogatepass")).hexdigest()
     wanted = (person.invitation_sha256 if person is not None else None) or "0" * 64

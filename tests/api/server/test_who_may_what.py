@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.server.app import create_app
-from api.server.auth import is_public_address
+from api.server.auth import PUBLIC, PUBLIC_PAGES, is_public_address
 from api.server.config import load_config
 from api.server.services.installation import create_installation
 from keys.epochs import rotate_identity
@@ -216,6 +216,12 @@ def test_the_table_has_every_address(tmp_path: Path) -> None:
         }
     assert served == {(line[0], line[1]) for line in LINES}
     app.extensions["tongqiao"].close()
+
+
+def test_the_list_of_what_anyone_may_call_is_the_programs() -> None:
+    listed = POLICY.read_text(encoding="utf-8").split("```")[5].strip().splitlines()
+    assert {" ".join(line.split()[:2]) for line in listed} == PUBLIC | PUBLIC_PAGES
+    assert all(len(line.split()) > 2 for line in listed)
 
 
 @pytest.mark.parametrize("column", ["own", "operator", "auditor"])
