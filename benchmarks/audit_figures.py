@@ -26,7 +26,6 @@ from api.audit.stored_tiles import StoredTiles
 from api.audit.tiles import TileTree, prove_consistency, prove_inclusion
 from api.server.app import make_app
 from api.server.models import LOG_TABLES
-from api.server.services import work as work_module
 from api.server.services.installation import Installation
 from api.server.services.members import add_member
 from api.server.services.work import own_caller
@@ -254,7 +253,7 @@ def _without_log(installation: Installation, *, reads: bool) -> Iterator[None]:
         return writing(durable=durable or reads)
 
     with (
-        mock.patch.object(work_module, "append_entries"),
+        mock.patch.object(database._group_commit, "_append"),
         mock.patch.object(database, "writing", waiting_for_the_nonce),
     ):
         yield

@@ -7,14 +7,22 @@ access log anyway, so nothing is lost by it, and those of one process share comm
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from api.server.services.group_commit import DURABLE, GroupCommit, WriterBusyError
+from api.audit.append import append_timed
+from api.server.models import LOG_TABLES
+from api.server.services.group_commit import (
+    DURABLE,
+    GroupCommit,
+    TimedEvent,
+    Writer,
+    WriterBusyError,
+)
 
 _MODE: Final = "tongqiao_mode"
 _WRITING: Final = "writing"
@@ -48,7 +56,7 @@ class Database:
         event.listen(self.engine, "begin", backend.begin)
         self._readers = self.engine.execution_options(**backend.reading)
         self._writers = self.engine.execution_options(**backend.writing, **{_MODE: _WRITING})
-        self._group_commit = GroupCommit(self._writers, busy_timeout_s)
+        self._group_commit = GroupCommit(self._writers, busy_timeout_s, _append)
 
     @contextlib.contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Session]:
@@ -61,8 +69,18 @@ class Database:
         """
         # The lock is taken now, and not at the first statement: what the caller reads meanwhile
         # (the clock) is read under it.
-        with self._group_commit.writing(durable=durable) as session:
-            yield session
+        with self._group_commit.writer(durable=durable) as writer:
+            yield writer.session
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[Writer]:
+        """As :meth:`writing`, with something for the log; the lock is taken at the first use.
+
+        Who uses nothing of the database waits for nobody: what it has for the log is added in the
+        next transaction that is committed.
+        """
+        with self._group_commit.writer() as writer:
+            yield writer
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
@@ -95,6 +113,10 @@ class Database:
     def close(self) -> None:
         """Close all connections; the next use opens new ones (as after a fork)."""
         self.engine.dispose()
+
+
+def _append(connection: Connection, events: Sequence[TimedEvent]) -> None:
+    append_timed(connection, LOG_TABLES, events)
 
 
 def is_busy(error: DBAPIError) -> bool:

@@ -8,12 +8,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from api.audit.append import append_entries
 from api.audit.events import Action, AuditEvent, Outcome
-from api.server.models import LOG_TABLES
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.services.database import Database
+from api.server.services.group_commit import Writer
 
 Details = Mapping[str, str | int | None]
 
@@ -80,18 +79,39 @@ class UnloggedWorkError(Exception):
     """A transaction was about to end without an entry in the access log: a fault of the program."""
 
 
-@dataclass(slots=True)
 class Work:
     """One transaction, and what it adds to the access log.
 
     Entries are appended together at the end, so that others wait for the log as short as can be.
+
+    Args:
+        session: for reading only; or who takes the writers' turn at the first use, and the clock
+            that is read then, so that times in the log never run backwards.
     """
 
-    session: Session
-    now: datetime
-    caller: Caller
-    n_entries: int = field(default=0, init=False)
-    _pending: list[AuditEvent] = field(default_factory=list, init=False)
+    def __init__(
+        self, session: Session | Writer, now: datetime | Callable[[], datetime], caller: Caller
+    ) -> None:
+        self.caller = caller
+        self.n_entries = 0
+        self._source = session
+        self._clock = now
+        self._now = now if isinstance(now, datetime) else None
+        self._pending: list[AuditEvent] = []
+
+    @property
+    def session(self) -> Session:
+        """The transaction's session.  Raises: OperationalError: the turn did not come in time."""
+        return self._source if isinstance(self._source, Session) else self._source.session
+
+    @property
+    def now(self) -> datetime:
+        """When this happens, read while nobody else writes."""
+        if self._now is None:
+            if isinstance(self._source, Writer):
+                self._source.begin()
+            self._now = self._clock() if callable(self._clock) else self._clock
+        return self._now
 
     def record(
         self,
@@ -123,7 +143,16 @@ class Work:
     def append_recorded(self) -> None:
         """Append what was recorded so far; who reads the log afterwards finds it there."""
         events, self._pending = self._pending, []
-        append_entries(self.session, LOG_TABLES, events, self.now)
+        if isinstance(self._source, Writer):
+            self._source.append_now([(event, self.now) for event in events])
+
+    def hand_over(self) -> None:
+        """Have what was recorded appended when the transaction ends."""
+        events, self._pending = self._pending, []
+        if isinstance(self._source, Writer) and events:
+            # Who asked for nothing but entries took no turn, and waits for none.
+            moment = self._now or (self._clock() if callable(self._clock) else self._clock)
+            self._source.append([(event, moment) for event in events])
 
 
 @contextlib.contextmanager
@@ -133,11 +162,10 @@ def begin_work(database: Database, clock: Callable[[], datetime], caller: Caller
     Raises:
         UnloggedWorkError: nothing was recorded; the transaction is rolled back.
     """
-    with database.writing() as session:
-        # The clock is read under the write lock, so that times in the log never run backwards.
-        work = Work(session, clock(), caller)
+    with database.writer() as writer:
+        work = Work(writer, clock, caller)
         yield work
         if work.n_entries == 0:
             raise UnloggedWorkError("nothing was recorded in the access log")
-        work.append_recorded()
+        work.hand_over()
     caller.trace.n_entries += work.n_entries

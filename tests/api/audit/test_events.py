@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from api.audit.errors import AuditEventError, EntryError
 from api.audit.events import (
+    MAX_DETAILS,
     MAX_ENTRY_BYTES,
     ROLES,
     Action,
@@ -269,3 +270,20 @@ def test_times_are_utc_with_milliseconds_rounded_down() -> None:
     assert format_time(datetime(999, 9, 1, tzinfo=UTC)) == "0999-09-01T00:00:00.000Z"
     with pytest.raises(AuditEventError):
         format_time(datetime(2026, 9, 1))  # noqa: DTZ001
+
+
+def test_the_largest_event_there_can_be_fits_into_an_entry() -> None:
+    """So no event can keep those from being logged that are added together with it."""
+    event = AuditEvent(
+        max(Action, key=len),
+        Outcome.REFUSED,
+        actor="a" * 63,
+        role="administrator",
+        project="a" * 63,
+        round="a" * 63,
+        details={f"{'n' * 38}{number:02d}": "a" * 90 for number in range(MAX_DETAILS)},
+        reason="a" * 63,
+        request_id="a" * 64,
+        origin="f" * 4 + ":ffff" * 7,
+    )
+    assert len(entry_bytes(event, 2**53 - 1, "2026-09-01T08:00:00.000Z")) < MAX_ENTRY_BYTES / 2

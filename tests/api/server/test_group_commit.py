@@ -2,19 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from api.audit.append import read_head
-from api.audit.events import Action
+from api.audit.append import read_entries, read_head
+from api.audit.errors import LogStoreError
+from api.audit.events import Action, AuditEvent, parse_entry
 from api.audit.merkle import leaf_hash, tree_root
 from api.server.models import LOG_TABLES
 from api.server.services.database import Database, is_busy
-from api.server.services.group_commit import MAX_MEMBERS
+from api.server.services.group_commit import MAX_MEMBERS, TimedEvent
 from api.server.services.work import own_caller
 from tests.simulator import SimulatedServer
 
@@ -196,6 +198,146 @@ def test_a_turn_that_does_not_come_is_told_as_busy(database: Database) -> None:
     with database.writing() as session:
         insert(session, 2)
     assert kept(database) == [1, 2]
+
+
+def timed(number: int) -> TimedEvent:
+    return AuditEvent(Action.SERVER_START, details={"number": number}), datetime.now(UTC)
+
+
+def logged(database: Database) -> list[int]:
+    """The numbers of the entries that tests here added, in order."""
+    with database.reading() as session:
+        lines = read_entries(session, LOG_TABLES, 0, 10_000)
+    entries = [parse_entry(line.encode()) for line in lines]
+    numbers = [entry.details.get("number") for entry in entries]
+    return [number for number in numbers if isinstance(number, int)]
+
+
+def test_who_only_adds_to_the_log_is_taken_along(database: Database) -> None:
+    commits = Commits(database)
+
+    def work(number: int) -> None:
+        with database.writer() as writer:
+            writer.append([timed(number)])
+        assert number in logged(database)
+
+    assert share(database, 6, work) == [None] * 6
+    assert sorted(logged(database)) == list(range(6))
+    assert kept(database) == [-1]
+    assert commits.n == 1
+
+
+def test_what_is_for_the_log_is_added_once_for_all(database: Database) -> None:
+    n_added = 0
+    append = database._group_commit._append
+
+    def counted(connection: Connection, events: Sequence[TimedEvent]) -> None:
+        nonlocal n_added
+        n_added += 1
+        append(connection, events)
+
+    database._group_commit._append = counted
+
+    def work(number: int) -> None:
+        with database.writer() as writer:
+            if number % 2:
+                insert(writer.session, number)
+            writer.append([timed(number)])
+
+    assert share(database, 8, work) == [None] * 8
+    assert n_added == 1
+    assert sorted(logged(database)) == list(range(8))
+    assert kept(database) == [-1, 1, 3, 5, 7]
+
+
+def test_what_cannot_be_logged_did_not_happen(database: Database) -> None:
+    append = database._group_commit._append
+
+    def refuse(_connection: Connection, _events: Sequence[TimedEvent]) -> None:
+        raise LogStoreError("damaged")
+
+    database._group_commit._append = refuse
+
+    def work(number: int) -> None:
+        with database.writer() as writer:
+            if number % 2:
+                insert(writer.session, number)
+            writer.append([timed(number)])
+
+    errors: list[object] = []
+    with pytest.raises(LogStoreError):
+        holding_the_turn_and_the_log(database, lambda: errors.extend(at_once(4, work)), 4)
+    deadline = time.monotonic() + 20
+    while len(errors) < 4 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert [type(error) for error in errors] == [LogStoreError] * 4
+    assert kept(database) == []
+    assert logged(database) == []
+    database._group_commit._append = append
+    work(7)
+    assert (kept(database), logged(database)) == ([7], [7])
+
+
+def holding_the_turn_and_the_log(
+    database: Database, others: Callable[[], None], n_waiting: int
+) -> None:
+    thread = threading.Thread(target=others)
+    holding_the_turn(database, thread.start, n_waiting)
+
+
+def test_who_fails_after_reading_its_own_entry_takes_back_nobody_elses(
+    database: Database,
+) -> None:
+    def work(number: int) -> None:
+        with database.writer() as writer:
+            insert(writer.session, number)
+            writer.append([timed(number)])
+            if number % 2:
+                # Adds what those before it have for the log, too; then fails.
+                writer.append_now([timed(100 + number)])
+                raise KeyError(number)
+
+    errors = share(database, 6, work)
+    assert [type(error) for error in errors] == [type(None), KeyError] * 3
+    assert sorted(logged(database)) == [0, 2, 4]
+    assert kept(database) == [-1, 0, 2, 4]
+
+
+def test_a_log_that_does_not_come_free_is_told_as_busy(database: Database) -> None:
+    database._group_commit._timeout_s = 0.05
+
+    def add(number: int) -> None:
+        with database.writer() as writer:
+            writer.append([timed(number)])
+
+    with database.writing() as session:
+        insert(session, 1)
+        errors = at_once(3, add)
+        assert all(isinstance(error, OperationalError) and is_busy(error) for error in errors)
+    assert logged(database) == []
+    database._group_commit._timeout_s = 20
+    add(5)
+    assert logged(database) == [5]
+
+
+def test_a_commit_that_is_not_waited_for_takes_nobody_along(database: Database) -> None:
+    """Who adds to the log is told when it is on the disk: a nonce's commit is not."""
+    commits = Commits(database)
+    with database.writing(durable=False) as session:
+        insert(session, 1)
+        thread = threading.Thread(target=at_once, args=(1, lambda _: add_one(database)))
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not database._group_commit._waiting and time.monotonic() < deadline:
+            time.sleep(0.005)
+    thread.join()
+    assert commits.n == 2
+    assert logged(database) == [3]
+
+
+def add_one(database: Database) -> None:
+    with database.writer() as writer:
+        writer.append([timed(3)])
 
 
 def test_requests_at_once_make_one_history(server: SimulatedServer) -> None:
