@@ -23,7 +23,7 @@ from linkage.matching.assignment import greedy_one_to_one, optimal_one_to_one
 from linkage.matching.dice_groups import greedy_groups
 from linkage.matching.dice_pairs import ScanOptions, iterate_dice_pairs
 from linkage.matching.dice_threshold import DiceEstimate, choose_dice_threshold, estimate_dice
-from linkage.pipeline import MatchProgress, Progress
+from linkage.progress import MatchProgress, Progress
 from linkage.types import F64, I64, LinkSet, SolveMode
 
 MAX_PAIRS = 100_000_000

@@ -23,7 +23,7 @@ and kept in a store from which a killed run goes on.  How it is cut has no influ
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -50,6 +50,7 @@ from linkage.matching.engines.local import LocalEngine
 from linkage.matching.groups import Groups, link_groups
 from linkage.matching.join import (
     JoinTask,
+    JoinWatch,
     KeptPairs,
     all_of,
     join_views,
@@ -69,30 +70,9 @@ from linkage.matching.score import (
 from linkage.matching.scored import FLOOR_LOG_ODDS, ScoredPairs, agreeing_views
 from linkage.matching.similar_pairs import SimilarPairs, find_similar_pairs
 from linkage.matching.tagged_join import BUCKET_BYTES, plan_join
+from linkage.progress import MatchProgress, Progress
 from linkage.tqe import content_sha256
 from linkage.types import F64, I64, EncodedDataset, LinkSet, RecordPair, SolveMode
-
-
-@dataclass(frozen=True, slots=True)
-class MatchProgress:
-    """How far a match is.
-
-    Attributes:
-        stage: ``candidates``, ``compare``, ``score`` or ``solve``, in this order.
-        done, total: of the stage, in its own unit; ``total`` is an estimate.
-        n_pairs: pairs looked at so far.
-        n_candidates: pairs kept so far.
-    """
-
-    stage: str
-    done: int
-    total: int
-    n_pairs: int = 0
-    n_candidates: int = 0
-
-
-Progress = Callable[[MatchProgress], None]
-"""Told of progress, from the thread that called; may raise to stop the match."""
 
 _CHUNK_FORMAT = 1
 """Raised whenever chunks of an older program must not be taken for ours."""
@@ -171,10 +151,10 @@ def match_datasets(
     with _store(records, model, floor, across_only, resources) as store:
         kept = _kept_pairs(records, similar, model, floor, across_only, resources, store, tell)
         pairs = all_of(kept.parts)
-        tell(MatchProgress("solve", 0, len(pairs), kept.n_compared, len(pairs)))
+        tell(MatchProgress("solve", 0, 1, kept.n_compared, len(pairs)))
         link_set = _solve(records, pairs, model, solve, threshold, decisions)
         figures = _figures(records, pairs, kept, link_set)
-        tell(MatchProgress("solve", len(pairs), len(pairs), kept.n_compared, len(pairs)))
+        tell(MatchProgress("solve", 1, 1, kept.n_compared, len(pairs)))
         store.remove()
     return LinkSet(
         dataset_names=link_set.dataset_names,
@@ -264,21 +244,26 @@ def _kept_pairs(
     tell: Progress,
 ) -> KeptPairs:
     engine = resources.engine or LocalEngine()
-    chunks = plan_join(records, bucket_bytes=resources.memory_bytes // engine.n_workers)
+    chunks = plan_join(
+        records,
+        across_only=across_only,
+        bucket_bytes=resources.memory_bytes // engine.n_workers,
+    )
     total = sum(chunk.n_pairs for chunk in chunks)
     looked_at = 0
 
-    def tell_of_join(done: int, n_pairs: int, n_kept: int) -> None:
+    def tell_of_join(n_pairs: int, n_resumed: int, n_kept: int) -> None:
         nonlocal looked_at
         looked_at = n_pairs
-        tell(MatchProgress("compare", done, total, n_pairs, n_kept))
+        tell(MatchProgress("compare", n_pairs, total, n_pairs, n_kept, n_resumed))
 
-    def tell_of_merge(done: int, n_ranges: int, n_kept: int) -> None:
-        tell(MatchProgress("score", done, n_ranges, looked_at, n_kept))
+    def tell_of_merge(done: int, n_resumed: int, n_ranges: int, n_kept: int) -> None:
+        tell(MatchProgress("score", done, n_ranges, looked_at, n_kept, n_resumed))
 
-    tell_of_join(0, 0, 0)
+    tell(MatchProgress("compare", 0, total))
     source = _records_by_hash(records, resources.files) if engine.is_remote else lambda: records
-    task = JoinTask(source, rules_of(records, model, floor), across_only)
+    watch = None if engine.is_remote else JoinWatch()
+    task = JoinTask(source, rules_of(records, model, floor), across_only, watch)
     runs = [
         *join_views(task, chunks, engine, store, tell_of_join),
         *runs_of_similar(records, similar),

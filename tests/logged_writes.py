@@ -25,7 +25,10 @@ UNLOGGED_TABLES: Final = {
 """Tables that may change without an entry, and why."""
 
 UNLOGGED_COLUMNS: Final = {
-    "rounds": {"lease_expires_at", "stage", "done", "total"},
+    "rounds": {
+        *("lease_expires_at", "stage", "done", "total"),
+        *("n_pairs", "n_candidates", "pairs_per_s", "seconds_left"),
+    },
     "sessions": {"seen_at"},
 }
 """Columns that may: a running job's sign of life and how far it is, a session's last use."""

@@ -1,12 +1,15 @@
 """A round on the screen: who has signed and uploaded, and what each still has to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from api.client.errors import ApiError
+from api.client.match_figures import MatchFigures
 from api.client.terminal import say, show_table
 from api.client.terms import Terms, parse_terms
+
+_Number = TypeVar("_Number", int, float)
 
 _WHAT_STATES_MEAN = {
     "draft": "being prepared; the operator opens it next",
@@ -41,7 +44,7 @@ class RoundView:
 
     Attributes:
         terms: parsed and hashed here, whatever hash the server says.
-        stage, done, total: progress of the matching; ``stage`` is ``None`` before it.
+        matching: how far it is.
     """
 
     id: str
@@ -49,9 +52,7 @@ class RoundView:
     terms: Terms
     key_confirmed: bool
     members: tuple[MemberState, ...]
-    stage: str | None
-    done: int
-    total: int
+    matching: MatchFigures
     failure: str | None
 
     def member(self, office: str) -> MemberState | None:
@@ -100,16 +101,13 @@ def parse_round(answer: Mapping[str, Any], round_id: str) -> RoundView:
     """
     try:
         terms = parse_terms(_mapping(answer["terms"]))
-        progress = _mapping(answer.get("progress") or {})
         view = RoundView(
             id=str(answer["id"]),
             state=str(answer["state"]),
             terms=terms,
             key_confirmed=answer["key_confirmed"] is True,
             members=tuple(_parse_member(entry) for entry in answer["members"]),
-            stage=None if progress.get("stage") is None else str(progress["stage"]),
-            done=int(progress.get("done") or 0),
-            total=int(progress.get("total") or 0),
+            matching=_parse_matching(_mapping(answer.get("progress") or {})),
             failure=None if answer.get("failure") is None else str(answer["failure"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -122,6 +120,22 @@ def parse_round(answer: Mapping[str, Any], round_id: str) -> RoundView:
             "Sign and send nothing, and tell the operator and the auditor.",
         )
     return view
+
+
+def _parse_matching(body: Mapping[str, Any]) -> MatchFigures:
+    def known(name: str, kind: Callable[[Any], _Number]) -> _Number | None:
+        value = body.get(name)
+        return None if value is None else kind(value)
+
+    return MatchFigures(
+        stage=None if body.get("stage") is None else str(body["stage"]),
+        done=int(body.get("done") or 0),
+        total=int(body.get("total") or 0),
+        n_pairs=known("n_pairs", int),
+        n_candidates=known("n_candidates", int),
+        pairs_per_s=known("pairs_per_s", float),
+        seconds_left=known("seconds_left", float),
+    )
 
 
 def _parse_member(entry: Any) -> MemberState:
@@ -163,8 +177,8 @@ def show_round(view: RoundView) -> None:
             say(f"The key of the round is confirmed by {coordinator}.")
         else:
             say(f"The key of the round is not confirmed yet: {coordinator} still has to sign.")
-    if view.state == "matching" and view.stage is not None:
-        say(f"Progress: {view.stage}, {view.done} of {view.total}.")
+    if view.state == "matching" and view.matching.stage is not None:
+        say(f"{view.matching.sentence()}.")
     if view.failure is not None:
         say(f"The last run failed: {view.failure}")
     show_table(

@@ -9,7 +9,15 @@ from api.console.pages_of_projects import projects
 from api.console.pages_of_provider import provider_pages
 from api.console.pages_of_rounds import rounds
 from api.console.pages_of_session import after_login, session_pages
-from api.console.words import county_name, refusal_advice, side_name, state_name
+from api.console.words import (
+    county_name,
+    figures_of,
+    refusal_advice,
+    side_name,
+    stage_name,
+    state_name,
+    time_left,
+)
 from api.pages.headers import add_headers
 from api.pages.site import Place, add_layout
 from api.server.auth import installation
@@ -34,7 +42,13 @@ def add_console(app: Flask) -> None:
     """Register the pages, their layout, headers and errors."""
     add_layout(app, title=_l("Linkage console"), places=_places, prefix=PREFIX)
     app.jinja_env.globals["csrf_token"] = _csrf_token
-    app.jinja_env.globals.update(county_name=county_name, side_name=side_name)
+    app.jinja_env.globals.update(
+        county_name=county_name,
+        side_name=side_name,
+        stage_name=stage_name,
+        time_left=time_left,
+        figures_of=figures_of,
+    )
     app.context_processor(
         lambda: {"reader": _reader(), "state_name": state_name, "provider": _provider_name()}
     )

@@ -1,6 +1,9 @@
 """States, steps and refusals in the reader's language."""
 
-from flask_babel import gettext
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import format_decimal, gettext
 from flask_babel import lazy_gettext as _l
 
 from api.server.refusals import RefusalError
@@ -20,6 +23,18 @@ _STATES = {
 _SIDES = {
     "origin": _l("Origin: children come from there"),
     "residence": _l("Residence: children live there now"),
+}
+
+_STAGES = {
+    "queued": _l("Waiting for a worker"),
+    "starting": _l("Starting"),
+    "reading": _l("Reading encodings"),
+    "candidates": _l("Learning from a sample"),
+    "compare": _l("Comparing records"),
+    "score": _l("Scoring pairs"),
+    "solve": _l("Choosing links"),
+    "writing": _l("Writing links"),
+    "done": _l("Done"),
 }
 
 _ADVICE = {
@@ -63,6 +78,38 @@ def county_name(code: str) -> str:
 def side_name(side: str) -> str:
     """On which side of a move an office stands."""
     return str(_SIDES.get(side, side))
+
+
+def stage_name(stage: str | None) -> str:
+    """The stage of a matching."""
+    return str(_STAGES.get(stage or "queued", stage))
+
+
+def time_left(seconds: float | None) -> str:
+    """How long a stage will take, no more exact than an estimate is; empty if nobody knows."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return str(gettext("about %(n)s s left", n=max(1, round(seconds))))
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return str(gettext("about %(n)s min left", n=minutes))
+    hours, minutes = divmod(minutes, 60)
+    return str(gettext("about %(h)s h %(n)s min left", h=hours, n=minutes))
+
+
+def figures_of(progress: Mapping[str, Any]) -> list[str]:
+    """Pairs compared and kept so far, and the rate: what is known of them."""
+    compared, rate, kept = (
+        None if progress[name] is None else format_decimal(progress[name])
+        for name in ("n_pairs", "pairs_per_s", "n_candidates")
+    )
+    texts = (
+        compared and gettext("%(n)s pairs compared", n=compared),
+        rate and gettext("%(n)s pairs a second", n=rate),
+        kept and gettext("%(n)s pairs kept", n=kept),
+    )
+    return [str(text) for text in texts if text]
 
 
 def refusal_advice(refusal: RefusalError) -> str:

@@ -1,77 +1,75 @@
-"""How far a match is, on the terminal: stage, pairs and candidates so far, rate, time left."""
+"""How far a matching is, on the terminal: stage, pairs and candidates so far, rate, time left."""
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.progress import (
     BarColumn,
     Progress,
     ProgressColumn,
-    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Column
-from rich.text import Text
 
+from api.client.match_figures import MatchFigures
 from api.client.terminal import progress_console
 
 if TYPE_CHECKING:
-    from linkage.pipeline import MatchProgress
-
-_STAGES = {
-    "candidates": "Learning from a sample",
-    "compare": "Comparing records",
-    "score": "Scoring pairs",
-    "solve": "Choosing links",
-}
-
-
-class _PairsColumn(ProgressColumn):
-    """Pairs compared so far, how many a second, and how many were kept."""
-
-    def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True))
-
-    def render(self, task: Task) -> Text:
-        parts = []
-        if n_pairs := task.fields["n_pairs"]:
-            parts.append(f"{short(n_pairs)} pairs")
-            if task.elapsed:
-                parts.append(f"{short(n_pairs / task.elapsed)}/s")
-        if n_candidates := task.fields["n_candidates"]:
-            parts.append(f"{short(n_candidates)} kept")
-        return Text(" ".join(parts))
+    from linkage.progress import MatchProgress
 
 
 @contextlib.contextmanager
 def showing_progress() -> Iterator[Callable[["MatchProgress"], None]]:
-    """A line on stderr for each stage; gives what is to be told of progress."""
+    """A line on stderr for each stage; gives what is to be told of a match that runs here."""
+    from linkage.progress import Pace
+
+    pace = Pace()
+    with showing_figures() as show:
+
+        def told(now: "MatchProgress") -> None:
+            pace.note(now)
+            show(
+                MatchFigures(
+                    stage=now.stage,
+                    done=now.done,
+                    total=now.total,
+                    n_pairs=now.n_pairs if now.stage == "compare" else None,
+                    n_candidates=now.n_candidates,
+                    pairs_per_s=pace.pairs_per_s(),
+                    seconds_left=pace.seconds_left(),
+                )
+            )
+
+        yield told
+
+
+@contextlib.contextmanager
+def showing_figures() -> Iterator[Callable[[MatchFigures], None]]:
+    """A line on stderr for each stage; gives what is to be told of a matching."""
     columns: list[ProgressColumn] = [
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         BarColumn(bar_width=16),
-        _PairsColumn(),
+        TextColumn("{task.fields[figures]}", markup=False, table_column=Column(no_wrap=True)),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
     ]
     with Progress(*columns, console=progress_console()) as progress:
         stages: dict[str, TaskID] = {}
 
-        def show(now: "MatchProgress") -> None:
-            if now.stage not in stages:
+        def show(now: MatchFigures) -> None:
+            name = now.stage_name
+            if name not in stages:
                 _complete(progress)
-                stages[now.stage] = progress.add_task(
-                    _STAGES.get(now.stage, now.stage), total=None, n_pairs=0, n_candidates=0
-                )
+                stages[name] = progress.add_task(name, total=None, figures="", settled="")
             progress.update(
-                stages[now.stage],
+                stages[name],
                 completed=now.done,
-                total=max(now.total, 1),
-                n_pairs=now.n_pairs if now.stage == "compare" else 0,
-                n_candidates=now.n_candidates,
+                total=now.total if now.is_counted else None,
+                figures=now.line(),
+                settled=replace(now, seconds_left=None).line(),
             )
 
         yield show
@@ -79,14 +77,8 @@ def showing_progress() -> Iterator[Callable[["MatchProgress"], None]]:
 
 
 def _complete(progress: Progress) -> None:
-    """What is left of a stage's estimate when the next begins is no work."""
+    """A stage is over when the next begins; nothing of it is left."""
     for task in progress.tasks:
-        progress.update(task.id, completed=task.total)
-
-
-def short(number: float) -> str:
-    """A count in a few characters: 950, 12.3 k, 4.56 M, 17.0 G."""
-    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= limit:
-            return f"{number / limit:.3g}{unit}"
-    return f"{number:.0f}"
+        if not task.finished:
+            total = task.total or 1
+            progress.update(task.id, completed=total, total=total, figures=task.fields["settled"])

@@ -11,7 +11,6 @@ from api.client.terminal import (
     failing,
     json_option,
     open_client,
-    progress_bar,
     remark,
     say,
     server_options,
@@ -162,7 +161,7 @@ def round_freeze_command(server: str, keys: Path, ca_file: Path | None, round_id
 
 @round_group.command(name="run")
 @click.argument("round_id", metavar="ID", type=ID)
-@click.option("--wait", is_flag=True, help="Stay until the matching has ended, with a bar.")
+@click.option("--wait", is_flag=True, help="Stay until it has ended, and show how far it is.")
 @server_options
 def round_run_command(
     server: str, keys: Path, ca_file: Path | None, round_id: str, wait: bool
@@ -178,14 +177,13 @@ def round_run_command(
     if not wait:
         remark("See how far it is with 'tongqiao round status'.")
         return
+    from api.operator.match_progress import showing_figures
     from api.operator.waiting import wait_for_review
 
     with failing("use the key file"):
         client = open_client(server, keys, ca_file)
-        with progress_bar("matching", unit="steps") as advance:
-            view = wait_for_review(
-                client, round_id, lambda now: advance(now.done, now.total, now.stage)
-            )
+        with showing_figures() as show:
+            view = wait_for_review(client, round_id, lambda now: show(now.matching))
     say(f"Round {round_id} is matched; state: {view.state}")
 
 

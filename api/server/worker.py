@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
@@ -18,6 +19,7 @@ from api.server.services.incoming import decrypt_file
 from api.server.services.installation import Installation
 from api.server.services.jobs import (
     Job,
+    JobProgress,
     LeaseLostError,
     claim_job,
     extend_lease,
@@ -30,7 +32,8 @@ from api.server.services.work import own_caller
 from keys.errors import AtRestError
 from linkage.errors import LinkageError
 from linkage.matching.engines import Engine
-from linkage.pipeline import MatchProgress, Resources, match_datasets
+from linkage.pipeline import Resources, match_datasets
+from linkage.progress import MatchProgress, Pace
 from linkage.tqe import open_tqe
 from linkage.types import EncodedDataset
 
@@ -116,20 +119,17 @@ class Worker:
             _lease_kept(self._installation, job) as lease,
         ):
 
-            def on_progress(stage: str, done: int, total: int) -> None:
+            def on_progress(now: MatchProgress) -> None:
                 lease.check()
                 if self._stopping:
                     raise StopRequestedError
-                lease.progress = (stage, done, total)
+                lease.progress = now
 
-            def on_matching(now: MatchProgress) -> None:
-                on_progress(now.stage, now.done, now.total)
-
-            on_progress("reading", 0, len(job.files))
+            on_progress(MatchProgress("reading", 0, len(job.files)))
             datasets = []
             for number, (office, (sha256, path)) in enumerate(sorted(job.files.items()), 1):
                 datasets.append(self._open(job, office, sha256, path, folder))
-                on_progress("reading", number, len(job.files))
+                on_progress(MatchProgress("reading", number, len(job.files)))
             link_set = match_datasets(
                 datasets,
                 solve=job.terms.solve,
@@ -139,10 +139,15 @@ class Worker:
                     work_dir=self._installation.chunks.folder(job.round_id),
                     files={dataset.name: _plain_file(folder, dataset.name) for dataset in datasets},
                 ),
-                on_progress=on_matching,
+                on_progress=on_progress,
             )
-            on_progress("writing", 0, len(link_set))
-            return finish_job(self._installation, self._caller, job, datasets, link_set)
+            matched = lease.progress or MatchProgress("writing", 0, 1)
+            on_progress(replace(matched, stage="writing", done=0, total=1, n_resumed=0))
+            return finish_job(
+                *(self._installation, self._caller, job, datasets, link_set),
+                n_pairs=matched.n_pairs,
+                n_candidates=matched.n_candidates,
+            )
 
     def _open(self, job: Job, office: str, sha256: str, path: Path, folder: Path) -> EncodedDataset:
         plain = _plain_file(folder, office)
@@ -237,7 +242,7 @@ class _Lease:
         self._job = job
         self._done = threading.Event()
         self._lost = False
-        self.progress: tuple[str, int, int] | None = None
+        self.progress: MatchProgress | None = None
 
     def check(self) -> None:
         """Raises: LeaseLostError: the round is not this worker's any more."""
@@ -245,17 +250,20 @@ class _Lease:
             raise LeaseLostError("the round is not this worker's any more")
 
     def keep(self) -> None:
-        """Extend until :meth:`end`; writes progress whenever it has changed."""
+        """Extend until :meth:`end`; writes progress when it has changed, every ``progress_s``."""
         config = self._installation.config
-        written: tuple[str, int, int] | None = None
+        pace = Pace()
+        written: MatchProgress | None = None
         extended = time.monotonic()
         while not self._done.wait(min(config.progress_s, config.lease_s / 4)):
             progress = self.progress
+            if progress is not None:
+                pace.note(progress)
             due = time.monotonic() - extended >= config.lease_s / 3
             if progress == written and not due:
                 continue
             try:
-                extend_lease(self._installation, self._job, progress)
+                extend_lease(self._installation, self._job, _as_row(progress, pace))
             except LeaseLostError:
                 self._lost = True
                 return
@@ -267,6 +275,24 @@ class _Lease:
     def end(self) -> None:
         """Stop extending."""
         self._done.set()
+
+
+def _as_row(now: MatchProgress | None, pace: Pace) -> JobProgress | None:
+    if now is None:
+        return None
+    return JobProgress(
+        stage=now.stage,
+        done=now.done,
+        total=now.total,
+        n_pairs=now.n_pairs,
+        n_candidates=now.n_candidates,
+        pairs_per_s=_rounded(pace.pairs_per_s(), 0),
+        seconds_left=_rounded(pace.seconds_left(), 1),
+    )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from linkage.matching.score import EvidenceModel
 from linkage.matching.scored import ScoredPairs, agreeing_views, merge_range, ranges_of_left
 from linkage.matching.similar_pairs import SimilarPairs
 from linkage.matching.tagged_join import (
+    PAIRS_OF_A_CALL,
     JoinChunk,
     PairRun,
     join_chunk,
@@ -30,8 +32,48 @@ PAIRS_OF_A_RANGE = 2_000_000
 _ROWS_LOOKED_AT = 20_000
 _TAGS_LOOKED_AT = 16
 
-Tell = Callable[[int, int, int], None]
-"""Told of a stage: chunks' pairs done, pairs looked at so far, and pairs kept so far."""
+TellJoin = Callable[[int, int, int], None]
+"""Told of the join: pairs looked at so far, those of them in chunks that were finished before, and
+pairs kept so far."""
+
+TellMerge = Callable[[int, int, int, int], None]
+"""Told of the merge: ranges done, those of them that were done before, ranges in all, and pairs
+kept so far."""
+
+
+class JoinWatch:
+    """How far chunks are that this process computes, for who tells of it from another thread."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, tuple[int, int]] = {}
+        self._stopped = False
+
+    def note(self, chunk: JoinChunk, n_compared: int, n_kept: int) -> None:
+        """Take a report of a chunk.
+
+        Raises:
+            JoinStoppedError: nobody wants the rest.
+        """
+        if self._stopped:
+            raise JoinStoppedError("the join was stopped")
+        self._under_way[chunk.name] = n_compared, n_kept
+
+    def forget(self, chunk: JoinChunk) -> None:
+        """The chunk is finished."""
+        self._under_way.pop(chunk.name, None)
+
+    def under_way(self) -> tuple[int, int]:
+        """Pairs looked at and kept so far, in chunks that are not finished."""
+        seen = list(self._under_way.values())
+        return sum(compared for compared, _ in seen), sum(kept for _, kept in seen)
+
+    def stop(self) -> None:
+        """Let chunks under way end soon."""
+        self._stopped = True
+
+
+class JoinStoppedError(Exception):
+    """A chunk was given up because the whole match was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +84,30 @@ class JoinTask:
         records: gives the records; on another machine they are opened there.
         rules: for each view; ``None`` for untagged ones.
         across_only: leave out pairs inside a dataset.
+        watch: told of chunks that this process computes; ``None`` for other machines.
+        pairs_of_a_call: how often it is told.
     """
 
     records: Callable[[], NumberedRecords]
     rules: tuple[LocalRule | None, ...]
     across_only: bool
+    watch: JoinWatch | None = None
+    pairs_of_a_call: int = PAIRS_OF_A_CALL
 
     def __call__(self, chunk: JoinChunk) -> PairRun:
         """Compute a chunk."""
         rule = self.rules[chunk.view]
         if rule is None:
             raise ValueError("an untagged view has no chunks of the tagged join")
-        return join_chunk(self.records(), chunk, rule, across_only=self.across_only)
+        told = None if self.watch is None else partial(self.watch.note, chunk)
+        return join_chunk(
+            self.records(),
+            chunk,
+            rule,
+            across_only=self.across_only,
+            told=told,
+            pairs_of_a_call=self.pairs_of_a_call,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,35 +179,42 @@ def join_views(
     chunks: Sequence[JoinChunk],
     engine: Engine,
     store: ChunkStore,
-    tell: Tell,
+    tell: TellJoin,
 ) -> list[PairRun]:
     """Runs of all chunks; those that the store has already are not computed again."""
     runs = []
     missing = []
-    done = compared = kept = 0
-
-    def account(chunk: JoinChunk, run: PairRun) -> None:
-        nonlocal done, compared, kept
-        runs.append(run)
-        done += chunk.n_pairs
-        compared += run.n_compared
-        kept += len(run.rows)
-        tell(done, compared, kept)
-
     finished = store.names()
     for chunk in chunks:
         found = store.get(chunk.name) if chunk.name in finished else None
         if found is None:
             missing.append(chunk)
         else:
-            account(chunk, PairRun(chunk.view, found[0], **found[1]))
-    for chunk, run in engine.results(task, missing):
+            runs.append(PairRun(chunk.view, found[0], **found[1]))
+    resumed = compared = sum(run.n_compared for run in runs)
+    kept = sum(len(run.rows) for run in runs)
+    watch = task.watch or JoinWatch()
+
+    def report() -> None:
+        compared_now, kept_now = watch.under_way()
+        try:
+            tell(compared + compared_now, resumed, kept + kept_now)
+        except BaseException:
+            watch.stop()
+            raise
+
+    report()
+    for chunk, run in engine.results(task, missing, report):
         figures = {
             "n_candidates": run.n_candidates,
             "n_across": run.n_across,
             "n_compared": run.n_compared,
         }
-        account(chunk, PairRun(chunk.view, store.put(chunk.name, run.rows, figures), **figures))
+        runs.append(PairRun(chunk.view, store.put(chunk.name, run.rows, figures), **figures))
+        watch.forget(chunk)
+        compared += run.n_compared
+        kept += len(run.rows)
+        report()
     return runs
 
 
@@ -191,7 +252,7 @@ def merge_runs(
     floor: float,
     engine: Engine,
     store: ChunkStore,
-    tell: Tell,
+    tell: TellMerge,
     *,
     pairs_of_a_range: int = PAIRS_OF_A_RANGE,
 ) -> KeptPairs:
@@ -208,9 +269,17 @@ def merge_runs(
     def merge(span: tuple[int, int]) -> ScoredPairs:
         return merge_range(records, runs, model, floor, *span)
 
-    for span, pairs in engine.results(merge, [span for span in ranges if span not in found]):
+    resumed, kept = len(found), sum(len(part) for part in found.values())
+
+    def report() -> None:
+        tell(len(found), resumed, len(ranges), kept)
+
+    report()
+    missing = [span for span in ranges if span not in found]
+    for span, pairs in engine.results(merge, missing, report):
         found[span] = store.put(_range_name(span), pairs, {})
-        tell(len(found), len(ranges), sum(len(part) for part in found.values()))
+        kept += len(pairs)
+        report()
     return KeptPairs(
         parts=tuple(found[span] for span in ranges),
         n_candidates=sum(run.n_candidates for run in runs),

@@ -254,12 +254,20 @@ def _consider(
 
 @kernel
 def join_groups(
-    groups: Any, bucket: Any, rule: Any, quick: Any, part: Any, out: Any, state: Any, counts: Any
+    groups: Any,
+    bucket: Any,
+    rule: Any,
+    quick: Any,
+    part: Any,
+    out: Any,
+    state: Any,
+    counts: Any,
+    n_pairs: int,
 ) -> Any:
     """Compare all pairs inside groups of equal tags, and write those that must be kept.
 
-    Stops when ``out`` may be too full for another row, and goes on from ``state`` when called
-    again.
+    Stops when ``out`` may be too full for another row, or when ``n_pairs`` were looked
+    at, and goes on from ``state`` when called again.
 
     Args:
         groups: where groups of the bucket's records begin ``(n_groups + 1,) int64``; for each
@@ -276,6 +284,7 @@ def join_groups(
         state: ``(3,) int64``: group, block, row to go on from.
         counts: ``(4,) int64``: pairs met here first, those of them across datasets, pairs looked
             at, and whether all is done.
+        n_pairs: about how many to look at, at least one.
 
     Returns:
         Pairs written.
@@ -285,6 +294,7 @@ def join_groups(
     block = np.zeros((bucket[0].shape[1] + bucket[1].shape[1], LANES), dtype=np.uint64)
     valid = np.zeros(len(quick[0]), dtype=np.uint64)
     n_out = 0
+    enough = counts[2] + n_pairs
     group, column, row = state[0], state[1], state[2]
     while group < len(starts) - 1:
         low, high = starts[group], starts[group + 1]
@@ -299,7 +309,7 @@ def join_groups(
             while i < j1:
                 begin = max(j0, first_new[i])
                 if begin < j1:
-                    if n_out > capacity:
+                    if n_out > capacity or counts[2] >= enough:
                         state[0], state[1], state[2] = group, column, i - low
                         return n_out
                     counts[0] += j1 - begin

@@ -10,8 +10,9 @@ A chunk is a pure function of the files, the rule and its numbers: it can be com
 any number of times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ from linkage.types import I64, U64
 
 BUCKET_BYTES = 1 << 30
 PAIRS_OF_A_CHUNK = 4_000_000_000
+PAIRS_OF_A_CALL = 20_000_000
+"""Some tenths of a second."""
 
 _PAIRS_AT_ONCE = 1 << 17
 _BUCKET_OVERHEAD = 96
@@ -34,7 +37,7 @@ class JoinChunk:
     """One task of the join: a part of a bucket of a view.
 
     Attributes:
-        n_pairs: about how many pairs it has, those inside a dataset included.
+        n_pairs: how many pairs it looks at; where a bucket has several parts, about.
     """
 
     view: int
@@ -77,6 +80,7 @@ def run_dtype(n_filters: int) -> np.dtype[np.void]:
 def plan_join(
     records: NumberedRecords,
     *,
+    across_only: bool,
     bucket_bytes: int = BUCKET_BYTES,
     pairs_of_a_chunk: int = PAIRS_OF_A_CHUNK,
 ) -> tuple[JoinChunk, ...]:
@@ -84,6 +88,7 @@ def plan_join(
 
     Args:
         records: to be joined.
+        across_only: leave out pairs inside a dataset.
         bucket_bytes: most memory that one bucket may take; a single tag group may take more.
         pairs_of_a_chunk: a bucket with more pairs than this is done in several parts.
     """
@@ -92,7 +97,7 @@ def plan_join(
         if tags is None:
             continue
         n_buckets = max(1, -(-len(tags) * _record_bytes(records, view) // bucket_bytes))
-        pairs = _pairs_by_bucket(tags, n_buckets)
+        pairs = _pairs_by_bucket(tags, records.offsets if across_only else None, n_buckets)
         for bucket, n_pairs in enumerate(pairs.tolist()):
             n_parts = max(1, -(-n_pairs // pairs_of_a_chunk))
             chunks += [
@@ -107,10 +112,20 @@ def _record_bytes(records: NumberedRecords, view: int) -> int:
     return 8 * (words + len(records.layouts)) + _BUCKET_OVERHEAD
 
 
-def _pairs_by_bucket(tags: U64, n_buckets: int) -> I64:
+def _pairs_by_bucket(tags: U64, without: I64 | None, n_buckets: int) -> I64:
+    """Pairs of equal tags in each bucket.
+
+    Args:
+        without: offsets of datasets whose own pairs do not count; ``None``: they do.
+    """
     present, counts = np.unique(tags[tags != 0], return_counts=True)
+    of_tag = counts * (counts - 1) // 2
+    for start, stop in [] if without is None else pairwise(without.tolist()):
+        own = tags[start:stop]
+        own, counts = np.unique(own[own != 0], return_counts=True)
+        of_tag[np.searchsorted(present, own)] -= counts * (counts - 1) // 2
     pairs = np.zeros(n_buckets, dtype=np.int64)
-    np.add.at(pairs, _bucket_of(present, n_buckets), counts * (counts - 1) // 2)
+    np.add.at(pairs, _bucket_of(present, n_buckets), of_tag)
     return pairs
 
 
@@ -133,9 +148,22 @@ class _Bucket:
 
 
 def join_chunk(
-    records: NumberedRecords, chunk: JoinChunk, rule: LocalRule, *, across_only: bool
+    records: NumberedRecords,
+    chunk: JoinChunk,
+    rule: LocalRule,
+    *,
+    across_only: bool,
+    told: Callable[[int, int], None] | None = None,
+    pairs_of_a_call: int = PAIRS_OF_A_CALL,
 ) -> PairRun:
-    """Compare the pairs of a chunk and keep those that the rule does not drop."""
+    """Compare the pairs of a chunk and keep those that the rule does not drop.
+
+    Args:
+        records, chunk, rule, across_only: all that the pairs depend on.
+        told: called now and then with the pairs looked at and the pairs kept so far; may raise to
+            give up.
+        pairs_of_a_call: about how many pairs are looked at between two calls of ``told``.
+    """
     bucket = _gather(records, chunk, rule, across_only=across_only)
     counts, state = np.zeros(4, dtype=np.int64), np.zeros(3, dtype=np.int64)
     k = len(rule.slots)
@@ -143,6 +171,7 @@ def join_chunk(
     right = np.empty(_PAIRS_AT_ONCE, dtype=np.int64)
     distances = np.empty((_PAIRS_AT_ONCE, k), dtype=np.int16)
     kept = []
+    n_kept = 0
     while not counts[3]:
         n = join_groups(
             (bucket.starts, bucket.first_new, bucket.first_across),
@@ -159,11 +188,15 @@ def join_chunk(
             (left, right, distances),
             state,
             counts,
+            pairs_of_a_call,
         )
         found = np.empty(n, dtype=run_dtype(k))
         found["left"], found["right"] = bucket.numbers[left[:n]], bucket.numbers[right[:n]]
         found["distances"] = distances[:n]
         kept.append(found)
+        n_kept += n
+        if told is not None:
+            told(int(counts[2]), n_kept)
     return PairRun(
         view=chunk.view,
         rows=sorted_run(kept, k),

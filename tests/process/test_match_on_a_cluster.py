@@ -21,7 +21,8 @@ from cryptography.x509.oid import NameOID
 from linkage.errors import MatchingError
 from linkage.matching.engines.dask import DaskEngine, TlsFiles
 from linkage.matching.engines.encodings import FOLDERS_VARIABLE
-from linkage.pipeline import MatchProgress, Resources, match_datasets
+from linkage.pipeline import Resources, match_datasets
+from linkage.progress import MatchProgress
 from linkage.tqe import open_tqe
 from tests.factories import children, encoded_file
 

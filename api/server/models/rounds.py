@@ -41,6 +41,11 @@ class Round(Base):
     stage: Mapped[str | None] = mapped_column(String(32))
     done: Mapped[int] = mapped_column(BigInteger, default=0)
     total: Mapped[int] = mapped_column(BigInteger, default=0)
+    n_pairs: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    n_candidates: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    pairs_per_s: Mapped[float | None]
+    seconds_left: Mapped[float | None]
+    """Of the stage."""
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
@@ -51,6 +56,12 @@ class Round(Base):
     withdrawals: Mapped[list[Withdrawal]] = relationship(order_by=Withdrawal.office_id)
     receipts: Mapped[list[Receipt]] = relationship(order_by=Receipt.office_id)
     history: Mapped[list["StateChange"]] = relationship(order_by="StateChange.id")
+
+    def enter_stage(self, stage: str | None) -> None:
+        """Begin a stage of the matching; nothing is known of it yet."""
+        self.stage, self.done, self.total = stage, 0, 0
+        self.n_pairs = self.n_candidates = 0
+        self.pairs_per_s = self.seconds_left = None
 
     def has_office(self, office: str) -> bool:
         """Whether the office takes part, with records or as the coordinating office."""

@@ -136,9 +136,36 @@ class RoundMemberSchema(Schema):
 class ProgressSchema(Schema):
     """How far the matching is."""
 
-    stage = fields.String(required=True, allow_none=True)
-    done = fields.Integer(required=True)
-    total = fields.Integer(required=True)
+    stage = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "queued, starting, reading, candidates, compare, score, solve, writing, "
+            "done; null before the matching."
+        },
+    )
+    done = fields.Integer(required=True, metadata={"description": "In the stage's own unit."})
+    total = fields.Integer(required=True, metadata={"description": "0 while it is not known."})
+    n_pairs = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Pairs compared so far; null for offices."},
+    )
+    n_candidates = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Pairs kept so far; null for offices, and where under 5."},
+    )
+    pairs_per_s = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Pairs compared a second of late; null where none are compared."},
+    )
+    seconds_left = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of this stage, if it goes on as of late; null if unknown."},
+    )
 
 
 class StateChangeSchema(Schema):

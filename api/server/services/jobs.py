@@ -9,7 +9,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,20 @@ def claim_job(installation: Installation, caller: Caller) -> Job | None:
     return None
 
 
-def extend_lease(
-    installation: Installation, job: Job, progress: tuple[str, int, int] | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is, as the columns of :class:`~api.server.models.Round` have it."""
+
+    stage: str
+    done: int
+    total: int
+    n_pairs: int = 0
+    n_candidates: int = 0
+    pairs_per_s: float | None = None
+    seconds_left: float | None = None
+
+
+def extend_lease(installation: Installation, job: Job, progress: JobProgress | None) -> None:
     """Keep the round, and write how far it is.
 
     Raises:
@@ -89,7 +100,7 @@ def extend_lease(
         "lease_expires_at": installation.clock() + timedelta(seconds=installation.config.lease_s)
     }
     if progress is not None:
-        values |= dict(zip(("stage", "done", "total"), progress, strict=True))
+        values |= asdict(progress)
     with installation.database.writing() as session:
         kept = session.execute(
             update(Round)
@@ -128,8 +139,16 @@ def finish_job(
     job: Job,
     datasets: Sequence[EncodedDataset],
     link_set: LinkSet,
+    *,
+    n_pairs: int = 0,
+    n_candidates: int = 0,
 ) -> int:
     """Write links and review in one transaction; the round goes to ``review``.
+
+    Args:
+        installation, caller, job: whose round it is.
+        datasets, link_set: what was matched, and what came out.
+        n_pairs, n_candidates: pairs compared and kept on the way.
 
     Returns:
         Number of links stored.  Links that the terms show to nobody are not stored.
@@ -152,7 +171,10 @@ def finish_job(
             for row in rows:
                 digest.update(_canonical_link(row))
         entry.review, entry.links_sha256 = review, digest.hexdigest()
-        entry.stage, entry.done, entry.total = "done", n_links, n_links
+        # The number of links is in the review, where small ones are left out.
+        entry.stage, entry.done, entry.total = "done", 1, 1
+        entry.n_pairs, entry.n_candidates = n_pairs, n_candidates
+        entry.pairs_per_s = entry.seconds_left = None
         entry.lease_owner = entry.lease_expires_at = None
         work.record(
             Action.JOB_FINISH,
@@ -181,7 +203,7 @@ def fail_job(installation: Installation, caller: Caller, job: Job, message: str,
 def _fail(work: Work, entry: Round, message: str, slug: str) -> None:
     entry.failure = message
     entry.lease_owner = entry.lease_expires_at = None
-    entry.stage, entry.done, entry.total = None, 0, 0
+    entry.enter_stage(None)
     take_step(work, entry, Step.FAIL)
     work.record(
         Action.JOB_FAIL,
@@ -198,7 +220,7 @@ def _claim(installation: Installation, work: Work, entry: Round) -> Job:
     entry.attempts += 1
     entry.lease_owner = secrets.token_hex(16)
     entry.lease_expires_at = work.now + timedelta(seconds=installation.config.lease_s)
-    entry.stage, entry.done, entry.total = "starting", 0, 0
+    entry.enter_stage("starting")
     work.record(
         Action.JOB_RESUME if resumed else Action.JOB_START,
         project=entry.project_id,

@@ -65,7 +65,7 @@ def forget_data(work: Work, entry: Round) -> Leftovers:
     work.session.execute(delete(RetractedLink).where(RetractedLink.round_id == entry.id))
     destroy_data_key(work, entry)
     entry.review = entry.links_sha256 = None
-    entry.stage, entry.done, entry.total = None, 0, 0
+    entry.enter_stage(None)
     return leftovers
 
 

@@ -24,6 +24,7 @@ from api.server.services.retention import (
     forget_data,
     forget_parts,
 )
+from api.server.services.reviews import suppressed
 from api.server.services.steps import STEP_ACTIONS, take_step, terms_of, visible_round
 from api.server.services.witnessing import check_witnessed
 from api.server.services.work import Caller, Work
@@ -245,7 +246,7 @@ def change_state(
             make_data_key(installation, work, entry)
         if step is Step.RUN:
             entry.ran_by, entry.failure, entry.attempts = caller.person, None, 0
-            entry.stage, entry.done, entry.total = "queued", 0, 0
+            entry.enter_stage("queued")
         if step is Step.CANCEL:
             entry.lease_owner = entry.lease_expires_at = None
             leftovers = forget_data(work, entry)
@@ -383,6 +384,19 @@ def _confirm_key(entry: Round, office: str, key_confirmation: str | None) -> Non
     entry.key_confirmation = key_confirmation
 
 
+def _progress(entry: Round, everything: bool) -> dict[str, Any]:
+    """How far the matching is; how much alike the registers are is not for offices to know."""
+    return {
+        "stage": entry.stage,
+        "done": entry.done,
+        "total": entry.total,
+        "n_pairs": entry.n_pairs if everything else None,
+        "n_candidates": suppressed(entry.n_candidates) if everything else None,
+        "pairs_per_s": entry.pairs_per_s if everything else None,
+        "seconds_left": entry.seconds_left,
+    }
+
+
 def _outline(entry: Round, caller: Caller) -> dict[str, Any]:
     everything = caller.actor is not Actor.OFFICE
     members = []
@@ -408,7 +422,7 @@ def _outline(entry: Round, caller: Caller) -> dict[str, Any]:
         "terms_sha256": entry.terms_sha256,
         "key_confirmed": entry.key_confirmation is not None,
         "members": members,
-        "progress": {"stage": entry.stage, "done": entry.done, "total": entry.total},
+        "progress": _progress(entry, everything),
         "history": [
             {"state": change.state, "at": format_time(change.at), "by": change.by}
             for change in entry.history

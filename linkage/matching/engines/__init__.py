@@ -11,6 +11,9 @@ Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 
+WAKE_S = 0.5
+
+
 class Engine(Protocol):
     """Computes chunks."""
 
@@ -23,10 +26,20 @@ class Engine(Protocol):
         """How many chunks are in memory of one machine at a time."""
 
     def results(
-        self, task: Callable[[Chunk], Result], chunks: Sequence[Chunk]
+        self,
+        task: Callable[[Chunk], Result],
+        chunks: Sequence[Chunk],
+        while_waiting: Callable[[], None] | None = None,
     ) -> Iterator[tuple[Chunk, Result]]:
         """Each chunk with its result, as they are done, in any order.
 
+        Args:
+            task: what is to be done.
+            chunks: with what.
+            while_waiting: called every :data:`WAKE_S` seconds while no chunk is done, from the
+                thread that asks for results; may raise to give up.
+
         Raises:
-            Exception: whatever a task raised; chunks not yet begun are given up.
+            Exception: whatever a task or ``while_waiting`` raised; chunks not yet begun are given
+                up.
         """

@@ -9,6 +9,7 @@ is required unless the scheduler is on this very machine.
 """
 
 import ipaddress
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from linkage.errors import MatchingError
-from linkage.matching.engines import Chunk, Result
+from linkage.matching.engines import WAKE_S, Chunk, Result
 
 CONNECT_TIMEOUT_S = 30.0
+_NAP_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,10 @@ class DaskEngine:
         return max(self._client.nthreads().values(), default=1)
 
     def results(
-        self, task: Callable[[Chunk], Result], chunks: Sequence[Chunk]
+        self,
+        task: Callable[[Chunk], Result],
+        chunks: Sequence[Chunk],
+        while_waiting: Callable[[], None] | None = None,
     ) -> Iterator[tuple[Chunk, Result]]:
         """Each chunk with its result, as they are done; the next ones are sent meanwhile.
 
@@ -140,6 +145,8 @@ class DaskEngine:
             for _ in range(2 * max(1, sum(self._client.nthreads().values()))):
                 send()
             while chunk_of:
+                if while_waiting is not None:
+                    _wait_for_one(running, while_waiting)
                 future = next(running)
                 result = self._result_of(future)
                 send()
@@ -162,6 +169,16 @@ class DaskEngine:
                 "The dask scheduler went away. Start it again, then the match: it goes on from "
                 "its finished parts."
             ) from error
+
+
+def _wait_for_one(running: Any, while_waiting: Callable[[], None]) -> None:
+    """Wait until a future is done, waking now and then."""
+    woken = time.monotonic()
+    while not running.has_ready():
+        time.sleep(_NAP_S)
+        if time.monotonic() - woken >= WAKE_S:
+            while_waiting()
+            woken = time.monotonic()
 
 
 def _verify_address(scheduler: str, tls: TlsFiles | None) -> None:

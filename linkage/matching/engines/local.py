@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from linkage.matching.engines import Chunk, Result
+from linkage.matching.engines import WAKE_S, Chunk, Result
 
 
 class LocalEngine:
@@ -25,7 +25,10 @@ class LocalEngine:
         return self._n_workers
 
     def results(
-        self, task: Callable[[Chunk], Result], chunks: Sequence[Chunk]
+        self,
+        task: Callable[[Chunk], Result],
+        chunks: Sequence[Chunk],
+        while_waiting: Callable[[], None] | None = None,
     ) -> Iterator[tuple[Chunk, Result]]:
         """Each chunk with its result, as they are done.  Results not yet taken are few."""
         waiting = iter(chunks)
@@ -37,7 +40,10 @@ class LocalEngine:
                     running[pool.submit(task, chunk)] = chunk
                 if not running:
                     return
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                wake_s = None if while_waiting is None else WAKE_S
+                done, _ = wait(running, wake_s, FIRST_COMPLETED)
+                if not done and while_waiting is not None:
+                    while_waiting()
                 for future in done:
                     yield running.pop(future), future.result()
         finally:

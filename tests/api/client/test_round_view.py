@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from api.client.errors import ApiError
+from api.client.match_figures import MatchFigures
 from api.client.round_view import parse_round, show_rounds
 from linkage.errors import LinkageError
 from tests.api.played_round import COORDINATOR, OFFICE, ROUND, played_round, played_terms
@@ -14,8 +15,22 @@ def test_an_answer_about_a_round_is_read() -> None:
     member = view.member(OFFICE)
     assert member is not None
     assert (member.signed, member.uploaded, member.n_records) == (True, False, None)
-    assert (view.stage, view.done, view.total) == ("compare", 3, 9)
+    assert view.matching == MatchFigures("compare", 3, 9)
     assert view.member("stranger") is None
+
+
+def test_all_figures_of_a_matching_are_read() -> None:
+    progress = {
+        "stage": "compare",
+        "done": 3,
+        "total": 9,
+        "n_pairs": 3,
+        "n_candidates": None,
+        "pairs_per_s": 1.5,
+        "seconds_left": 4,
+    }
+    view = parse_round(played_round(progress=progress), ROUND)
+    assert view.matching == MatchFigures("compare", 3, 9, 3, None, 1.5, 4.0)
 
 
 @pytest.mark.parametrize("key", ["id", "state", "terms", "key_confirmed", "members"])
@@ -35,6 +50,8 @@ def test_an_answer_that_lacks_something(key: str) -> None:
         {"members": [{"office": OFFICE}]},
         {"progress": 7},
         {"progress": {"done": "many"}},
+        {"progress": {"n_pairs": "many"}},
+        {"progress": {"seconds_left": {}}},
         {"terms_sha256": "0" * 64},
         {"terms_sha256": None},
         {"id": "2026-h1"},

@@ -10,8 +10,17 @@ from api.server.auth import is_public_address
 from api.server.config import load_config
 from api.server.services import passwords
 from api.server.services.installation import create_installation
+from api.server.services.jobs import JobProgress, claim_job, extend_lease
+from api.server.services.work import own_caller
 from tests.factories import PROJECT, ROUND
-from tests.simulator import Answer, Browser, OpenRound, SimulatedServer, simulated_server
+from tests.simulator import (
+    Answer,
+    Browser,
+    OpenRound,
+    SimulatedServer,
+    granted,
+    simulated_server,
+)
 
 OWN = "jinjiang-civil"
 POLICY = Path(__file__).resolve().parents[3] / "docs" / "who-may-what.md"
@@ -193,3 +202,33 @@ def test_an_address_of_the_api_knows_no_language(server: SimulatedServer) -> Non
     answer = asks(browser, "GET", "/console/rounds/?language=en")
     assert (answer.status, answer.headers["Location"]) == (303, "/console/rounds/")
     assert "There is no round yet" in asks(browser, "GET", "/console/rounds/").body.decode()
+
+
+def test_a_round_that_is_being_matched_shows_how_far_it_is(server: SimulatedServer) -> None:
+    party = server.open_round()
+    party.everybody_uploads()
+    for action in ("freeze", "run"):
+        granted(party.first.takes_step(ROUND, action))
+    browser = server.logged_in("wu")
+    page = f"/console/rounds/{ROUND}"
+    assert "等待匹配程序接手" in asks(browser, "GET", page).body.decode()
+    job = claim_job(server.installation, own_caller("worker"))
+    assert job is not None
+    now = JobProgress("compare", 12_345_678, 49_382_712, 12_345_678, 4_321, 80_100_000.0, 150.0)
+    extend_lease(server.installation, job, now)
+    shown = asks(browser, "GET", page).body.decode()
+    for text in ("正在比对记录", 'value="0.25"', "25%", "12,345,678", "80,100,000", "4,321"):
+        assert text in shown
+    assert "约还需 2 分钟" in shown
+    asks(browser, "GET", f"{page}?language=en")
+    shown = asks(browser, "GET", page).body.decode()
+    for text in ("Comparing records", "12,345,678 pairs compared", "80,100,000 pairs a second"):
+        assert text in shown
+    assert "4,321 pairs kept" in shown
+    assert "about 2 min left" in shown
+    # A stage that is one step has no share: the bar says that nobody knows.
+    extend_lease(server.installation, job, JobProgress("solve", 0, 1, 49_382_712, 3))
+    shown = asks(browser, "GET", page).body.decode()
+    assert 'max="1" aria-label' in shown
+    assert "49,382,712 pairs compared" in shown
+    assert "pairs kept" not in shown

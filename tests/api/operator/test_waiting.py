@@ -33,7 +33,7 @@ def _wait(
     view = wait_for_review(
         cast(ServerClient, _Client(*answers)),
         ROUND,
-        lambda now: told.append((now.stage, now.done, now.total)),
+        lambda now: told.append((now.matching.stage, now.matching.done, now.matching.total)),
         sleep=pauses.append,
     )
     return view, told, pauses

@@ -8,7 +8,8 @@ import pytest
 import api.server.worker as worker_module
 from api.server.services.chunks import ChunkFolders, sweep_chunks
 from linkage.matching.chunk_store import ChunkStore
-from linkage.pipeline import MatchProgress, match_datasets
+from linkage.pipeline import match_datasets
+from linkage.progress import MatchProgress
 from tests.factories import ROUND
 from tests.simulator import OpenRound, SimulatedServer, granted
 
@@ -34,7 +35,7 @@ def test_the_next_worker_goes_on_from_finished_chunks(
 
     def stop_in_the_middle(*arguments: Any, on_progress: Any, **options: Any) -> Any:
         def told(now: MatchProgress) -> None:
-            if now.stage == "compare" and now.done > 0:
+            if now.stage == "compare" and chunks_of(server):
                 stopped.stop()
             on_progress(now)
 

@@ -230,6 +230,27 @@ def test_an_entry_is_still_guarded(database: Database) -> None:
             session.connection().exec_driver_sql(statement)
 
 
+def test_a_round_that_was_being_matched_has_figures_that_are_not_known_yet(
+    database: Database,
+) -> None:
+    fill(database, 1)
+    migrate(database, "provider_logins")
+    with database.writing() as session:
+        session.execute(
+            sa.text("UPDATE rounds SET state = 'matching', stage = 'compare', done = 7, total = 9")
+        )
+    migrate(database)
+    with database.writing() as session:
+        found = session.get_one(Round, factories.ROUND)
+        assert (found.stage, found.done, found.total) == ("compare", 7, 9)
+        assert (found.n_pairs, found.n_candidates) == (0, 0)
+        assert (found.pairs_per_s, found.seconds_left) == (None, None)
+        found.n_pairs, found.seconds_left = 5 * 10**12, 0.5
+    with database.reading() as session:
+        found = session.get_one(Round, factories.ROUND)
+        assert (found.n_pairs, found.seconds_left) == (5 * 10**12, 0.5)
+
+
 def test_half_a_migration_is_none(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails on the way leaves the database as it was, so that the old program still runs."""
     from api.audit import guards

@@ -320,7 +320,7 @@ from pathlib import Path
 import api.server.worker as worker
 from api.server.config import load_config
 from api.server.services.installation import open_installation
-from linkage.pipeline import MatchProgress
+from linkage.progress import MatchProgress
 
 def hang(*_, on_progress, **__):
     on_progress(MatchProgress("compare", 1, 2))

@@ -9,10 +9,17 @@ from typing import Any
 import pytest
 
 import api.server.worker as worker_module
-from api.server.services.jobs import LeaseLostError, claim_job, extend_lease, finish_job
+from api.server.services.jobs import (
+    JobProgress,
+    LeaseLostError,
+    claim_job,
+    extend_lease,
+    finish_job,
+)
 from api.server.services.work import own_caller
 from api.server.worker import Worker
-from linkage.pipeline import MatchProgress, match_datasets
+from linkage.pipeline import match_datasets
+from linkage.progress import MatchProgress
 from tests.factories import ROLES, ROUND, children, encoded_file
 from tests.simulator import OpenRound, SimulatedServer, granted, refused, simulated_server
 
@@ -73,11 +80,70 @@ def test_tells_how_far_it_is(
     assert granted(party.first.reads_round(ROUND))["progress"]["stage"] == "queued"
     server.worker().work_once()
     assert stages
-    assert granted(party.first.reads_round(ROUND))["progress"] == {
+    progress = granted(party.first.reads_round(ROUND))["progress"]
+    assert progress["n_pairs"] > progress["n_candidates"] >= 70
+    del progress["n_pairs"], progress["n_candidates"]
+    # How many links there are stands in the review alone, which leaves out small numbers.
+    assert progress == {
         "stage": "done",
-        "done": 70,
-        "total": 70,
+        "done": 1,
+        "total": 1,
+        "pairs_per_s": None,
+        "seconds_left": None,
     }
+
+
+def test_an_office_sees_how_far_it_is_but_not_how_much_alike_registers_are(
+    server: SimulatedServer, party: OpenRound
+) -> None:
+    job = claim_job(server.installation, own_caller("worker"))
+    assert job is not None
+    extend_lease(server.installation, job, JobProgress("compare", 500, 1000, 500, 40, 25.0, 20.0))
+    for_operators = granted(party.first.reads_round(ROUND))["progress"]
+    assert for_operators == {
+        "stage": "compare",
+        "done": 500,
+        "total": 1000,
+        "n_pairs": 500,
+        "n_candidates": 40,
+        "pairs_per_s": 25.0,
+        "seconds_left": 20.0,
+    }
+    hidden = dict.fromkeys(("n_pairs", "n_candidates", "pairs_per_s"))
+    assert granted(party.office(OFFICE).reads_round(ROUND))["progress"] == for_operators | hidden
+    extend_lease(server.installation, job, JobProgress("compare", 500, 1000, 500, 4))
+    assert granted(party.first.reads_round(ROUND))["progress"]["n_candidates"] is None
+
+
+def test_progress_is_written_once_a_period_however_often_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[JobProgress | None] = []
+
+    def watched(installation: Any, job: Any, progress: JobProgress | None) -> None:
+        written.append(progress)
+        extend_lease(installation, job, progress)
+
+    with simulated_server(tmp_path, settings="progress_s = 0.05\n") as server:
+        party = server.open_round()
+        party.everybody_uploads()
+        for action in ("freeze", "run"):
+            granted(party.first.takes_step(ROUND, action))
+
+        def telling(*arguments: Any, on_progress: Any, **options: Any) -> Any:
+            done = 0
+            while len(written) < 3:
+                for _ in range(1000):
+                    done += 1
+                    on_progress(MatchProgress("compare", done, 10**9, done))
+                threading.Event().wait(0.01)
+            assert done >= 3000
+            return match_datasets(*arguments, on_progress=on_progress, **options)
+
+        monkeypatch.setattr(worker_module, "extend_lease", watched)
+        monkeypatch.setattr(worker_module, "match_datasets", telling)
+        assert server.worker().work_once()
+    assert 3 <= len(written) < 100
 
 
 def test_progress_reaches_those_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +171,7 @@ def test_progress_reaches_those_who_ask(tmp_path: Path, monkeypatch: pytest.Monk
             threading.Event().wait(0.05)
         go_on.set()
         thread.join(20)
-        assert progress == {"stage": "compare", "done": 3, "total": 10}
+        assert (progress["stage"], progress["done"], progress["total"]) == ("compare", 3, 10)
 
 
 class TestLease:
@@ -143,7 +209,7 @@ class TestLease:
         assert job is not None
         for _ in range(3):
             server.clock.advance(seconds=50)
-            extend_lease(server.installation, job, ("compare", 1, 2))
+            extend_lease(server.installation, job, JobProgress("compare", 1, 2))
             assert not server.worker().work_once()
 
     def test_a_round_whose_workers_keep_dying_fails(
