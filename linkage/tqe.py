@@ -5,8 +5,10 @@ everything is checked before it is believed: Arrow checks its own framing, this 
 """
 
 import hashlib
+import mmap
 import os
 import struct
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +34,7 @@ _TAIL_BYTES = 4 + len(_MAGIC)
 _FRAMING_BYTES = 8
 _MAX_METADATA_BYTES = MAX_MANIFEST_BYTES + 256 * 1024
 _ALIGNMENT = 64
-_HASH_BLOCK_ROWS = 65_536
+_BLOCK_ROWS = 16_384
 
 
 def write_tqe(path: Path, dataset: EncodedDataset) -> str:
@@ -80,20 +82,51 @@ def open_tqe(path: Path, *, name: str | None = None, verify: bool = True) -> Enc
         schema_message, batch_message = _messages(buffer)
         manifest = _manifest_of(schema_message)
         batch = _read_batch(batch_message, manifest)
-        columns = {field.name: _column(batch, i) for i, field in enumerate(batch.schema)}
-    dataset = EncodedDataset(
-        name=path.stem if name is None else name,
-        pseudonyms=columns["pseudonym"][0],
-        manifest=manifest,
-        views=tuple(_view(layout, columns) for layout in manifest.views),
-    )
+        rows = range(batch.num_rows)
+        dataset = _dataset(path.stem if name is None else name, batch, manifest, rows)
     _check_dataset(dataset, absent_is_zero=verify)
     if verify and content_sha256(dataset) != manifest.content_sha256:
-        raise TqeFormatError(
-            "The file was altered: its content hash differs. Get it again, or encode the records "
-            "again."
-        )
+        raise _altered()
     return dataset
+
+
+def read_verified_manifest(path: Path) -> Manifest:
+    """Read the manifest of a file that is whole, in memory that does not grow with the file.
+
+    Checks all that :func:`open_tqe` checks, for who does not use the columns: each is read once
+    for the content hash and once with the others, a block of rows at a time.
+
+    Returns:
+        What the file says of itself, which is true of its columns.
+
+    Raises:
+        TqeFormatError: as :func:`open_tqe`.
+        OSError: the file cannot be read.
+    """
+    mapping = _map(path)
+    buffer = _checked_ends(pa.py_buffer(mapping))
+    with _refusing():
+        schema_message, batch_message = _messages(buffer)
+        manifest = _manifest_of(schema_message)
+        batch = _read_batch(batch_message, manifest)
+        _let_go(mapping)
+        for rows in _blocks(batch.num_rows):
+            # One row more, so that the order of pseudonyms is checked across blocks.
+            block = range(max(0, rows.start - 1), rows.stop)
+            part = replace(manifest, n_records=len(block))
+            _check_dataset(_dataset(path.stem, batch, part, block))
+            _let_go(mapping)
+        digest = _new_content_hash(manifest, batch.num_rows)
+        for index, field in enumerate(batch.schema):
+            _hash_framed(digest, field.name.encode("ascii"))
+            for rows in _blocks(batch.num_rows):
+                digest.update(_packed(_column(batch, index, rows)[1]))
+            for rows in _blocks(batch.num_rows):
+                digest.update(_column(batch, index, rows)[0].data)
+                _let_go(mapping)
+        if digest.hexdigest() != manifest.content_sha256:
+            raise _altered()
+    return manifest
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -110,16 +143,32 @@ def read_manifest(path: Path) -> Manifest:
 
 def content_sha256(dataset: EncodedDataset) -> str:
     """Hash of the manifest and all columns, hex; however the rows are cut into blocks (TQE.md)."""
-    digest = hashlib.sha256()
-    _hash_framed(digest, CONTENT_LABEL)
-    _hash_framed(digest, hashed_manifest(dataset.manifest))
-    digest.update(dataset.n_records.to_bytes(8, "little"))
+    digest = _new_content_hash(dataset.manifest, dataset.n_records)
     for column, values, valid in _columns(dataset):
         _hash_framed(digest, column.encode("ascii"))
-        digest.update(np.packbits(valid, bitorder="little").tobytes())
-        for start in range(0, dataset.n_records, _HASH_BLOCK_ROWS):
-            digest.update(np.ascontiguousarray(values[start : start + _HASH_BLOCK_ROWS]).data)
-    return digest.hexdigest()
+        digest.update(_packed(valid))
+        for rows in _blocks(dataset.n_records):
+            digest.update(np.ascontiguousarray(values[rows.start : rows.stop]).data)
+    found: str = digest.hexdigest()
+    return found
+
+
+def _new_content_hash(manifest: Manifest, n_records: int) -> Any:
+    digest = hashlib.sha256()
+    _hash_framed(digest, CONTENT_LABEL)
+    _hash_framed(digest, hashed_manifest(manifest))
+    digest.update(n_records.to_bytes(8, "little"))
+    return digest
+
+
+def _blocks(n_records: int) -> Iterator[range]:
+    """Rows, some at a time; every block but the last fills whole bytes of bits."""
+    for start in range(0, n_records, _BLOCK_ROWS):
+        yield range(start, min(start + _BLOCK_ROWS, n_records))
+
+
+def _packed(valid: Bools) -> bytes:
+    return np.packbits(valid, bitorder="little").tobytes()
 
 
 def _hash_framed(digest: Any, part: bytes) -> None:
@@ -203,11 +252,36 @@ def _refusing() -> Iterator[None]:
 
 
 def _mapped(path: Path) -> pa.Buffer:
-    size = path.stat().st_size
-    if size < _HEAD_BYTES + _TAIL_BYTES:
-        raise TqeFormatError("The file is too short to be a .tqe file.")
+    _check_size(path.stat().st_size)
     with pa.memory_map(str(path)) as source:
-        buffer = source.read_buffer()
+        return _checked_ends(source.read_buffer())
+
+
+def _map(path: Path) -> mmap.mmap:
+    """The file mapped so that pages that were read can be given back."""
+    with path.open("rb") as file:
+        _check_size(os.fstat(file.fileno()).st_size)
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _let_go(mapping: mmap.mmap) -> None:
+    """Give back what was read, which else counts as this process's memory until the end."""
+    if sys.platform != "win32":
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def _check_size(n_bytes: int) -> None:
+    if n_bytes < _HEAD_BYTES + _TAIL_BYTES:
+        raise TqeFormatError("The file is too short to be a .tqe file.")
+
+
+def _altered() -> TqeFormatError:
+    return TqeFormatError(
+        "The file was altered: its content hash differs. Get it again, or encode the records again."
+    )
+
+
+def _checked_ends(buffer: pa.Buffer) -> pa.Buffer:
     if buffer[: len(_MAGIC)].to_pybytes() != _MAGIC or _tail(buffer)[4:] != _MAGIC:
         raise TqeFormatError("The file is not a .tqe file, or its end is missing.")
     return buffer
@@ -304,31 +378,47 @@ def _table_field(data: bytes, table: int, field: int) -> int | None:
     return table + offset if offset else None
 
 
-def _column(batch: pa.RecordBatch, index: int) -> tuple[np.ndarray, Bools]:
-    """Values and validity of a column, without a copy of the values."""
+def _dataset(name: str, batch: pa.RecordBatch, manifest: Manifest, rows: range) -> EncodedDataset:
+    """Some rows of a batch, which are all that the manifest counts."""
+    columns = {field.name: _column(batch, i, rows) for i, field in enumerate(batch.schema)}
+    return EncodedDataset(
+        name=name,
+        pseudonyms=columns["pseudonym"][0],
+        manifest=manifest,
+        views=tuple(_view(layout, columns) for layout in manifest.views),
+    )
+
+
+def _column(batch: pa.RecordBatch, index: int, rows: range) -> tuple[np.ndarray, Bools]:
+    """Values and validity of some rows of a column, without a copy of the values.
+
+    Of a column of truth values alone, the values are none: it is its validity.
+    """
     array = batch.column(index)
-    n = len(array)
     if pa.types.is_boolean(array.type):
-        bits = _bits(array.buffers()[1], n)
-        return bits, bits
+        return np.zeros((len(rows), 0), dtype=np.uint8), _bits(array.buffers()[1], rows)
     validity, data = array.buffers()
-    valid = np.ones(n, dtype=np.bool_) if validity is None else _bits(validity, n)
+    valid = np.ones(len(rows), dtype=np.bool_) if validity is None else _bits(validity, rows)
     width = array.type.byte_width
-    if data is None or data.size < n * width:
-        if n:
+    if data is None or data.size < rows.stop * width:
+        if rows:
             raise TqeFormatError("The file lacks a part of a column.")
         return np.zeros((0, width), dtype=np.uint8), valid
-    values = np.frombuffer(data, dtype=np.uint8, count=n * width).reshape(n, width)
+    values = np.frombuffer(
+        data, dtype=np.uint8, count=len(rows) * width, offset=rows.start * width
+    ).reshape(len(rows), width)
     return values, valid
 
 
-def _bits(buffer: pa.Buffer | None, n: int) -> Bools:
-    if buffer is None or buffer.size * 8 < n:
-        if n:
+def _bits(buffer: pa.Buffer | None, rows: range) -> Bools:
+    if buffer is None or buffer.size * 8 < rows.stop:
+        if rows:
             raise TqeFormatError("The file lacks a part of a column.")
         return np.zeros(0, dtype=np.bool_)
-    packed = np.frombuffer(buffer, dtype=np.uint8, count=-(-n // 8))
-    return np.unpackbits(packed, count=n, bitorder="little").view(np.bool_)
+    first, skipped = divmod(rows.start, 8)
+    packed = np.frombuffer(buffer, dtype=np.uint8, count=-(-rows.stop // 8) - first, offset=first)
+    bits = np.unpackbits(packed, count=skipped + len(rows), bitorder="little")
+    return bits[skipped:].view(np.bool_)
 
 
 def _view(layout: ViewLayout, columns: dict[str, tuple[np.ndarray, Bools]]) -> EncodedView:

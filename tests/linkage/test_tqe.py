@@ -8,6 +8,7 @@ import os
 import stat
 import struct
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,14 @@ from hypothesis import strategies as st
 
 from linkage.errors import TqeFormatError
 from linkage.manifest import MAX_MANIFEST_BYTES, manifest_to_json, parse_manifest
-from linkage.tqe import MANIFEST_KEY, content_sha256, open_tqe, read_manifest, write_tqe
+from linkage.tqe import (
+    MANIFEST_KEY,
+    content_sha256,
+    open_tqe,
+    read_manifest,
+    read_verified_manifest,
+    write_tqe,
+)
 from linkage.types import EncodedDataset, EncodedView, Evidence, GroupLayout, Manifest, ViewLayout
 
 LAYOUT = (
@@ -121,7 +129,7 @@ def test_what_is_written_comes_back(tmp_path: Path, n: int) -> None:
         for view in opened.views:
             assert view.tags is None or view.tags.dtype == np.uint64
             assert all(words.dtype == np.uint64 for words in view.filters.values())
-    assert read_manifest(path) == opened.manifest
+    assert read_manifest(path) == read_verified_manifest(path) == opened.manifest
     assert opened.manifest.content_sha256 == content_sha256(dataset)
 
 
@@ -230,7 +238,7 @@ def test_the_content_hash_is_what_the_specification_says() -> None:
 def test_the_content_hash_does_not_depend_on_the_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = example_dataset(50)
     whole = content_sha256(dataset)
-    monkeypatch.setattr("linkage.tqe._HASH_BLOCK_ROWS", 7)
+    monkeypatch.setattr("linkage.tqe._BLOCK_ROWS", 7)
     assert content_sha256(dataset) == whole
 
 
@@ -310,6 +318,10 @@ def refused(tmp_path: Path, data: bytes, *, verify: bool = True) -> str:
     with pytest.raises(TqeFormatError) as caught:
         open_tqe(path, verify=verify)
     message = str(caught.value)
+    if verify:
+        with pytest.raises(TqeFormatError) as caught:
+            read_verified_manifest(path)
+        assert str(caught.value) == message
     assert str(tmp_path) not in message
     assert len(message) < 300
     return message
@@ -492,7 +504,10 @@ def accepted_only_if_unchanged(path: Path, data: bytes) -> None:
     try:
         opened = open_tqe(path)
     except TqeFormatError:
+        with pytest.raises(TqeFormatError):
+            read_verified_manifest(path)
         return
+    assert read_verified_manifest(path) == opened.manifest
     # Bytes of padding, and of Arrow's footer, mean nothing; all else is covered.
     assert same(opened, example_dataset())
 
@@ -534,6 +549,46 @@ def test_nothing_made_up_is_a_file(tmp_path: Path, middle: bytes) -> None:
 def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_tqe(tmp_path / "none.tqe")
+    with pytest.raises(FileNotFoundError):
+        read_verified_manifest(tmp_path / "none.tqe")
+
+
+@pytest.mark.parametrize("n", [7, 8, 9, 300])
+def test_a_file_is_verified_block_by_block(
+    tmp_path: Path, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of eight rows: what is wrong is found in every one of them, and between two."""
+    monkeypatch.setattr("linkage.tqe._BLOCK_ROWS", 8)
+    path, dataset = tmp_path / "x.tqe", example_dataset(n)
+    write_tqe(path, dataset)
+    assert read_verified_manifest(path) == open_tqe(path).manifest
+    data = path.read_bytes()
+    for row in range(1, n):
+        swapped = data.replace(
+            bytes(dataset.pseudonyms[row - 1]) + bytes(dataset.pseudonyms[row]),
+            bytes(dataset.pseudonyms[row]) + bytes(dataset.pseudonyms[row - 1]),
+        )
+        assert swapped != data
+        path.write_bytes(swapped)
+        with pytest.raises(TqeFormatError, match="ascending order"):
+            read_verified_manifest(path)
+
+
+def test_verifying_takes_no_memory_that_grows_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linkage.tqe._BLOCK_ROWS", 1024)
+    peaks = []
+    for n in (6000, 60_000):
+        path = tmp_path / f"{n}.tqe"
+        write_tqe(path, example_dataset(n))
+        tracemalloc.start()
+        try:
+            read_verified_manifest(path)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 # --- manifests ------------------------------------------------------------------------------
