@@ -44,8 +44,8 @@ class Terms:
     """Checked terms.
 
     Attributes:
-        visibility: ``None`` where all members see their links with all others, else the pairs of
-            roles that see links with each other.
+        visibility: ``None`` where all members see their links with all others, else a matrix: of
+            every role, the roles whose links with it an office of that role is given.
         threshold: ``None`` where it is chosen automatically, else the least score of a link.
         sha256: hex hash of the canonical form, which is what offices sign.
         document: the terms as JSON values.
@@ -60,7 +60,7 @@ class Terms:
     profile_name: str
     profile_sha256: str
     cleaning: str
-    visibility: tuple[tuple[str, str], ...] | None
+    visibility: Mapping[str, tuple[str, ...]] | None
     solve: Literal["groups", "one-to-one", "pairs"]
     threshold: float | None
     retention_days: int
@@ -86,13 +86,9 @@ class Terms:
         return tuple(
             member
             for member in self.members
-            if member.office != office and self._is_visible(role, member.role)
+            if member.office != office
+            and (self.visibility is None or member.role in self.visibility[role])
         )
-
-    def _is_visible(self, role_a: str, role_b: str) -> bool:
-        if self.visibility is None:
-            return True
-        return (role_a, role_b) in self.visibility or (role_b, role_a) in self.visibility
 
 
 def terms_sha256(document: Mapping[str, Any]) -> str:
@@ -131,7 +127,9 @@ def parse_terms(source: bytes | Mapping[str, Any]) -> Terms:
         profile_name=_text(profile["name"], "profile.name"),
         profile_sha256=_sha256(profile["sha256"]),
         cleaning=_text(body["cleaning"], "cleaning"),
-        visibility=_parse_visibility(body["visibility"], {member.role for member in members}),
+        visibility=_parse_visibility(
+            body["visibility"], list(dict.fromkeys(member.role for member in members))
+        ),
         solve=body["solve"],
         threshold=_parse_threshold(body["threshold"]),
         retention_days=_whole(body["retention_days"], "retention_days", 1, _MAX_RETENTION_DAYS),
@@ -175,17 +173,46 @@ def _parse_members(value: Any) -> tuple[TermsMember, ...]:
     return tuple(members)
 
 
-def _parse_visibility(value: Any, roles: set[str]) -> tuple[tuple[str, str], ...] | None:
+def _parse_visibility(value: Any, roles: Sequence[str]) -> Mapping[str, tuple[str, ...]] | None:
+    """The matrix, with a row for every role.
+
+    Older terms have pairs of roles that see links with each other: the same, in another form.
+    """
     if value == "all":
         return None
-    if not isinstance(value, list) or not all(
-        isinstance(pair, list) and len(pair) == 2 for pair in value
-    ):
-        raise TermsError('visibility in the terms must be "all" or a list of pairs of roles.')
-    pairs = tuple((_id(a, "visibility"), _id(b, "visibility")) for a, b in value)
-    if not {role for pair in pairs for role in pair} <= roles:
+    if isinstance(value, list):
+        pairs = [_roles_of(pair) for pair in value]
+        if not all(len(pair) == 2 for pair in pairs):
+            raise _no_visibility()
+        rows = {role: {b for a, b in pairs if a == role} for role in roles}
+        for a, b in pairs:
+            rows.setdefault(b, set()).add(a)
+        named = {role for pair in pairs for role in pair}
+    elif isinstance(value, dict):
+        rows = {role: set(_roles_of(row)) for role, row in value.items()}
+        if any(len(rows[role]) != len(row) for role, row in value.items()):
+            raise TermsError("visibility in the terms names a role twice in a row.")
+        named = rows.keys() | {role for row in rows.values() for role in row}
+    else:
+        raise _no_visibility()
+    if not named <= set(roles):
         raise TermsError("visibility in the terms names a role that no member has.")
-    return pairs
+    if not any(rows.values()):
+        raise TermsError("visibility in the terms shows links to nobody.")
+    return {role: tuple(r for r in roles if r in rows.get(role, ())) for role in roles}
+
+
+def _roles_of(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise _no_visibility()
+    return [_id(role, "visibility") for role in value]
+
+
+def _no_visibility() -> TermsError:
+    return TermsError(
+        'visibility in the terms must be "all" or a matrix: of each role, the roles whose links '
+        "it sees."
+    )
 
 
 def _parse_threshold(value: Any) -> float | None:

@@ -164,10 +164,13 @@ def _who_sees(terms: Terms) -> str:
             "each office sees which of its own records are linked, with which office, and how "
             "surely. It sees no other office's records."
         )
-    pairs = _listed(f"{a} and {b}" for a, b in terms.visibility)
+    rows = "; ".join(
+        f"{role} sees its links with {_listed(seen)}" if seen else f"{role} sees no links"
+        for role, seen in terms.visibility.items()
+    )
     return (
-        f"only between these roles: {pairs}. Each of the two sees which of its own records are "
-        "linked, with which office, and how surely."
+        f"{rows}. Who sees a link sees which of its own records is linked, with which office, and "
+        "how surely."
     )
 
 

@@ -16,7 +16,8 @@ Terms; what is left out is taken from the project, from the profile or from the 
     round = "2026-h2"
     purpose = "Second half of 2026."
     profile = "cn-child-v1"        # one that comes with the program, or a .toml file
-    visibility = "all"             # or pairs of roles: [["education", "public-security"]]
+    visibility = "all"             # or a matrix: role = [roles whose links it sees]
+    # visibility = { education = ["public-security"], public-security = ["education"] }
     solve = "groups"               # or one-to-one, pairs
     threshold = "auto"             # or a number from 0 to 1
     secret_epoch = 1

@@ -58,7 +58,8 @@ def round_create_command(
         round = "2026-h2"
         purpose = "Second half of 2026."     # default: the project's
         profile = "cn-child-v1"              # or a .toml file
-        visibility = "all"                   # or [["education", "public-security"]]
+        visibility = "all"                   # or a matrix, role = roles whose links it sees:
+        # visibility = { education = ["public-security"], public-security = ["education"] }
         solve = "groups"                     # or "one-to-one", "pairs"
         threshold = "auto"                   # or a number from 0 to 1
         secret_epoch = 1

@@ -26,23 +26,42 @@ class ThresholdField(fields.Field[float | str]):
         raise ValidationError('must be "auto" or a number between 0 and 1')
 
 
-class VisibilityField(fields.Field[str | list[list[str]]]):
-    """``"all"``, or pairs of roles that see links with each other."""
+class VisibilityField(fields.Field[Any]):
+    """Who sees links with whom: ``"all"``, or a matrix of roles.
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Any, **kwargs: Any
-    ) -> str | list[list[str]]:
+    A matrix is an object: role -> roles whose links with it an office of that role is given. A
+    role that has no row sees nothing. Pairs of roles that see links with each other, in a list,
+    are the form of older terms, which stay as they were signed.
+    """
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if value == "all" and isinstance(value, str):
             return "all"
         if isinstance(value, list) and value and all(_is_pair(pair) for pair in value):
             return value
-        raise ValidationError('must be "all" or a list of pairs of roles')
+        if isinstance(value, dict) and value and all(map(_is_row, value.values())):
+            return value
+        raise ValidationError('must be "all" or a matrix: role -> roles whose links it sees')
 
 
 def _is_pair(value: Any) -> bool:
-    return (
-        isinstance(value, list) and len(value) == 2 and all(isinstance(role, str) for role in value)
-    )
+    return _is_row(value) and len(value) == 2
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(role, str) for role in value)
+
+
+def visibility_matrix(document: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
+    """Role -> roles whose links with it an office of that role is given, for every role."""
+    roles = {member["role"] for member in document["members"]}
+    visibility = document["visibility"]
+    if visibility == "all":
+        return {role: frozenset(roles) for role in roles}
+    if isinstance(visibility, list):
+        both = {(a, b) for a, b in visibility} | {(b, a) for a, b in visibility}
+        return {role: frozenset(b for a, b in both if a == role) for role in roles}
+    return {role: frozenset(visibility.get(role, ())) for role in roles}
 
 
 class OfficeRoleSchema(StrictSchema):
@@ -88,10 +107,20 @@ class TermsSchema(StrictSchema):
         if len(set(offices)) != len(offices):
             raise ValidationError("names an office twice", "members")
         roles = {member["role"] for member in data["members"]}
-        if data["visibility"] != "all":
-            unknown = {role for pair in data["visibility"] for role in pair} - roles
-            if unknown:
-                raise ValidationError("names a role that no member has", "visibility")
+        visibility = data["visibility"]
+        if visibility == "all":
+            return
+        is_matrix = isinstance(visibility, dict)
+        rows = list(visibility.values()) if is_matrix else visibility
+        if (
+            not {role for row in rows for role in row} | set(visibility if is_matrix else ())
+            <= roles
+        ):
+            raise ValidationError("names a role that no member has", "visibility")
+        if is_matrix and any(len(set(row)) != len(row) for row in rows):
+            raise ValidationError("names a role twice in a row", "visibility")
+        if not any(rows):
+            raise ValidationError("shows links to nobody", "visibility")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +192,20 @@ class Terms:
         name: CipherSuiteName = self.document.get("cipher_suite", "default")
         return name
 
-    def may_see_each_other(self, office: str, other: str) -> bool:
-        """Whether links between these two offices are delivered, to both of them."""
-        visibility = self.document["visibility"]
-        if visibility == "all":
-            return True
-        pair = {self.roles[office], self.roles[other]}
-        return any(set(roles) == pair for roles in visibility)
+    @property
+    def visibility(self) -> Mapping[str, frozenset[str]]:
+        """Role -> roles whose links with it an office of that role is given."""
+        return visibility_matrix(self.document)
+
+    def seen_by(self, office: str) -> frozenset[str]:
+        """Offices whose links with this one are delivered to it; its own is not among them."""
+        roles = self.roles
+        seen = self.visibility[roles[office]]
+        return frozenset(o for o, role in roles.items() if role in seen and o != office)
+
+    def sees(self, office: str, other: str) -> bool:
+        """Whether an office is given its links with another; the other may not be given them."""
+        return other in self.seen_by(office)
 
 
 def parse_terms(value: Any) -> Terms:

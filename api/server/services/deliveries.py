@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import delete, insert, literal, or_, select
+from sqlalchemy import delete, func, insert, literal, select
+from sqlalchemy.orm import Session
 
 from api.audit.events import Action
 from api.server.models import Link, Receipt, RetractedLink, Round, Withdrawal
@@ -13,6 +14,7 @@ from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation, format_time
 from api.server.services.results import link_line, own_links, own_part
 from api.server.services.retention import Leftovers, delete_leftovers
+from api.server.services.steps import terms_of
 from api.server.services.work import Caller, Work
 
 _PAGE_LINKS = 10_000
@@ -39,14 +41,24 @@ def acknowledge(
         RefusalError: ``not-found``, ``forbidden``, ``wrong-state``, or ``conflict`` where it has
             other links than the server.
     """
-    with installation.work(caller) as work:
+    # Read and hashed before the write lock is taken: there may be very many.
+    with installation.database.reading() as session:
+        work = Work(session, installation.clock(), caller)
         entry = own_part(work, round_id, office)
         check_deed(Deed.READ_RESULTS, State(entry.state), Actor.OFFICE)
         digest, count = hashlib.sha256(), 0
         for line in _lines(work, entry, office):
             digest.update(line)
             count += 1
-        if (digest.hexdigest(), count) != (links_sha256, n_links):
+        withdrawn = _withdrawn(session, round_id)
+    with installation.work(caller) as work:
+        entry = own_part(work, round_id, office)
+        check_deed(Deed.READ_RESULTS, State(entry.state), Actor.OFFICE)
+        if (
+            (digest.hexdigest(), count) != (links_sha256, n_links)
+            # Released links change by a withdrawal alone.
+            or _withdrawn(work.session, round_id) != withdrawn
+        ):
             raise RefusalError(
                 "conflict",
                 f"Your list has other links than the server's, which has {count}. Perhaps an "
@@ -90,7 +102,7 @@ def withdraw_office(
         known = work.session.get(Withdrawal, (entry.id, office))
         withdrawal = known or Withdrawal(round_id=entry.id, office_id=office, at=work.now)
         work.session.add(withdrawal)
-        n_links = _retract(work, entry.id, office)
+        n_links = _retract(work, entry, office)
         upload = entry.upload_of(office)
         details: dict[str, str | int | None] = {"office": office, "n_links": n_links}
         if upload is not None:
@@ -111,26 +123,41 @@ def withdraw_office(
     return status
 
 
-def _retract(work: Work, round_id: str, office: str) -> int:
-    """Turn an office's links into marks at the other offices; returns how many there were."""
+def _retract(work: Work, entry: Round, office: str) -> int:
+    """Turn an office's links into marks at the other offices; returns how many it could see.
+
+    An office that the terms do not show a link gets no mark of it either.
+    """
     columns = ["round_id", "office_id", "link", "record", "counterpart", "score"]
-    mine = (Link.round_id == round_id, or_(Link.office_a == office, Link.office_b == office))
-    for other, link, record in (
-        (Link.office_b, Link.link_b, Link.record_b),
-        (Link.office_a, Link.link_a, Link.record_a),
+    terms = terms_of(entry)
+    told = [other for other in terms.roles if terms.sees(other, office)]
+    n_links = 0
+    for own, other, link, record in (
+        (Link.office_a, Link.office_b, Link.link_b, Link.record_b),
+        (Link.office_b, Link.office_a, Link.link_a, Link.record_a),
     ):
-        sides = select(Link.round_id, other, link, record, literal(office), Link.score).where(
-            *mine, other != office
+        mine = (Link.round_id == entry.id, own == office)
+        sides = select(Link.round_id, other, link, record, literal(office), Link.score)
+        work.session.execute(
+            insert(RetractedLink).from_select(columns, sides.where(*mine, other.in_(told)))
         )
-        work.session.execute(insert(RetractedLink).from_select(columns, sides))
-    n_links = work.session.execute(delete(Link).where(*mine)).rowcount  # type: ignore[attr-defined]
+        shown = select(func.count()).select_from(Link)
+        shown = shown.where(*mine, other.in_(terms.seen_by(office)))
+        n_links += work.session.scalar(shown) or 0
+        work.session.execute(delete(Link).where(*mine))
     # Its own marks of offices that left before it go as well.
     work.session.execute(
         delete(RetractedLink).where(
-            RetractedLink.round_id == round_id, RetractedLink.office_id == office
+            RetractedLink.round_id == entry.id, RetractedLink.office_id == office
         )
     )
-    return int(n_links)
+    return n_links
+
+
+def _withdrawn(session: Session, round_id: str) -> set[str]:
+    """Offices that have left a round."""
+    query = select(Withdrawal.office_id).where(Withdrawal.round_id == round_id)
+    return set(session.scalars(query))
 
 
 def _lines(work: Work, entry: Round, office: str) -> Iterator[bytes]:

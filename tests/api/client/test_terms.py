@@ -51,6 +51,14 @@ def test_who_sees_links_with_whom() -> None:
     assert [m.office for m in some.counterparts_of("jinjiang-civil")] == ["zhongjiang-civil"]
     assert [m.office for m in some.counterparts_of("zhongjiang-civil")] == ["jinjiang-civil"]
     assert some.counterparts_of("chengdu-education") == ()
+    assert some.visibility == {
+        "residence-civil-affairs": ("origin-civil-affairs",),
+        "origin-civil-affairs": ("residence-civil-affairs",),
+        "education": (),
+    }
+    one_way = parse_terms(example_terms(visibility={"education": ["residence-civil-affairs"]}))
+    assert [m.office for m in one_way.counterparts_of("chengdu-education")] == ["jinjiang-civil"]
+    assert one_way.counterparts_of("jinjiang-civil") == ()
     assert some.counterparts_of("province-coordination") == ()
 
 
@@ -79,6 +87,13 @@ def test_who_sees_links_with_whom() -> None:
         {"visibility": "none"},
         {"visibility": [["education"]]},
         {"visibility": [["education", "health"]]},
+        {"visibility": [["education", 1]]},
+        {"visibility": {}},
+        {"visibility": {"education": []}},
+        {"visibility": {"education": "origin-civil-affairs"}},
+        {"visibility": {"education": ["health"]}},
+        {"visibility": {"health": ["education"]}},
+        {"visibility": {"education": ["education", "education"]}},
         {"solve": "best"},
         {"threshold": 0},
         {"threshold": 1.5},

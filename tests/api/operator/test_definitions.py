@@ -43,7 +43,7 @@ def test_what_terms_say_themselves_counts() -> None:
         "purpose": "Winter.\n",
         "coordinating_office": "d",
         "members": list(reversed(MEMBERS)),
-        "visibility": [["education", "health"]],
+        "visibility": {"health": ["education"]},
         "solve": "one-to-one",
         "threshold": 0.95,
         "secret_epoch": 2,
@@ -54,7 +54,7 @@ def test_what_terms_say_themselves_counts() -> None:
     terms = complete_terms(said, PROFILE, None)
     assert (terms.purpose, terms.coordinating_office) == ("Winter.", "d")
     assert [member.office for member in terms.members] == ["b", "a"]
-    assert terms.visibility == (("education", "health"),)
+    assert terms.visibility == {"education": (), "health": ("education",)}
     assert (terms.solve, terms.threshold) == ("one-to-one", 0.95)
     assert (terms.secret_epoch, terms.retention_days, terms.max_records) == (2, 30, 5)
 

@@ -1,7 +1,15 @@
 """After the release: receipts that must be true, and offices that leave."""
 
-import pytest
+from typing import Any
 
+import pytest
+from sqlalchemy import select
+
+from api.server.models import Link, Round
+from api.server.round_states import Step
+from api.server.services import jobs
+from api.server.services.steps import take_step
+from api.server.services.work import Work
 from tests.factories import ROLES, ROUND
 from tests.simulator import OpenRound, SimulatedServer, granted, refused
 
@@ -74,11 +82,39 @@ class TestLeaving:
         assert stored not in {row["sha256"] for row in server.rows("uploads")}
         assert f"encodings/{ROUND}/{stored}" not in server.files()
         kept = b"".join(path.read_bytes() for path in server.database_files())
-        if server.installation.config.database == "sqlite":
-            assert not any(trace in kept for trace in traces)
+        assert not any(trace in kept for trace in traces)
         for table in ("links", "retracted_links"):
             rows = repr(server.rows(table)).encode()
             assert not any(trace in rows for trace in traces)
+
+    def test_nothing_is_left_of_links_that_a_later_match_replaced(
+        self, server: SimulatedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A match that failed after it had written links is run again; then the office leaves."""
+        party = server.open_round()
+        party.everybody_uploads()
+        granted(party.first.takes_step(ROUND, "freeze"))
+        granted(party.first.takes_step(ROUND, "run"))
+        replaced: list[bytes] = []
+
+        def full(work: Work, entry: Round, step: Step, **options: Any) -> None:
+            if step is Step.FINISH:
+                for link in work.session.scalars(select(Link)):
+                    replaced.extend((link.link_a.encode(), link.link_b.encode()))
+                raise OSError(28, "No space left on device")
+            take_step(work, entry, step, **options)
+
+        monkeypatch.setattr(jobs, "take_step", full)
+        assert server.worker().work_once()
+        assert server.rows("links") == []
+        monkeypatch.setattr(jobs, "take_step", take_step)
+        granted(party.first.takes_step(ROUND, "run"))
+        assert server.worker().work_once()
+        granted(party.second.takes_step(ROUND, "release"))
+        granted(party.office(OFFICE).leaves(ROUND))
+        kept = b"".join(path.read_bytes() for path in server.database_files())
+        assert len(replaced) == 140
+        assert not any(trace in kept for trace in replaced)
 
     def test_who_has_left_sees_nothing_more(self, party: OpenRound) -> None:
         office = party.office(OFFICE)

@@ -1,8 +1,11 @@
 """Directed results and the review: who sees what, and what cannot be joined."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from api.server.schemas.terms import Terms
 from api.server.services.reviews import build_review, suppressed
 from linkage.types import LinkSet
 from tests.factories import ROLES, ROUND
@@ -77,31 +80,77 @@ def test_a_page_that_is_none(party: OpenRound, query: str) -> None:
     refused(party.office(OFFICE).reads_results(ROUND, query=query), "invalid")
 
 
-def test_only_roles_that_the_terms_name_see_each_other(server: SimulatedServer) -> None:
-    party = server.open_round(visibility=[["education", "residence-civil-affairs"]])
+RESIDENCE, ORIGIN, EDUCATION = ROLES.values()
+
+# Who sees links with whom, as the terms say it -> whom each office is then given links with.
+VISIBILITY: dict[str, tuple[Any, tuple[set[str], set[str], set[str]]]] = {
+    "everybody": ("all", ({PEER, THIRD}, {OFFICE, THIRD}, {OFFICE, PEER})),
+    "both ways": ({RESIDENCE: [EDUCATION], EDUCATION: [RESIDENCE]}, ({THIRD}, set(), {OFFICE})),
+    "one way": ({RESIDENCE: [ORIGIN, EDUCATION]}, ({PEER, THIRD}, set(), set())),
+    "the other way": ({ORIGIN: [RESIDENCE]}, (set(), {OFFICE}, set())),
+    "a row that is empty": ({RESIDENCE: [], ORIGIN: [RESIDENCE]}, (set(), {OFFICE}, set())),
+    "an older form": ([[EDUCATION, RESIDENCE]], ({THIRD}, set(), {OFFICE})),
+}
+
+
+@pytest.mark.parametrize("form", VISIBILITY)
+def test_the_matrix_in_the_terms_decides_who_sees_links_with_whom(
+    server: SimulatedServer, form: str
+) -> None:
+    visibility, expected = VISIBILITY[form]
+    party = server.open_round(visibility=visibility)
     party.is_released()
-
-    def counterparts(office: str) -> set[str]:
+    for office, counterparts in zip(ROLES, expected, strict=True):
         links = granted(party.office(office).reads_results(ROUND))["links"]
-        return {link["counterpart"] for link in links}
-
-    assert counterparts(OFFICE) == {THIRD}
-    assert counterparts(THIRD) == {OFFICE}
-    assert counterparts(PEER) == set()
+        assert {link["counterpart"] for link in links} == counterparts
+        # Pages leave nothing out although links between the pages are another's.
+        pages, after = [], ""
+        while True:
+            page = granted(party.office(office).reads_results(ROUND, query=f"?limit=7{after}"))
+            pages += page["links"]
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert pages == links
+        granted(party.office(office).acknowledges(ROUND, links), 201)
     # What nobody may see is not stored either.
-    assert {(row["office_a"], row["office_b"]) for row in server.rows("links")} == {(THIRD, OFFICE)}
+    stored = {frozenset((row["office_a"], row["office_b"])) for row in server.rows("links")}
+    seen = {
+        frozenset((office, counterpart))
+        for office, counterparts in zip(ROLES, expected, strict=True)
+        for counterpart in counterparts
+    }
+    assert stored == seen
 
 
-def test_offices_with_equal_roles_see_each_other_if_the_terms_pair_the_role() -> None:
-    from api.server.schemas.terms import Terms
+def test_who_does_not_see_a_link_is_not_told_of_its_end(server: SimulatedServer) -> None:
+    party = server.open_round(visibility={ORIGIN: [RESIDENCE]})
+    party.is_released()
+    # The residence office sees no links, so its leaving must not tell it how many there were.
+    assert granted(party.office(OFFICE).leaves(ROUND))["n_links"] == 0
+    marks = granted(party.office(PEER).reads_results(ROUND))["links"]
+    assert len(marks) == 30
+    assert {link["band"] for link in marks} == {"withdrawn"}
+    assert server.rows("links") == []
 
+
+def test_who_did_not_see_a_link_gets_no_mark_of_it(server: SimulatedServer) -> None:
+    party = server.open_round(visibility={RESIDENCE: [ORIGIN]})
+    party.is_released()
+    assert granted(party.office(OFFICE).leaves(ROUND))["n_links"] == 30
+    assert server.rows("links") == server.rows("retracted_links") == []
+
+
+def test_offices_with_equal_roles_see_each_other_if_the_terms_say_so_of_the_role() -> None:
     members = [{"office": "a", "role": "school"}, {"office": "b", "role": "school"}]
-    paired = Terms({"members": members, "visibility": [["school", "school"]]})
-    assert paired.may_see_each_other("a", "b")
+    for same in ([["school", "school"]], {"school": ["school"]}, "all"):
+        assert Terms({"members": members, "visibility": same}).sees("a", "b")
     members.append({"office": "c", "role": "police"})
-    other = Terms({"members": members, "visibility": [["school", "police"]]})
-    assert not other.may_see_each_other("a", "b")
-    assert other.may_see_each_other("c", "b")
+    other = Terms({"members": members, "visibility": {"school": ["police"]}})
+    assert not other.sees("a", "b")
+    assert other.sees("a", "c")
+    assert not other.sees("c", "a")
+    assert not other.sees("a", "a")
 
 
 class TestReview:
