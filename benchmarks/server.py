@@ -1,6 +1,7 @@
-"""What a server takes: load, kill -9 at random moments, bad input.
+"""What a server takes: load, kill -9 at random moments, bad input, a database that goes away.
 
-``python -m benchmarks.server --quick --json FILE``; one part with ``--part load|kills|fuzz``.
+``python -m benchmarks.server --quick --json FILE``; one part with ``--part load`` (or ``kills``,
+``fuzz``, ``outage``), on PostgreSQL with ``--database postgresql``.
 Every part ends with checks that fail the run: hashes equal, links equal, the log verifies, no 5xx.
 """
 
@@ -8,18 +9,23 @@ import argparse
 import hashlib
 import json
 import random
-import sqlite3
-import statistics
 import tempfile
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from api.client.errors import ApiError
+from api.server.config import load_config
+from api.server.models import Link, Round, Upload
+from api.server.services.installation import open_installation
 from benchmarks.server_fuzz import fuzz
+from benchmarks.server_load import Size, measure_load
+from benchmarks.server_outage import measure_outage
 from benchmarks.server_setup import (
     Processes,
     encoded_shares,
@@ -27,93 +33,15 @@ from benchmarks.server_setup import (
     open_round,
     verify_log,
 )
+from tests import postgresql
 
 ROUND = "2026-h2"
-BUSY = "2026-h1"
 MATCHED = ("office-a", "office-b", "office-c")
 
 
-def measure_load(folder: Path, n_offices: int, n_records: int) -> dict[str, Any]:
-    """All offices upload at the same time while a round is matched."""
-    offices = [f"office-{number:02d}" for number in range(n_offices)]
-    directory = new_server(folder, [*offices, *MATCHED])
-    files = encoded_shares(folder, ROUND, offices, n_records)
-    matched = encoded_shares(folder, BUSY, MATCHED, n_records // 4)
-    processes = Processes(directory)
-    processes.start("server")
-    try:
-        open_round(processes, BUSY, MATCHED, n_records)
-        open_round(processes, ROUND, offices, n_records)
-        for office, path in matched.items():
-            processes.client(office).put_file(f"/v1/rounds/{BUSY}/uploads/{office}", path)
-        chen = processes.client("chen", "operator")
-        for action in ("freeze", "run"):
-            chen.post_json(f"/v1/rounds/{BUSY}/transitions", {"action": action})
-        processes.start("worker")
-        watch = _Watch(processes)
-        before = processes.rss_bytes("server")
-        watch.start()
-        began = time.perf_counter()
-        with ThreadPoolExecutor(n_offices) as pool:
-            answers = list(pool.map(lambda o: _upload(processes, o, files[o]), offices))
-        seconds = time.perf_counter() - began
-        watch.stop()
-        for office, answer in zip(offices, answers, strict=True):
-            expected = hashlib.sha256(files[office].read_bytes()).hexdigest()
-            if answer["sha256"] != expected:
-                raise AssertionError(f"{office}: the stored file is another")
-        state = chen.get_json(f"/v1/rounds/{BUSY}")["state"]
-    finally:
-        processes.stop()
-    n_bytes = sum(path.stat().st_size for path in files.values())
-    return {
-        "n_offices": n_offices,
-        "n_records_each": n_records,
-        "n_bytes": n_bytes,
-        "seconds": round(seconds, 2),
-        "megabytes_per_s": round(n_bytes / seconds / 1e6, 1),
-        "status_requests": len(watch.times_ms),
-        "status_p50_ms": round(statistics.median(watch.times_ms), 1),
-        "status_p99_ms": round(statistics.quantiles(watch.times_ms, n=100)[98], 1),
-        "rss_before_mb": before // 2**20,
-        "rss_peak_mb": watch.peak_bytes // 2**20,
-        "matched_round": state,
-        "log_entries_verified": verify_log(directory),
-    }
-
-
-class _Watch:
-    """Asks for a round's status again and again, and looks at the server's memory."""
-
-    def __init__(self, processes: Processes) -> None:
-        self.times_ms: list[float] = []
-        self.peak_bytes = 0
-        self._processes = processes
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        chen = self._processes.client("chen", "operator")
-        while not self._done.is_set():
-            began = time.perf_counter()
-            chen.get_json(f"/v1/rounds/{ROUND}")
-            self.times_ms.append(1000 * (time.perf_counter() - began))
-            self.peak_bytes = max(self.peak_bytes, self._processes.rss_bytes("server"))
-            time.sleep(0.02)
-
-
-def _upload(processes: Processes, office: str, path: Path) -> dict[str, Any]:
-    return dict(processes.client(office).put_file(f"/v1/rounds/{ROUND}/uploads/{office}", path))
-
-
-def measure_kills(folder: Path, n_kills: int, per_round: int) -> dict[str, Any]:
+def measure_kills(
+    folder: Path, n_kills: int, per_round: int, database: Callable[[], str]
+) -> dict[str, Any]:
     """Rounds in which server or worker is killed at random moments; each ends with equal links."""
     source = random.Random(2026)  # noqa: S311 - moments, not secrets
     offices = list(MATCHED)
@@ -125,7 +53,7 @@ def measure_kills(folder: Path, n_kills: int, per_round: int) -> dict[str, Any]:
     files = encoded_shares(folder, ROUND, offices, 600)
     while sum(killed.values()) < n_kills or not n_rounds:
         place = folder / f"round-{n_rounds}"
-        directory = new_server(place, offices, **settings)
+        directory = new_server(place, offices, database=database(), **settings)
         processes = Processes(directory)
         processes.start("server")
         processes.start("worker")
@@ -223,14 +151,17 @@ def _until_done(act: Any) -> Any:
 
 
 def _links_hash(directory: Path, acknowledged: dict[str, str]) -> str:
-    with sqlite3.connect(f"file:{directory / 'tongqiao.db'}?mode=ro", uri=True) as database:
-        stored = dict(database.execute("SELECT office_id, sha256 FROM uploads").fetchall())
-        if stored != acknowledged:
+    installation = open_installation(load_config(directory))
+    with installation.database.reading() as session:
+        uploads = session.scalars(select(Upload))
+        if {upload.office_id: upload.sha256 for upload in uploads} != acknowledged:
             raise AssertionError("an upload that was acknowledged is lost")
-        ((state, links),) = database.execute("SELECT state, links_sha256 FROM rounds").fetchall()
-        rows = database.execute(
-            "SELECT office_a, record_a, office_b, record_b, round(score, 6) FROM links"
-        ).fetchall()
+        state, links = session.execute(select(Round.state, Round.links_sha256)).one()
+        found = session.execute(
+            select(Link.office_a, Link.record_a, Link.office_b, Link.record_b, Link.score)
+        )
+        rows = [(*row[:4], round(row[4], 6)) for row in found]
+    installation.close()
     if state != "released" or not rows:
         raise AssertionError(f"the round ended as {state} with {len(rows)} links")
     digest = hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
@@ -240,31 +171,51 @@ def _links_hash(directory: Path, acknowledged: dict[str, str]) -> str:
 def main() -> None:
     """Run the parts that are asked for and print what they found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="every part much smaller")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--part", choices=("load", "kills", "fuzz"), action="append")
-    parser.add_argument("--offices", type=int)
-    parser.add_argument("--records", type=int)
+    parser.add_argument("--part", choices=("load", "kills", "fuzz", "outage"), action="append")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--offices", type=int, help="offices that upload (load)")
+    parser.add_argument("--records", type=int, help="records of each office (load)")
     parser.add_argument("--kills", type=int)
     parser.add_argument("--requests", type=int)
+    parser.add_argument("--away-s", type=float, help="how long the database is away (outage)")
     given = parser.parse_args()
-    quick = given.quick
+    quick, database = given.quick, _sqlite
+    if given.database == "postgresql":
+        postgresql.prepare_folder(durable=True)
+        database = _postgresql
+    n_records = given.records or (10_000 if quick else 100_000)
+    size = Size(given.offices or (5 if quick else 20), n_records, n_records)
     parts = {
-        "load": lambda folder: (
-            measure_load(folder, given.offices or (5 if quick else 20), given.records or 100_000)
-            if not quick or given.records
-            else measure_load(folder, given.offices or 5, 10_000)
+        "load": lambda folder: measure_load(folder, size, database()),
+        "kills": lambda folder: measure_kills(
+            folder, given.kills or (6 if quick else 50), 5, database
         ),
-        "kills": lambda folder: measure_kills(folder, given.kills or (6 if quick else 50), 5),
         "fuzz": lambda folder: fuzz(folder, given.requests or (600 if quick else 10_000)),
+        "outage": lambda folder: measure_outage(
+            folder, given.away_s or (3.0 if quick else 30.0), database()
+        ),
     }
     found = {}
-    for name in given.part or parts:
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = parts[name](Path(folder))
-        print(name, json.dumps(found[name], indent=1), flush=True)
+    try:
+        for name in given.part or parts:
+            with tempfile.TemporaryDirectory() as folder:
+                found[name] = parts[name](Path(folder))
+            print(name, json.dumps(found[name], indent=1), flush=True)
+    finally:
+        if given.database == "postgresql":
+            postgresql.remove_folder()
     if given.json:
         given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _sqlite() -> str:
+    return "sqlite"
+
+
+def _postgresql() -> str:
+    return postgresql.url_of(postgresql.new_database())
 
 
 if __name__ == "__main__":

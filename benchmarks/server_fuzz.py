@@ -41,13 +41,12 @@ def fuzz(folder: Path, n_requests: int) -> dict[str, Any]:
     processes.start("server")
     source = random.Random(5)  # noqa: S311 - variety, not secrets
     statuses: Counter[int] = Counter()
-    peak = 0
     try:
         open_round(processes, ROUND, OFFICES, 10_000)
         for office, path in files.items():
             processes.client(office).put_file(f"/v1/rounds/{ROUND}/uploads/{office}", path)
         before = _state(directory)
-        start = processes.rss_bytes("server")
+        before_memory = peak = processes.memory("server")
         good = files["office-a"].read_bytes()
         for number in range(n_requests):
             status = _send(processes.port, _bad_request(source, processes.port, good))
@@ -55,7 +54,7 @@ def fuzz(folder: Path, n_requests: int) -> dict[str, Any]:
             if status >= 500 or status in (200, 201):
                 raise AssertionError(f"request {number} was answered with {status}")
             if number % 100 == 0:
-                peak = max(peak, processes.rss_bytes("server"))
+                peak = peak.peak(processes.memory("server"))
         if _state(directory) != before:
             raise AssertionError("a bad request changed something")
     finally:
@@ -63,8 +62,8 @@ def fuzz(folder: Path, n_requests: int) -> dict[str, Any]:
     return {
         "n_requests": n_requests,
         "statuses": {str(status): n for status, n in sorted(statuses.items())},
-        "rss_before_mb": start // 2**20,
-        "rss_peak_mb": peak // 2**20,
+        "serving_mib_before": round(before_memory.serving),
+        "serving_mib_peak": round(peak.serving),
         "log_entries_verified": verify_log(directory),
     }
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from api.client.http import ServerClient
 from api.server.config import load_config
@@ -21,12 +23,67 @@ from api.server.services.work import own_caller
 from keys import labels
 from keys.canonical import canonical_json
 from keys.signing import sign_document
+from linkage.profile import Profile
+from linkage.tqe import write_tqe
+from linkage.types import EncodedDataset, EncodedView
 from tests import factories
 from tests.factories import COORDINATOR, PROJECT, SECRET
 
 OPERATORS = ("chen", "luo")
 ROLES = ("residence-civil-affairs", "origin-civil-affairs", "education")
-_RSS = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
+_STATUS = re.compile(r"^(RssAnon|RssFile|RssShmem):\s+(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of processes, MiB.
+
+    Attributes:
+        serving: what the largest long-lived process holds by itself (anonymous memory).
+        apart: what processes hold together that were started to read one upload each.
+        mapped: pages of files that are mapped, which the system takes back when it needs them.
+    """
+
+    serving: float = 0.0
+    apart: float = 0.0
+    mapped: float = 0.0
+
+    def peak(self, other: "Memory") -> "Memory":
+        """The larger of each."""
+        return Memory(
+            max(self.serving, other.serving),
+            max(self.apart, other.apart),
+            max(self.mapped, other.mapped),
+        )
+
+
+def memory_of(pid: int) -> Memory:
+    """Memory of a process and of everything below it."""
+    serving = apart = mapped = 0.0
+    waiting = [pid]
+    while waiting:
+        one = waiting.pop()
+        try:
+            waiting += _children(one)
+            kib = dict(_STATUS.findall(Path(f"/proc/{one}/status").read_text(encoding="ascii")))
+            is_apart = b"inspection" in Path(f"/proc/{one}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        private = int(kib.get("RssAnon", 0)) / 1024
+        mapped += (int(kib.get("RssFile", 0)) + int(kib.get("RssShmem", 0))) / 1024
+        if is_apart:
+            apart += private
+        else:
+            serving = max(serving, private)
+    return Memory(serving, apart, mapped)
+
+
+def _children(pid: int) -> list[int]:
+    """Processes that any thread of a process started."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(word) for word in (task / "children").read_text(encoding="ascii").split()]
+    return found
 
 
 def new_server(folder: Path, offices: Sequence[str], **settings: Any) -> Path:
@@ -84,16 +141,9 @@ class Processes:
             process.wait(60)
         self.running.clear()
 
-    def rss_bytes(self, name: str) -> int:
-        """Memory of the process and of what it started."""
-        found = 0
-        process_id = self.running[name].pid
-        children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
-        for one in (str(process_id), *children):
-            status = Path(f"/proc/{one}/status").read_text()
-            match = _RSS.search(status)
-            found = max(found, 0 if match is None else 1024 * int(match[1]))
-        return found
+    def memory(self, name: str) -> "Memory":
+        """Memory of a process and of those that it started."""
+        return memory_of(self.running[name].pid)
 
     def client(self, holder: str, kind: Any = "office") -> ServerClient:
         """A client that signs as this member."""
@@ -101,7 +151,11 @@ class Processes:
 
 
 def open_round(
-    processes: Processes, round_id: str, offices: Sequence[str], max_records: int
+    processes: Processes,
+    round_id: str,
+    offices: Sequence[str],
+    max_records: int,
+    profile_text: str = factories.PROFILE_TEXT,
 ) -> None:
     """A round that every office has signed; the project is made by the first."""
     chen = processes.client("chen", "operator")
@@ -119,8 +173,15 @@ def open_round(
                 "members": members,
             },
         )
-    terms = factories.terms(round=round_id, members=members, max_records=max_records)
-    chen.post_json("/v1/rounds", {"terms": terms, "profile": factories.PROFILE_TEXT})
+    profile = factories.profile(profile_text)
+    terms = factories.terms(
+        round=round_id,
+        members=members,
+        max_records=max_records,
+        profile={"name": profile.name, "sha256": profile.sha256},
+        cleaning=profile.cleaning,
+    )
+    chen.post_json("/v1/rounds", {"terms": terms, "profile": profile_text})
     chen.post_json(f"/v1/rounds/{round_id}/transitions", {"action": "open"})
     document = canonical_json(terms)
     for office in (COORDINATOR, *offices):
@@ -150,6 +211,45 @@ def encoded_shares(
         )
         files[office] = path
     return files
+
+
+def random_file(
+    path: Path, n_records: int, profile: Profile, context: str, *, seed: int = 1
+) -> None:
+    """Write a valid encoded file of random filters, so that a server checks all of it."""
+    source = np.random.default_rng(seed)
+    pseudonyms = np.zeros((n_records, 16), dtype=np.uint8)
+    pseudonyms[:, :8] = np.arange(n_records, dtype=">u8")[:, None].view(np.uint8)
+    pseudonyms[:, 8:] = source.integers(0, 256, (n_records, 8), dtype=np.uint8)
+    present = np.ones(n_records, dtype=np.bool_)
+    views = []
+    for layout in profile.layout():
+        filters = {
+            group.name: source.integers(
+                0, 2**63, (n_records, group.filter_bits // 64), dtype=np.uint64
+            )
+            for group in layout.groups
+        }
+        tags = source.integers(1, 2**63, n_records, dtype=np.uint64) if layout.tagged else None
+        views.append(EncodedView(layout, tags, present, filters, dict.fromkeys(filters, present)))
+    manifest = replace(
+        factories.encode(factories.children(2), "small")[0].manifest,
+        n_records=n_records,
+        profile_name=profile.name,
+        profile_sha256=profile.sha256,
+        cleaning_version=profile.cleaning,
+        context=context,
+        key_confirmation=SECRET.key_confirmation(context),
+        diffusion=profile.diffusion,
+        evidence=profile.evidence,
+        views=profile.layout(),
+        statistics={
+            "fill": {f"{v.name}/{g.name}": 0.5 for v in profile.layout() for g in v.groups},
+            "missing": {view.name: 0 for view in profile.layout()},
+            "problems": {},
+        },
+    )
+    write_tqe(path, EncodedDataset(path.stem, pseudonyms, manifest, tuple(views)))
 
 
 def verify_log(directory: Path) -> int:

@@ -16,11 +16,8 @@ import random
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from api.client.http import ServerClient
 from api.client.upload import upload_file
@@ -28,11 +25,10 @@ from api.server.config import load_config
 from api.server.services.installation import create_installation, open_installation
 from api.server.services.members import add_member
 from api.server.services.work import own_caller
+from benchmarks.server_setup import Memory, memory_of, random_file
 from keys import labels
 from keys.canonical import canonical_json
 from keys.signing import sign_document
-from linkage.tqe import write_tqe
-from linkage.types import EncodedDataset, EncodedView
 from tests import factories
 from tests.api.server.cutting_proxy import cutting_proxy
 from tests.api.server.running_server import RunningServer, server_process
@@ -42,56 +38,9 @@ _MIB = 1024 * 1024
 _OFFICE = next(iter(ROLES))
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Memory of the server process, MiB.
-
-    Attributes:
-        private: anonymous memory: what the process holds, whatever the system needs.
-        mapped: pages of files that are mapped, which the system takes back when it needs them.
-    """
-
-    private: float
-    mapped: float
-
-
-def memory_of(pid: int) -> Sample:
-    """Memory of a process and its children."""
-    private = mapped = 0.0
-    for one in [pid, *_children(pid)]:
-        for line in Path(f"/proc/{one}/status").read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition(":")
-            if name == "RssAnon":
-                private += int(value.split()[0]) / 1024
-            if name in ("RssFile", "RssShmem"):
-                mapped += int(value.split()[0]) / 1024
-    return Sample(private, mapped)
-
-
-def _children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(word) for word in text.split()]
-
-
 def write_file(path: Path, n_bytes: int) -> int:
     """Write a valid encoded file of about so many bytes; returns its exact size."""
-    profile = factories.profile()
-    small, _ = factories.encode(factories.children(5), "small")
-    n = n_bytes // 140
-    source = np.random.default_rng(1)
-    pseudonyms = np.zeros((n, 16), dtype=np.uint8)
-    pseudonyms[:, :8] = np.arange(n, dtype=">u8")[:, None].view(np.uint8)
-    present = np.ones(n, dtype=np.bool_)
-    views = []
-    for layout in profile.layout():
-        filters = {
-            group.name: source.integers(0, 2**63, (n, group.filter_bits // 64), dtype=np.uint64)
-            for group in layout.groups
-        }
-        tags = source.integers(1, 2**63, n, dtype=np.uint64) if layout.tagged else None
-        views.append(EncodedView(layout, tags, present, filters, dict.fromkeys(filters, present)))
-    manifest = replace(small.manifest, n_records=n)
-    write_tqe(path, EncodedDataset(path.stem, pseudonyms, manifest, tuple(views)))
+    random_file(path, n_bytes // 140, factories.profile(), f"{PROJECT}/{ROUND}")
     return path.stat().st_size
 
 
@@ -132,14 +81,13 @@ def measure(server: RunningServer, file: Path, n_breaks: int) -> dict[str, Any]:
     n_bytes = file.stat().st_size
     source = random.Random(1)  # noqa: S311 - where to cut, no secret
     budgets = [source.randrange(n_bytes // (2 * n_breaks)) for _ in range(n_breaks)]
-    peak = Sample(0, 0)
+    peak = Memory()
     done = threading.Event()
 
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.02):
-            now = memory_of(server.process.pid)
-            peak = Sample(max(peak.private, now.private), max(peak.mapped, now.mapped))
+            peak = peak.peak(memory_of(server.process.pid))
 
     watcher = threading.Thread(target=watch)
     with cutting_proxy(server.port, budgets) as proxy:
@@ -170,7 +118,8 @@ def measure(server: RunningServer, file: Path, n_breaks: int) -> dict[str, Any]:
         "mib_per_s": n_bytes / _MIB / seconds,
         "n_breaks": proxy.n_cut,
         "n_went_back": sent["again"],
-        "private_mib": peak.private,
+        "serving_mib": peak.serving,
+        "apart_mib": peak.apart,
         "mapped_mib": peak.mapped,
     }
 
@@ -193,18 +142,25 @@ def main() -> None:
                 file = Path(folder) / "x.tqe"
                 write_file(file, size)
                 rows.append(measure(server, file, n_breaks=5))
-    print(f"server before any upload: {idle.private:.0f} MiB private")
+    print(f"server before any upload: {idle.serving:.0f} MiB of its own")
     for row in rows:
         print(
             f"{row['mib']:6.0f} MiB  {row['seconds']:6.1f} s  {row['mib_per_s']:5.0f} MiB/s  "
             f"{row['n_breaks']} breaks  {row['n_went_back']} times back  "
-            f"private {row['private_mib']:5.0f} MiB  mapped {row['mapped_mib']:5.0f} MiB"
+            f"server {row['serving_mib']:4.0f} MiB  reading it apart {row['apart_mib']:4.0f} MiB  "
+            f"mapped {row['mapped_mib']:4.0f} MiB"
         )
     small, large = rows
-    ratio = large["private_mib"] / small["private_mib"]
-    print(f"{large['mib'] / small['mib']:.0f} times the file, {ratio:.2f} times the memory")
+    ratio = large["serving_mib"] / small["serving_mib"]
+    apart = large["apart_mib"] / small["apart_mib"]
+    print(
+        f"{large['mib'] / small['mib']:.0f} times the file: {ratio:.2f} times the server's memory, "
+        f"{apart:.2f} times that of the process that reads it"
+    )
     if arguments.json is not None:
-        found = {"idle_mib": idle.private, "uploads": rows, "memory_ratio": ratio}
+        found = {
+            "idle_mib": idle.serving, "uploads": rows, "memory_ratio": ratio, "apart_ratio": apart
+        }  # fmt: skip
         arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

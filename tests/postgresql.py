@@ -77,10 +77,8 @@ def cluster() -> str:
 
 
 def _start(programs: Path, folder: Path) -> None:
-    # PostgreSQL refuses to run as root.
-    account = next((name for name in ("postgres", "nobody") if _exists(name)), None)
-    user = account if os.geteuid() == 0 else None
-    data, log = folder / "data", folder / "log"
+    user = _account()
+    data = folder / "data"
     data.mkdir(mode=0o700)
     if user is not None:
         for path in (folder, data):
@@ -92,6 +90,11 @@ def _start(programs: Path, folder: Path) -> None:
         ],
         check=True, capture_output=True, user=user, cwd=folder, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
+    _run_pg_ctl(programs, folder, user)
+
+
+def _run_pg_ctl(programs: Path, folder: Path, user: str | None) -> None:
+    data, log = folder / "data", folder / "log"
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(folder),
@@ -108,6 +111,28 @@ def _start(programs: Path, folder: Path) -> None:
         ],
         check=True, capture_output=False, user=user, cwd=folder, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
+
+
+def stop() -> None:
+    """Stop the run's cluster at once, as a crash would; for who has a cluster of its own."""
+    folder = Path(cluster())
+    pid_file = folder / "data" / "postmaster.pid"
+    os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGQUIT)
+    while pid_file.exists():
+        time.sleep(0.02)
+
+
+def start() -> None:
+    """Start the cluster that was stopped; it recovers by itself."""
+    programs = find_programs()
+    assert programs is not None, MISSING
+    _run_pg_ctl(programs, Path(cluster()), _account())
+
+
+def _account() -> str | None:
+    """Whom PostgreSQL runs as: it refuses to run as root."""
+    account = next((name for name in ("postgres", "nobody") if _exists(name)), None)
+    return account if os.geteuid() == 0 else None
 
 
 def _exists(account: str) -> bool:

@@ -420,10 +420,14 @@ def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> Non
         tongqiao worker run /srv/tongqiao --engine dask --scheduler tls://10.0.0.5:8786 \\
             --tls-ca ca.pem --tls-cert linkage.pem --tls-key linkage.key
     """
+    from api.server.config import load_config
     from api.server.logs import start_logging
     from api.server.worker import Worker
 
     start_logging()
+    with failing_server("open the server's folder"):
+        # Before any thread or process is started, which all inherit it.
+        step_back(load_config(directory).worker_nice)
     with (
         failing_server("open the server's folder"),
         engine.opened() as opened,
@@ -433,6 +437,12 @@ def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> Non
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         worker.run(once=once)
+
+
+def step_back(nice: int) -> None:
+    """Let other processes go first, unless this one does so already (``nice``)."""
+    if nice > os.getpriority(os.PRIO_PROCESS, 0):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def _add(installation: "Installation", identity: "PublicIdentity") -> None:

@@ -114,7 +114,20 @@ class ServerConfig:
     )
     max_page_links: int = _setting(10_000, "links", "Most links in one answer.", 1, 100_000)
     max_page_entries: int = _setting(1000, "entries", "Most log entries in one answer.", 1, 10_000)
-    threads: int = _setting(16, "threads", "Requests that are served at the same time.", 2, 256)
+    threads: int = _setting(
+        64,
+        "threads",
+        "Requests that are served at the same time; uploads take half of them at most.",
+        4,
+        256,
+    )
+    max_inspections: int = _setting(
+        2,
+        "files",
+        "Uploads that are checked at the same time, each by a process of its own; others wait.",
+        1,
+        64,
+    )
     idle_timeout_s: float = _setting(
         60.0, "seconds", "How long a sender may stay silent within a request.", 1, 3600
     )
@@ -132,6 +145,13 @@ class ServerConfig:
     )
     progress_s: float = _setting(
         1.0, "seconds", "How often a worker writes its progress.", 0.05, 600
+    )
+    worker_nice: int = _setting(
+        10,
+        "steps",
+        "How far a worker steps back where it and the server want the same processor (0: not).",
+        0,
+        19,
     )
     max_attempts: int = _setting(
         3, "attempts", "Workers that may die over a round before it counts as failed.", 1, 100

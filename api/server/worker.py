@@ -70,11 +70,14 @@ class Worker:
 
     def run(self, *, once: bool = False) -> None:
         """Work until :meth:`stop`, or with ``once`` until nothing is left to do."""
-        self._record(Action.WORKER_START)
         housekeeping_at = 0.0
+        has_started = False
         try:
             while not self._stopping:
                 try:
+                    if not has_started:
+                        self._record(Action.WORKER_START)
+                        has_started = True
                     if time.monotonic() >= housekeeping_at:
                         self._keep_house()
                         housekeeping_at = time.monotonic() + _HOUSEKEEPING_S
@@ -90,7 +93,8 @@ class Worker:
                 if not worked:
                     self._idle()
         finally:
-            self._record(Action.WORKER_STOP)
+            if has_started:
+                self._record(Action.WORKER_STOP)
 
     def work_once(self) -> bool:
         """Match one round, if one waits; whether there was one."""

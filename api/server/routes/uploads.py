@@ -1,6 +1,7 @@
 """Uploads and results of offices."""
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from flask import request
@@ -43,7 +44,7 @@ _CHUNK_BYTES = 256 * 1024
 @blueprint.alt_response(200, schema=UploadSchema, description="Replaced")
 def put_upload(round_id: str, office: str) -> tuple[dict[str, Any], int]:
     """Upload an encoded file (`.tqe`) to an open round; replaces an earlier one."""
-    try:
+    with _receiving():
         status, is_new = uploads.receive_upload(
             installation(),
             caller(),
@@ -53,9 +54,6 @@ def put_upload(round_id: str, office: str) -> tuple[dict[str, Any], int]:
             _announced_bytes(),
             signed_sha256(),
         )
-    except RefusalError:
-        _read_rest()
-        raise
     return status, 201 if is_new else 200
 
 
@@ -103,13 +101,10 @@ def read_part(round_id: str, office: str) -> dict[str, Any]:
 @blueprint.response(200, PartSchema)
 def append_part(query: dict[str, Any], round_id: str, office: str) -> dict[str, Any]:
     """Append the next bytes, at the offset where the upload stands."""
-    try:
+    with _receiving():
         return parts.append_part(
             installation(), caller(), round_id, office, query["offset"], _Body(), signed_sha256()
         )
-    except RefusalError:
-        _read_rest()
-        raise
 
 
 @blueprint.route("/<id:round_id>/uploads/<id:office>/part", methods=["DELETE"])
@@ -127,7 +122,10 @@ def drop_part(round_id: str, office: str) -> dict[str, Any]:
 @blueprint.alt_response(200, schema=UploadSchema, description="Replaced, or completed before")
 def complete_part(body: dict[str, Any], round_id: str, office: str) -> tuple[dict[str, Any], int]:
     """Have an upload checked and stored of which everything has arrived."""
-    status, is_new = parts.complete_part(installation(), caller(), round_id, office, body["sha256"])
+    with installation().transfers.taking_place():
+        status, is_new = parts.complete_part(
+            installation(), caller(), round_id, office, body["sha256"]
+        )
     return status, 201 if is_new else 200
 
 
@@ -192,6 +190,18 @@ class _Body:
             if not data and self._left > 0:
                 raise uploads.BodyBrokenError
         return data
+
+
+@contextlib.contextmanager
+def _receiving() -> Iterator[None]:
+    """Keep one of the places for uploads while a body is received."""
+    # Who finds none is answered at once: reading the rest would take the thread all the same.
+    with installation().transfers.taking_place():
+        try:
+            yield
+        except RefusalError:
+            _read_rest()
+            raise
 
 
 def _read_rest() -> None:

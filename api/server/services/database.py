@@ -26,6 +26,7 @@ from api.server.services.group_commit import (
 
 _MODE: Final = "tongqiao_mode"
 _WRITING: Final = "writing"
+_KEPT_CONNECTIONS: Final = 8
 
 
 class Database:
@@ -34,7 +35,7 @@ class Database:
     Args:
         url: ``sqlite:///FILE``, whose folder exists, or ``postgresql://...``.
         busy_timeout_s: how long a transaction waits for the one before it.
-        connections: connections kept open, one for each thread that uses them at a time.
+        connections: most connections, one for each thread that uses them at a time.
 
     Raises:
         ModuleNotFoundError: PostgreSQL without its driver.
@@ -44,11 +45,14 @@ class Database:
         address = make_url(url)
         is_sqlite = address.get_backend_name() == "sqlite"
         backend = _SQLITE if is_sqlite else _POSTGRESQL
+        kept = min(connections, _KEPT_CONNECTIONS)
         self._backend = backend
         self.engine: Engine = create_engine(
             address.set(drivername=backend.driver),
-            pool_size=connections,
-            max_overflow=connections,
+            # Few are in use at a time, and each keeps a cache: what is beyond is closed after use.
+            pool_size=kept,
+            max_overflow=max(connections - kept, kept),
+            pool_use_lifo=True,
             pool_timeout=busy_timeout_s,
             **backend.engine_options(busy_timeout_s),
         )
@@ -56,7 +60,9 @@ class Database:
         event.listen(self.engine, "begin", backend.begin)
         self._readers = self.engine.execution_options(**backend.reading)
         self._writers = self.engine.execution_options(**backend.writing, **{_MODE: _WRITING})
-        self._group_commit = GroupCommit(self._writers, busy_timeout_s, _append)
+        self._group_commit = GroupCommit(
+            self._writers, busy_timeout_s, _append, most_waiting=max(1, connections // 2)
+        )
 
     @contextlib.contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Session]:
@@ -214,7 +220,9 @@ class _Postgresql:
 
     _ROW: Final = 0x746F6E67716961  # "tongqia": the lock that writers stand in a row for
     _SCRUB_WAIT_MS: Final = 2000
-    _SCRUBBED: Final = ("links", "uploads", "rounds")
+    _SCRUBBED: Final = (
+        "links", "retracted_links", "uploads", "upload_parts", "round_keys", "rounds",
+    )  # fmt: skip
 
     def engine_options(self, busy_timeout_s: float) -> dict[str, Any]:
         wait_ms = int(busy_timeout_s * 1000)

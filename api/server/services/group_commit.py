@@ -13,6 +13,7 @@ to the log, and asks the database nothing, waits for no turn: whoever commits ne
 
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ from api.audit.events import AuditEvent
 MAX_MEMBERS: Final = 64
 """So many writers share a transaction at most: the first of them waits for all others."""
 
+
+PATIENCE_S: Final = 2.0
+"""A writer that takes longer than this is stuck, and a long row behind it grows no further."""
 
 DURABLE: Final = "tongqiao_durable"
 """Execution option: whether a commit waits for the disk."""
@@ -217,12 +221,18 @@ class GroupCommit:
         engine: begins writing transactions.
         timeout_s: how long a writer waits for its turn.
         append: adds to the log.
+        most_waiting: writers that wait while one is stuck; further ones are told so at once. Each
+            keeps a thread that others need, to be told that the server is alive.
     """
 
-    def __init__(self, engine: Engine, timeout_s: float, append: Append) -> None:
+    def __init__(
+        self, engine: Engine, timeout_s: float, append: Append, *, most_waiting: int
+    ) -> None:
         self._engine = engine
         self._timeout_s = timeout_s
         self._append = append
+        self._most_waiting = most_waiting
+        self._turn_began = 0.0
         self._mutex = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
         self._is_taken = False
@@ -237,7 +247,7 @@ class GroupCommit:
                 the next work that must be.
 
         Raises:
-            WriterBusyError: the turn did not come in time.
+            WriterBusyError: the turn did not come in time, or will not.
         """
         writer = Writer(self, durable=durable)
         try:
@@ -292,11 +302,21 @@ class GroupCommit:
             self._pass_turn(None)
 
     def _wait_for_turn(self, ticket: _Ticket) -> None:
-        """Return when the turn has come, or what the ticket brings was taken along."""
+        """Return when the turn has come, or what the ticket brings was taken along.
+
+        Raises:
+            WriterBusyError: it did not come in time, or too many wait behind one that is stuck.
+        """
         with self._mutex:
             if not self._is_taken:
                 self._is_taken = True
+                self._turn_began = time.monotonic()
                 return
+            if (
+                len(self._waiting) >= self._most_waiting
+                and time.monotonic() - self._turn_began > PATIENCE_S
+            ):
+                raise WriterBusyError
             self._waiting.append(ticket)
         if not ticket.woken.wait(self._timeout_s):
             with self._mutex:
@@ -343,6 +363,7 @@ class GroupCommit:
             while self._waiting:
                 ticket = self._waiting.popleft()
                 if group is None or ticket.events is None:
+                    self._turn_began = time.monotonic()
                     ticket.woken.set()
                     return True
                 group.take_along(ticket, ticket.events)

@@ -19,7 +19,9 @@ from api.server.models import RoundKey
 from api.server.services.chunks import ChunkFolders
 from api.server.services.database import Database
 from api.server.services.encodings import EncodingStore
+from api.server.services.inspection import Inspection
 from api.server.services.schema import check_empty, check_schema, migrate
+from api.server.services.transfers import Transfers
 from api.server.services.work import Caller, Work, begin_work, own_caller
 from api.server.services.workspace import Workspace
 from keys.installation_key import (
@@ -58,6 +60,8 @@ class Installation:
     encodings: EncodingStore
     workspace: Workspace
     chunks: ChunkFolders
+    inspection: Inspection
+    transfers: Transfers
     log_key: LogKey
     data_key: InstallationKey
     clock: Clock = utc_now
@@ -176,6 +180,8 @@ def _assemble(config: ServerConfig, clock: Clock) -> Installation:
         encodings=EncodingStore(config.encodings_directory, config.incoming_directory),
         workspace=Workspace(config.work_directory),
         chunks=ChunkFolders(config.chunks_directory),
+        inspection=Inspection(config.max_inspections),
+        transfers=Transfers(config.threads // 2),
         log_key=load_log_key(config.log_key_file),
         data_key=_load_data_key(config),
         clock=clock,

@@ -1,8 +1,10 @@
 """Matching jobs: a round in state ``matching`` belongs to the worker that holds its lease.
 
 A worker extends its lease as long as it lives.  When it dies, the lease ends and another worker
-takes the round up from the start; since links are written in one transaction, and only by the
-holder of the lease, nothing is half done and nothing is done twice.
+takes the round up.  Links are written some at a time, so that nobody waits for all of them, and by
+the holder of the lease only; nobody can read them before one last transaction makes them the
+round's result.  Who takes the round up deletes what was written before, so nothing is half done
+and nothing is done twice.
 """
 
 import hashlib
@@ -30,7 +32,7 @@ from api.server.services.work import Caller, Work
 from linkage.types import EncodedDataset, LinkSet
 
 LINK_BYTES = 16
-_CHUNK_LINKS = 5000
+_CHUNK_LINKS = 2000
 
 
 class LeaseLostError(Exception):
@@ -143,7 +145,7 @@ def finish_job(
     n_pairs: int = 0,
     n_candidates: int = 0,
 ) -> int:
-    """Write links and review in one transaction; the round goes to ``review``.
+    """Write links, then the review; the round goes to ``review`` with the last transaction.
 
     Args:
         installation, caller, job: whose round it is.
@@ -158,18 +160,19 @@ def finish_job(
     """
     by_name = {dataset.name: dataset for dataset in datasets}
     n_records = {name: dataset.n_records for name, dataset in by_name.items()}
+    with installation.database.reading() as session:
+        places = places_of(session, job.project)
+    review = json.dumps(build_review(link_set, n_records, places), sort_keys=True)
+    digest, n_links = hashlib.sha256(), 0
+    for rows in _link_rows(job, by_name, link_set):
+        with installation.database.writing(durable=False) as session:
+            _held(session, job)
+            session.execute(insert(Link), rows)
+        n_links += len(rows)
+        for row in rows:
+            digest.update(_canonical_link(row))
     with installation.work(caller) as work:
         entry = _held(work.session, job)
-        places = places_of(work.session, entry.project_id)
-        review = json.dumps(build_review(link_set, n_records, places), sort_keys=True)
-        work.session.execute(delete(Link).where(Link.round_id == job.round_id))
-        digest = hashlib.sha256()
-        n_links = 0
-        for rows in _link_rows(job, by_name, link_set):
-            work.session.execute(insert(Link), rows)
-            n_links += len(rows)
-            for row in rows:
-                digest.update(_canonical_link(row))
         entry.review, entry.links_sha256 = review, digest.hexdigest()
         # The number of links is in the review, where small ones are left out.
         entry.stage, entry.done, entry.total = "done", 1, 1
@@ -204,6 +207,7 @@ def _fail(work: Work, entry: Round, message: str, slug: str) -> None:
     entry.failure = message
     entry.lease_owner = entry.lease_expires_at = None
     entry.enter_stage(None)
+    _delete_unfinished(work.session, entry)
     take_step(work, entry, Step.FAIL)
     work.record(
         Action.JOB_FAIL,
@@ -215,12 +219,18 @@ def _fail(work: Work, entry: Round, message: str, slug: str) -> None:
     )
 
 
+def _delete_unfinished(session: Session, entry: Round) -> None:
+    """Delete links that a worker wrote before it died or gave up: they are nobody's result."""
+    session.execute(delete(Link).where(Link.round_id == entry.id))
+
+
 def _claim(installation: Installation, work: Work, entry: Round) -> Job:
     resumed = entry.lease_owner is not None
     entry.attempts += 1
     entry.lease_owner = secrets.token_hex(16)
     entry.lease_expires_at = work.now + timedelta(seconds=installation.config.lease_s)
     entry.enter_stage("starting")
+    _delete_unfinished(work.session, entry)
     work.record(
         Action.JOB_RESUME if resumed else Action.JOB_START,
         project=entry.project_id,
@@ -280,11 +290,10 @@ def _held(session: Session, job: Job) -> Round:
 def _link_rows(
     job: Job, datasets: Mapping[str, EncodedDataset], link_set: LinkSet
 ) -> Iterator[list[dict[str, Any]]]:
-    """Rows of links that the terms show to both sides, in the order of the link set."""
+    """Rows of links that the terms show to one side at least, in the order of the link set."""
     names = link_set.dataset_names
-    shown = np.array(
-        [[a != b and job.terms.may_see_each_other(a, b) for b in names] for a in names], dtype=bool
-    )
+    sees = np.array([[job.terms.sees(a, b) for b in names] for a in names], dtype=bool)
+    shown = sees | sees.T
     kept = np.flatnonzero(shown[link_set.dataset_a, link_set.dataset_b])
     for start in range(0, len(kept), _CHUNK_LINKS):
         chunk = kept[start : start + _CHUNK_LINKS]

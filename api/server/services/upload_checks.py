@@ -1,7 +1,5 @@
 """What an upload must be before it is in a round: the office's right to it, and the file."""
 
-from pathlib import Path
-
 from sqlalchemy import select
 
 from api.server.models import Round, Upload
@@ -9,10 +7,8 @@ from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.steps import terms_of, visible_round
 from api.server.services.work import Work
-from linkage.errors import TqeFormatError
 from linkage.profile import parse_profile
-from linkage.tqe import open_tqe
-from linkage.types import EncodedDataset
+from linkage.types import Manifest
 
 Details = dict[str, str | int | None]
 
@@ -47,23 +43,15 @@ def admitted(work: Work, round_id: str, office: str) -> Round:
     return entry
 
 
-def open_upload(path: Path, office: str, details: Details) -> EncodedDataset:
-    """Open what an office sent and read all of it.  Raises: RefusalError: ``bad-upload``."""
-    try:
-        return open_tqe(path, name=office)
-    except TqeFormatError as error:
-        raise RefusalError("bad-upload", f"{error} Nothing was stored.", details=details) from error
-
-
 def check_against_terms(
-    entry: Round, dataset: EncodedDataset, max_records: int, details: Details
+    entry: Round, manifest: Manifest, max_records: int, details: Details
 ) -> None:
     """Whether a file was made for this round, by its profile and with its secret.
 
     Raises:
         RefusalError: ``wrong-profile``, ``wrong-secret``, ``bad-upload`` or ``too-large``.
     """
-    terms, manifest = terms_of(entry), dataset.manifest
+    terms = terms_of(entry)
     profile = parse_profile(entry.profile)
     wanted = {
         "round": (manifest.context, terms.context),
@@ -90,10 +78,10 @@ def check_against_terms(
             "coordinating office by telephone, encode again, then upload.",
             details=details,
         )
-    if not dataset.n_records:
+    if not manifest.n_records:
         raise RefusalError("bad-upload", "The file holds no records. Encode the right file.")
     most = min(terms.max_records, max_records)
-    if dataset.n_records > most:
+    if manifest.n_records > most:
         raise RefusalError(
             "too-large",
             f"The file holds more than the {most} records that the terms allow. "

@@ -16,7 +16,8 @@ from api.server.models import Round, Upload, UploadPart
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.data_keys import encoding_context, ensure_data_key
-from api.server.services.incoming import decrypt_file, new_incoming_file
+from api.server.services.incoming import new_incoming_file
+from api.server.services.inspection import Inspected, InspectionBrokenError, StoredUpload
 from api.server.services.installation import Installation, format_time
 from api.server.services.retention import Leftovers, delete_leftovers, sweep
 from api.server.services.steps import suite_of, visible_round
@@ -25,11 +26,11 @@ from api.server.services.upload_checks import (
     admitted,
     check_against_terms,
     check_own,
-    open_upload,
 )
 from api.server.services.work import Caller, Work
 from keys.errors import AtRestError
-from linkage.types import EncodedDataset
+from linkage.errors import TqeFormatError
+from linkage.types import Manifest
 
 _READ_BYTES = 256 * 1024
 _FLUSH_BYTES = 1024 * 1024
@@ -174,22 +175,34 @@ def keep_upload(
     """
     details: Details = {"office": office, "sha256": sha256, "n_bytes": n_bytes}
     data_key = ensure_data_key(installation, caller, round_id)
-    with installation.workspace.folder() as folder:
-        plain = folder / "upload.tqe"
-        context = encoding_context(round_id, sha256)
-        try:
-            found = decrypt_file(path, plain, data_key=data_key, context=context)
-        except AtRestError as error:
-            raise RefusalError("digest-mismatch", _BROKEN, details=details) from error
-        check_digest(bytes.fromhex(found), bytes.fromhex(sha256))
-        dataset = open_upload(plain, office, details)
-        details["n_records"] = dataset.n_records
-        return _keep(installation, caller, round_id, office, path, dataset, details)
+    upload = StoredUpload(path, data_key, encoding_context(round_id, sha256), n_bytes)
+    found = _inspected(installation, upload, details)
+    check_digest(bytes.fromhex(found.sha256), bytes.fromhex(sha256))
+    details["n_records"] = found.manifest.n_records
+    return _keep(installation, caller, round_id, office, path, found.manifest, details)
+
+
+def _inspected(installation: Installation, upload: StoredUpload, details: Details) -> Inspected:
+    try:
+        with installation.workspace.folder() as folder:
+            return installation.inspection.inspect(upload, folder / "upload.tqe")
+    except AtRestError as error:
+        raise RefusalError("digest-mismatch", _BROKEN, details=details) from error
+    except TqeFormatError as error:
+        raise RefusalError("bad-upload", f"{error} Nothing was stored.", details=details) from error
+    except InspectionBrokenError as error:
+        raise RefusalError("bad-upload", _UNREADABLE, details=details) from error
 
 
 _BROKEN = (
     "What was stored so far is damaged. Nothing of it was kept. Begin again with "
     "`tongqiao office upload`."
+)
+
+_UNREADABLE = (
+    "The server could not read this file to its end, so nothing was stored. Encode the records "
+    "again, then upload. If that fails too, tell the linkage operator: perhaps the server has too "
+    "little memory."
 )
 
 
@@ -247,7 +260,7 @@ def _keep(
     round_id: str,
     office: str,
     path: Path,
-    dataset: EncodedDataset,
+    manifest: Manifest,
     details: Details,
 ) -> tuple[dict[str, Any], bool]:
     sha256 = str(details["sha256"])
@@ -256,13 +269,13 @@ def _keep(
     try:
         with installation.work(caller) as work:
             entry = admitted(work, round_id, office)
-            check_against_terms(entry, dataset, installation.config.max_records, details)
+            check_against_terms(entry, manifest, installation.config.max_records, details)
             check_own(work, entry, office, sha256, details)
             known = entry.upload_of(office)
             replaced = None if known is None else known.sha256
             upload = known or Upload(round_id=entry.id, office_id=office)
             upload.sha256, upload.n_bytes = sha256, int(details["n_bytes"] or 0)
-            upload.n_records, upload.received_at = dataset.n_records, work.now
+            upload.n_records, upload.received_at = manifest.n_records, work.now
             work.session.add(upload)
             part = work.session.get(UploadPart, (entry.id, office))
             if part is not None:

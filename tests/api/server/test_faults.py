@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from api.client.errors import ApiError
 from api.server.services.database import is_busy
 from benchmarks.server_fuzz import fuzz
+from benchmarks.server_outage import measure_outage
 from benchmarks.server_setup import Processes, encoded_shares, new_server, open_round
 from tests import postgresql
 from tests.factories import ROUND
@@ -107,6 +108,13 @@ def test_a_worker_waits_for_a_database_that_went_away(server: SimulatedServer) -
     worker.stop()
     thread.join()
     assert server.rows("rounds")[0]["state"] == "review"
+
+
+@pytest.mark.process
+def test_a_database_that_is_locked_for_a_while(tmp_path: Path) -> None:
+    """A short run of ``benchmarks/server.py --part outage``, which takes it away for 30 s."""
+    found = measure_outage(tmp_path, 2.0)
+    assert found["round"] == "review"
 
 
 @pytest.mark.process

@@ -16,7 +16,7 @@ from api.audit.events import Action, AuditEvent, parse_entry
 from api.audit.merkle import leaf_hash, tree_root
 from api.server.models import LOG_TABLES
 from api.server.services.database import Database, is_busy
-from api.server.services.group_commit import MAX_MEMBERS, TimedEvent
+from api.server.services.group_commit import MAX_MEMBERS, TimedEvent, WriterBusyError
 from api.server.services.work import own_caller
 from tests.simulator import SimulatedServer
 
@@ -362,3 +362,39 @@ def test_requests_at_once_make_one_history(server: SimulatedServer) -> None:
             LOG_TABLES.entries.select().order_by(LOG_TABLES.entries.c.entry_index)
         ).all()
     assert head.root == tree_root(leaf_hash(row.body.encode()) for row in bodies)
+
+
+def test_a_row_behind_a_writer_that_is_stuck_grows_no_further(
+    server: SimulatedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every thread would wait in it, and nobody could be told that the server is alive."""
+    monkeypatch.setattr("api.server.services.group_commit.PATIENCE_S", 0.1)
+    database = Database(server.installation.database.engine.url, busy_timeout_s=20, connections=4)
+    stuck, go_on = threading.Event(), threading.Event()
+
+    def hold(_number: int) -> None:
+        with database.writing():
+            stuck.set()
+            go_on.wait(20)
+
+    def wait(_number: int) -> None:
+        with database.writing():
+            pass
+
+    threads = [threading.Thread(target=hold, args=(0,))]
+    threads[0].start()
+    assert stuck.wait(20)
+    threads += [threading.Thread(target=wait, args=(number,)) for number in range(2)]
+    for thread in threads[1:]:
+        thread.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    with pytest.raises(WriterBusyError) as caught:
+        wait(0)
+    assert time.monotonic() - began < 5
+    assert is_busy(caught.value)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    wait(0)
+    database.close()

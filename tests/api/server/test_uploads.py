@@ -248,3 +248,20 @@ def test_what_was_stored_is_what_was_signed(server: SimulatedServer, party: Open
         plain = server.plaintext(row["round_id"], row["sha256"])
         assert hashlib.sha256(plain).hexdigest() == row["sha256"]
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_uploads_leave_threads_to_everybody_else(tmp_path: Path) -> None:
+    """Half of the threads are taken by uploads; the next one is told to come back."""
+    with simulated_server(tmp_path, settings="threads = 4\n") as server:
+        party = server.open_round()
+        office = party.office(OFFICE)
+        data = party.files[OFFICE].data
+        transfers = server.installation.transfers
+        granted(office.begins(ROUND, data))
+        with transfers.taking_place(), transfers.taking_place():
+            refused(office.uploads(ROUND, data), "unavailable")
+            refused(office.appends(ROUND, 0, data), "unavailable")
+            refused(office.completes(ROUND, data), "unavailable")
+            granted(office.reads_part(ROUND))
+        granted(office.appends(ROUND, 0, data))
+        granted(office.completes(ROUND, data), 201)

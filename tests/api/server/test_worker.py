@@ -312,8 +312,13 @@ class TestFailure:
             finish_job(
                 server.installation, own_caller("worker"), job, datasets, match_datasets(datasets)
             )
-        assert server.rows("links") == []
         assert "job:finish" not in actions(server)
+        # What was written of them is nobody's: not to be read, and gone when the round is taken up.
+        refused(party.office(OFFICE).reads_results(ROUND), "wrong-state")
+        monkeypatch.undo()
+        server.clock.advance(seconds=61)
+        assert server.worker().work_once()
+        assert len(server.rows("links")) == 70
 
 
 class TestRetention:
