@@ -38,6 +38,18 @@ class InspectionBrokenError(Exception):
     """The process that read a file died of it, or of want of memory."""
 
 
+class OtherContentError(Exception):
+    """What is in the file is not what its sender signed.
+
+    Attributes:
+        sha256: of what is in it, hex.
+    """
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__("another hash than the signed one")
+        self.sha256 = sha256
+
+
 @dataclass(frozen=True, slots=True)
 class StoredUpload:
     """An encrypted file that has arrived whole.
@@ -46,29 +58,18 @@ class StoredUpload:
         path: of the file.
         data_key: of its round, 32 bytes.
         context: what it was encrypted as.
+        sha256: hash, hex, that the sender signed; nothing else is parsed.
         n_bytes: size of what is in it.
     """
 
     path: Path
     data_key: bytes
     context: str
+    sha256: str
     n_bytes: int
 
     def __repr__(self) -> str:
         return "StoredUpload(key hidden)"
-
-
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """What a file turned out to hold.
-
-    Attributes:
-        sha256: of the file in the clear, hex.
-        manifest: what it says of itself, which is true of its columns.
-    """
-
-    sha256: str
-    manifest: Manifest
 
 
 class Inspection:
@@ -83,11 +84,15 @@ class Inspection:
         self._turns = threading.BoundedSemaphore(n_at_once)
         self._small_bytes = small_bytes
 
-    def inspect(self, upload: StoredUpload, plain: Path) -> Inspected:
+    def inspect(self, upload: StoredUpload, plain: Path) -> Manifest:
         """Decrypt a file to ``plain``, which the caller deletes, and check all of it.
+
+        Returns:
+            What it says of itself, which is true of its columns.
 
         Raises:
             AtRestError: it was altered where it was stored, or is not complete.
+            OtherContentError: it is not what was signed.
             TqeFormatError: what is in it is not a good ``.tqe`` file.
             InspectionBrokenError: reading it ended abruptly.
             OSError: it is gone, or there is no room.
@@ -98,18 +103,21 @@ class Inspection:
             return _inspect_apart(upload, plain)
 
 
-def inspect_file(upload: StoredUpload, plain: Path) -> Inspected:
+def inspect_file(upload: StoredUpload, plain: Path) -> Manifest:
     """As :meth:`Inspection.inspect`, in this process."""
     sha256 = decrypt_file(upload.path, plain, data_key=upload.data_key, context=upload.context)
-    return Inspected(sha256, read_verified_manifest(plain))
+    if sha256 != upload.sha256:
+        raise OtherContentError(sha256)
+    return read_verified_manifest(plain)
 
 
-def _inspect_apart(upload: StoredUpload, plain: Path) -> Inspected:
+def _inspect_apart(upload: StoredUpload, plain: Path) -> Manifest:
     task = {
         "path": str(upload.path.resolve()),
         "plain": str(plain.resolve()),
         "data_key": upload.data_key.hex(),
         "context": upload.context,
+        "sha256": upload.sha256,
         "n_bytes": upload.n_bytes,
     }
     process = subprocess.Popen(
@@ -137,17 +145,19 @@ def _killed_at_last(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         process.kill()
 
 
-def _parse_answer(answer: bytes) -> Inspected:
+def _parse_answer(answer: bytes) -> Manifest:
     """Take apart what the process says, which has read bytes that are not to be trusted."""
     try:
         found = json.loads(answer)
         failure, message = found.get("failure"), str(found.get("message", ""))
         if failure is None:
-            return Inspected(str(found["sha256"]), parse_manifest(found["manifest"].encode()))
+            return parse_manifest(found["manifest"].encode())
         number = int(found.get("errno") or 0)
     except (ValueError, KeyError, AttributeError, TqeFormatError) as error:
         raise InspectionBrokenError("reading the file ended abruptly") from error
     match failure:
+        case "content":
+            raise OtherContentError(message)
         case "at-rest":
             raise AtRestError(message)
         case "format":
@@ -163,17 +173,20 @@ def _answer(task: Mapping[str, Any]) -> dict[str, Any]:
         path=Path(task["path"]),
         data_key=bytes.fromhex(task["data_key"]),
         context=task["context"],
+        sha256=task["sha256"],
         n_bytes=task["n_bytes"],
     )
     try:
-        found = inspect_file(upload, Path(task["plain"]))
+        manifest = inspect_file(upload, Path(task["plain"]))
+    except OtherContentError as error:
+        return {"failure": "content", "message": error.sha256}
     except AtRestError as error:
         return {"failure": "at-rest", "message": str(error)}
     except TqeFormatError as error:
         return {"failure": "format", "message": str(error)}
     except OSError as error:
         return {"failure": "system", "errno": error.errno}
-    return {"sha256": found.sha256, "manifest": manifest_to_json(found.manifest).decode()}
+    return {"manifest": manifest_to_json(manifest).decode()}
 
 
 def _end_with_the_server() -> None:

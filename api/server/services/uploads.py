@@ -17,7 +17,7 @@ from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.data_keys import encoding_context, ensure_data_key
 from api.server.services.incoming import new_incoming_file
-from api.server.services.inspection import Inspected, InspectionBrokenError, StoredUpload
+from api.server.services.inspection import InspectionBrokenError, OtherContentError, StoredUpload
 from api.server.services.installation import Installation, format_time
 from api.server.services.retention import Leftovers, delete_leftovers, sweep
 from api.server.services.steps import suite_of, visible_round
@@ -146,12 +146,16 @@ def check_size(installation: Installation, n_bytes: int) -> None:
 def check_digest(found: bytes, signed: bytes) -> None:
     """Whether what arrived is what was signed.  Raises: RefusalError: ``digest-mismatch``."""
     if not hmac.compare_digest(found, signed):
-        raise RefusalError(
-            "digest-mismatch",
-            "What arrived is not what was signed: the file was changed or cut off on its way. "
-            "Nothing was stored. Upload it again.",
-            details={"sha256": found.hex()},
-        )
+        raise _other_content(found.hex())
+
+
+def _other_content(sha256: str) -> RefusalError:
+    return RefusalError(
+        "digest-mismatch",
+        "What arrived is not what was signed: the file was changed or cut off on its way. "
+        "Nothing was stored. Upload it again.",
+        details={"sha256": sha256},
+    )
 
 
 def keep_upload(
@@ -175,19 +179,20 @@ def keep_upload(
     """
     details: Details = {"office": office, "sha256": sha256, "n_bytes": n_bytes}
     data_key = ensure_data_key(installation, caller, round_id)
-    upload = StoredUpload(path, data_key, encoding_context(round_id, sha256), n_bytes)
-    found = _inspected(installation, upload, details)
-    check_digest(bytes.fromhex(found.sha256), bytes.fromhex(sha256))
-    details["n_records"] = found.manifest.n_records
-    return _keep(installation, caller, round_id, office, path, found.manifest, details)
+    upload = StoredUpload(path, data_key, encoding_context(round_id, sha256), sha256, n_bytes)
+    manifest = _inspected(installation, upload, details)
+    details["n_records"] = manifest.n_records
+    return _keep(installation, caller, round_id, office, path, manifest, details)
 
 
-def _inspected(installation: Installation, upload: StoredUpload, details: Details) -> Inspected:
+def _inspected(installation: Installation, upload: StoredUpload, details: Details) -> Manifest:
     try:
         with installation.workspace.folder() as folder:
             return installation.inspection.inspect(upload, folder / "upload.tqe")
     except AtRestError as error:
         raise RefusalError("digest-mismatch", _BROKEN, details=details) from error
+    except OtherContentError as error:
+        raise _other_content(error.sha256) from error
     except TqeFormatError as error:
         raise RefusalError("bad-upload", f"{error} Nothing was stored.", details=details) from error
     except InspectionBrokenError as error:

@@ -1,11 +1,13 @@
 """Reading an upload: here or in a process of its own, the same; and whatever happens to that."""
 
+import hashlib
 import json
 import os
 import secrets
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from api.server.services.incoming import encrypt_file
 from api.server.services.inspection import (
     Inspection,
     InspectionBrokenError,
+    OtherContentError,
     StoredUpload,
     inspect_file,
 )
@@ -37,15 +40,20 @@ def stored(folder: Path, data: bytes) -> StoredUpload:
     clear, path, key = folder / "clear", folder / "stored", secrets.token_bytes(32)
     clear.write_bytes(data)
     encrypt_file(clear, path, suite=DEFAULT, data_key=key, context=CONTEXT)
-    return StoredUpload(path, key, CONTEXT, len(data))
+    return StoredUpload(path, key, CONTEXT, hashlib.sha256(data).hexdigest(), len(data))
 
 
 class TestBothWays:
     def test_a_good_file(self, reading: Inspection, tmp_path: Path) -> None:
         file = encoded_file(tmp_path / "x.tqe", children(30))
         found = reading.inspect(stored(tmp_path, file.data), tmp_path / "plain")
-        assert found.sha256 == file.sha256
-        assert found.manifest == read_manifest(file.path)
+        assert found == read_manifest(file.path)
+
+    def test_what_was_not_signed_is_not_parsed(self, reading: Inspection, tmp_path: Path) -> None:
+        upload = replace(stored(tmp_path, b"no .tqe file"), sha256="0" * 64)
+        with pytest.raises(OtherContentError) as caught:
+            reading.inspect(upload, tmp_path / "plain")
+        assert caught.value.sha256 == hashlib.sha256(b"no .tqe file").hexdigest()
 
     def test_a_bad_file(self, reading: Inspection, tmp_path: Path) -> None:
         with pytest.raises(TqeFormatError, match=r"not a \.tqe file") as caught:
@@ -98,6 +106,7 @@ def test_a_reader_does_not_outlive_the_server(tmp_path: Path) -> None:
         "plain": str(tmp_path / "plain"),
         "data_key": upload.data_key.hex(),
         "context": CONTEXT,
+        "sha256": upload.sha256,
         "n_bytes": 1,
     }
     ended = subprocess.run(

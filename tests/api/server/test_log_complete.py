@@ -115,7 +115,10 @@ def test_a_change_past_the_log_is_caught(server: SimulatedServer) -> None:
 @pytest.mark.parametrize(
     ("statement", "table"),
     [
-        ("INSERT INTO links (id) VALUES (?)", "links"),
+        ("INSERT INTO uploads (round_id) VALUES (?)", "uploads"),
+        ("INSERT INTO links (id) VALUES (?)", None),
+        ("UPDATE links SET link_a=?", "links"),
+        ("DELETE FROM links WHERE links.round_id = ?", "links"),
         ("DELETE FROM uploads WHERE uploads.round_id = ?", "uploads"),
         ('UPDATE "rounds" SET stage=?, done=? WHERE rounds.id = ?', None),
         ("UPDATE rounds SET stage=?, state=? WHERE rounds.id = ?", "rounds"),
