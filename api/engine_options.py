@@ -18,20 +18,29 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """Where chunks are to be computed."""
+    """Where and how chunks are to be computed.
+
+    Attributes:
+        kernel: variant of ``linkage.matching.tile``; ``None``: the fastest of each processor.
+    """
 
     scheduler: str | None
     tls_ca_file: Path | None
     tls_cert_file: Path | None
     tls_key_file: Path | None
+    kernel: str | None = None
 
     @contextlib.contextmanager
     def opened(self) -> "Iterator[Engine]":
         """The engine, as long as the block lasts.
 
         Raises:
-            MatchingError: the scheduler cannot be used.
+            MatchingError: the scheduler cannot be used, or this processor has no such kernel.
         """
+        if self.kernel is not None:
+            from linkage.matching.tile import variant_called
+
+            variant_called(self.kernel)
         if self.scheduler is None:
             from linkage.matching.engines.local import LocalEngine
 
@@ -47,10 +56,11 @@ class EngineChoice:
 
 
 def engine_options(command: _Command) -> _Command:
-    """Add ``--engine``, ``--scheduler`` and ``--tls-...``; given as ``engine``."""
+    """Add ``--engine``, ``--scheduler``, ``--tls-...`` and ``--kernel``; given as ``engine``."""
 
     def choose(ctx: click.Context, _param: click.Parameter, value: str) -> EngineChoice:
         given = {name: ctx.params.pop(name, None) for name in _TAKEN}
+        kernel = ctx.params.pop("kernel", None)
         if value == "dask" and given["scheduler"] is None:
             raise click.UsageError("--engine dask needs --scheduler ADDRESS.", ctx)
         if value == "local" and any(given.values()):
@@ -58,7 +68,7 @@ def engine_options(command: _Command) -> _Command:
         files = [given[name] for name in _TAKEN[1:]]
         if any(files) and not all(files):
             raise click.UsageError("Give all three: --tls-ca, --tls-cert and --tls-key.", ctx)
-        return EngineChoice(**given)
+        return EngineChoice(**given, kernel=kernel)
 
     for option in (
         click.option(
@@ -68,6 +78,13 @@ def engine_options(command: _Command) -> _Command:
             show_default=True,
             callback=choose,
             help="local: all cores of this machine. dask: the workers of a dask cluster.",
+        ),
+        click.option(
+            "--kernel",
+            is_eager=True,
+            metavar="NAME",
+            help="Compare CLKs, and filters of views without tags, with these instructions, not "
+            "with the fastest that the processor has (docs/pair-scan.md).",
         ),
         click.option(
             "--tls-key",

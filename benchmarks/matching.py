@@ -6,7 +6,8 @@ One process; everything is compiled before the first timing.  Each repetition ru
 limit and every method back to back, so that ratios hold on a machine whose speed varies; a figure
 is the median of the ratios, with their range.  With one thread, time is the thread's processor
 time: what else runs on the machine does not count.  Two threads are compared by the clock on the
-wall.  That all find the same pairs is asserted in the same run.
+wall, and with two processes that share nothing but the machine, which is what it can give.  That
+all find the same pairs is asserted in the same run.
 
 Where the processor has a matrix unit, every method is measured with the vector tile and with the
 unit.  The whole match of large registers is measured by ``benchmarks.matching_scale``.
@@ -21,6 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +32,9 @@ import numpy as np
 
 from benchmarks.matching_corpus import Encodings, encodings
 from benchmarks.matching_limit import limit_kernel
-from linkage.matching.dice_pairs import Method, ScanOptions, dice_pairs
+from benchmarks.matching_twins import Twins
+from linkage.matching.dice_pairs import dice_pairs
+from linkage.matching.pair_scan import Method, ScanOptions
 from linkage.matching.scan import FoundPairs
 from linkage.matching.tile import TileVariant, usable_variants
 from linkage.types import U64
@@ -103,8 +107,11 @@ class Rates:
 class Benchmark:
     """The contenders on one set of encodings."""
 
-    def __init__(self, data: Encodings, variants: Sequence[TileVariant]) -> None:
+    def __init__(
+        self, data: Encodings, variants: Sequence[TileVariant], twins: Twins | None
+    ) -> None:
         self._data = data
+        self._twins = twins
         self._variants = variants
         self._limit = limit_kernel(variants[0])
         tile_pairs = variants[0].rows * variants[0].columns
@@ -128,6 +135,8 @@ class Benchmark:
         for variant in self._variants:
             for method in _METHODS:
                 dice_pairs(left, right, 0.8, ScanOptions(method, tile=variant.name))
+                if self._twins is not None and method != "sketch":
+                    self._twins.seconds(2, method, variant.name, 0.8)
 
     def repeat_one_thread(self) -> None:
         """One repetition of all that runs in one thread, one after the other."""
@@ -153,6 +162,8 @@ class Benchmark:
             for method in _METHODS[:2]:
                 for n_threads in (1, 2):
                     self._compare_by_clock(method, n_threads, variant)
+                for n_processes in (1, 2):
+                    self._compare_in_processes(method, n_processes, variant)
 
     def one_thread_figures(self) -> list[Figure]:
         """Ratios of what runs in one thread."""
@@ -177,17 +188,21 @@ class Benchmark:
         return figures
 
     def two_thread_figures(self) -> list[Figure]:
-        """Two threads over one; the limit's own ratio says what the machine could give then."""
+        """Two threads over one, two processes over one, and two threads over two processes."""
+        ratio = self._rates.ratio
         most = "two threads / one, register-only work"
-        return [self._rates.ratio(most, "limit, 2 by clock", "limit, 1 by clock")] + [
-            self._rates.ratio(
-                f"two threads / one, {name}{self._mark(variant)}",
-                f"{method}, 2 by clock {variant.name}",
-                f"{method}, 1 by clock {variant.name}",
-            )
-            for variant in self._variants
-            for method, name in (("full", "full tile"), ("abandon", "abandonment, Dice 0.80"))
-        ]
+        figures = [ratio(most, "limit, 2 by clock", "limit, 1 by clock")]
+        for variant in self._variants:
+            for method, work in (("full", "full tile"), ("abandon", "abandonment, Dice 0.80")):
+                name = f"{work}{self._mark(variant)}"
+                one, two = (f"{method}, {n} by clock {variant.name}" for n in (1, 2))
+                alone, twins = (f"{method}, {n} processes {variant.name}" for n in (1, 2))
+                figures += [
+                    ratio(f"two threads / one, {name}", two, one),
+                    ratio(f"two processes / one, {name}", twins, alone),
+                    ratio(f"two threads / two processes, {name}", two, twins),
+                ]
+        return figures
 
     def _mark(self, variant: TileVariant) -> str:
         return ", matrix unit" if variant.counting == "products" else ""
@@ -231,6 +246,14 @@ class Benchmark:
         name = f"{method}, {n_threads} by clock {variant.name}"
         self._rates.add(name, self._data.n_pairs, seconds)
         _assert_same(found, self._exact.setdefault(0.80, found))
+
+    def _compare_in_processes(self, method: Method, n: int, variant: TileVariant) -> None:
+        if self._twins is None:
+            raise ValueError("two processes are needed")
+        seconds, n_found = self._twins.seconds(n, method, variant.name, 0.80)
+        self._rates.add(f"{method}, {n} processes {variant.name}", n * self._data.n_pairs, seconds)
+        if n_found != len(self._exact[0.80]):
+            raise AssertionError("Another process found other pairs.")
 
 
 def sketch_misses(data: Encodings) -> dict[str, dict[str, int]]:
@@ -295,17 +318,22 @@ def main() -> int:
     vector = next(variant for variant in usable if variant.counting != "products")
     variants = [vector, *(variant for variant in usable if variant.counting == "products")]
     n_left = int(_TIMED_PAIRS / len(data.right)) + 1
-    benchmark = Benchmark(Encodings(data.left[:n_left], data.right), variants)
-    benchmark.warm_up()
+    timed = Encodings(data.left[:n_left], data.right)
     figures: list[Figure] = []
-    for threads, repeat, ratios in (
-        ("1", benchmark.repeat_one_thread, benchmark.one_thread_figures),
-        ("2", benchmark.repeat_two_threads, benchmark.two_thread_figures),
-    ):
-        if arguments.threads in (None, threads):
-            for _ in range(N_REPETITIONS):
-                repeat()
-            figures += ratios()
+    with ExitStack() as stack:
+        twins = None
+        if arguments.threads != "1":
+            twins = stack.enter_context(Twins(timed.left, timed.right))
+        benchmark = Benchmark(timed, variants, twins)
+        benchmark.warm_up()
+        for threads, repeat, ratios in (
+            ("1", benchmark.repeat_one_thread, benchmark.one_thread_figures),
+            ("2", benchmark.repeat_two_threads, benchmark.two_thread_figures),
+        ):
+            if arguments.threads in (None, threads):
+                for _ in range(N_REPETITIONS):
+                    repeat()
+                figures += ratios()
     report = {
         "machine": {
             "processor": platform.processor() or platform.machine(),

@@ -22,9 +22,9 @@ Work is cut into chunks: pure functions of the files, computed by an engine on o
 and kept in a store from which a killed run goes on.  How it is cut has no influence on the links.
 """
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import logging
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
@@ -36,7 +36,7 @@ import numpy as np
 from linkage.errors import MatchingError
 from linkage.matching.assignment import greedy_one_to_one, optimal_one_to_one
 from linkage.matching.candidates import CandidatePairs
-from linkage.matching.chunk_store import ChunkStore, fingerprint
+from linkage.matching.chunk_store import ChunkStore, store_of_run
 from linkage.matching.compare import Levels, compare_pairs, feature_names, levels_of, measure_pairs
 from linkage.matching.decided import (
     DecidedPairs,
@@ -59,6 +59,7 @@ from linkage.matching.join import (
     runs_of_similar,
 )
 from linkage.matching.numbering import NumberedRecords, number_through
+from linkage.matching.pair_scan import ScanOptions
 from linkage.matching.sample import PairSample, sample_pairs
 from linkage.matching.score import (
     EvidenceModel,
@@ -70,9 +71,12 @@ from linkage.matching.score import (
 from linkage.matching.scored import FLOOR_LOG_ODDS, ScoredPairs, agreeing_views
 from linkage.matching.similar_pairs import SimilarPairs, find_similar_pairs
 from linkage.matching.tagged_join import BUCKET_BYTES, plan_join
+from linkage.matching.tile import vector_variant
 from linkage.progress import MatchProgress, Progress
 from linkage.tqe import content_sha256
 from linkage.types import F64, I64, EncodedDataset, LinkSet, RecordPair, SolveMode
+
+_log = logging.getLogger(__name__)
 
 _CHUNK_FORMAT = 1
 """Raised whenever chunks of an older program must not be taken for ours."""
@@ -95,12 +99,15 @@ class Resources:
             ``None`` for a temporary folder.
         memory_bytes: about how much memory chunks may take together, on each machine.
         files: for each dataset its file, for engines whose workers open it themselves.
+        tile: variant of ``linkage.matching.tile`` that compares filters of views without tags and
+            CLKs; ``None`` for the one that fits each processor.
     """
 
     engine: Engine | None = None
     work_dir: Path | None = None
     memory_bytes: int = 2 * BUCKET_BYTES
     files: Mapping[str, Path] = field(default_factory=dict)
+    tile: str | None = None
 
 
 def match_datasets(
@@ -136,10 +143,18 @@ def match_datasets(
     resources = resources or Resources()
     _check_alike(datasets)
     records = number_through(datasets)
+    _log.info("Comparing filters of tagged views with %s.", vector_variant().name)
     across_only = solve != "groups"
     decisions = _decisions(records, known, refuted, chained=not across_only)
     tell(MatchProgress("candidates", 0, 1))
-    similar = find_similar_pairs(records, across_only=across_only)
+    n_threads = os.cpu_count() or 1
+    similar = find_similar_pairs(
+        records,
+        across_only=across_only,
+        options=ScanOptions(tile=resources.tile, n_threads=n_threads),
+        tell=lambda done, total: tell(MatchProgress("candidates", done, total)),
+    )
+    tell(MatchProgress("candidates", 0, 1))
     sample = sample_pairs(records, similar, across_only=across_only)
     model, sampled_log_odds = _fit(records, sample)
     if threshold is None and solve == "groups":
@@ -148,7 +163,8 @@ def match_datasets(
         threshold = _best_threshold(records, sample, sampled_log_odds)
     floor = min(FLOOR_LOG_ODDS, _log_odds_of(threshold))
     tell(MatchProgress("candidates", 1, 1))
-    with _store(records, model, floor, across_only, resources) as store:
+    depends_on = partial(_dependencies, records, model, floor, across_only)
+    with store_of_run(resources.work_dir, depends_on) as store:
         kept = _kept_pairs(records, similar, model, floor, across_only, resources, store, tell)
         pairs = all_of(kept.parts)
         tell(MatchProgress("solve", 0, 1, kept.n_compared, len(pairs)))
@@ -205,32 +221,20 @@ def _log_odds_of(threshold: float) -> float:
     return float(np.log(threshold) - np.log1p(-min(threshold, 1.0 - 1e-13)))
 
 
-@contextmanager
-def _store(
-    records: NumberedRecords,
-    model: EvidenceModel,
-    floor: float,
-    across_only: bool,
-    resources: Resources,
-) -> Iterator[ChunkStore]:
-    """Where this run's chunks are kept: named after all that they depend on."""
-    if resources.work_dir is None:
-        with tempfile.TemporaryDirectory(prefix="tongqiao-") as folder:
-            yield ChunkStore(Path(folder))
-        return
-    run = fingerprint(
-        {
-            "format": _CHUNK_FORMAT,
-            "datasets": [
-                [each.name, each.manifest.content_sha256 or content_sha256(each)]
-                for each in records.datasets
-            ],
-            "across_only": across_only,
-            "floor": floor,
-            "model": model.sha256(),
-        }
-    )
-    yield ChunkStore(resources.work_dir / run)
+def _dependencies(
+    records: NumberedRecords, model: EvidenceModel, floor: float, across_only: bool
+) -> dict[str, object]:
+    """All that a run's chunks depend on."""
+    return {
+        "format": _CHUNK_FORMAT,
+        "datasets": [
+            [each.name, each.manifest.content_sha256 or content_sha256(each)]
+            for each in records.datasets
+        ],
+        "across_only": across_only,
+        "floor": floor,
+        "model": model.sha256(),
+    }
 
 
 def _kept_pairs(

@@ -151,25 +151,26 @@ def match_command(
         mode = cast("SolveMode", solve)
         links: LinkSet
         datasets: Sequence[EncodedDataset] | Sequence[ClkDataset]
-        if kinds == {True}:
-            if known or refuted or work_dir is not None or engine.scheduler is not None:
-                raise click.UsageError(
-                    "--known, --refuted, --work-dir and --engine dask are for .tqe files: CLKs are "
-                    "matched in memory, on what they show alone."
-                )
-            links, datasets = _match_clks(files, clk_bytes, mode, threshold)
-        else:
-            with engine.opened() as opened:
-                resources = Resources(
-                    engine=opened,
-                    work_dir=work_dir,
-                    memory_bytes=memory_mib * _MIB,
-                    files={path.stem: path for path in files},
-                )
+        if kinds == {True} and (known or refuted):
+            raise click.UsageError(
+                "--known and --refuted are for .tqe files: CLKs are matched on what they show."
+            )
+        with engine.opened() as opened:
+            resources = Resources(
+                engine=opened,
+                work_dir=work_dir,
+                memory_bytes=memory_mib * _MIB,
+                files={path.stem: path for path in files},
+                tile=engine.kernel,
+            )
+            if kinds == {True}:
+                links, datasets = _match_clks(files, clk_bytes, mode, threshold, resources)
+            else:
                 links, datasets = _match_encoded(files, mode, threshold, known, refuted, resources)
         with replacing_privately(out, overwrite=force) as draft:
             write_links(draft, links, datasets)
     _report(links, datasets)
+    _tell_kernel(engine, clks=kinds == {True})
 
 
 def _match_encoded(
@@ -198,14 +199,20 @@ def _match_encoded(
 
 
 def _match_clks(
-    files: Sequence[Path], clk_bytes: int | None, solve: "SolveMode", threshold: float | None
+    files: Sequence[Path],
+    clk_bytes: int | None,
+    solve: "SolveMode",
+    threshold: float | None,
+    resources: "Resources",
 ) -> tuple["LinkSet", Sequence["ClkDataset"]]:
     from linkage.clk_files import open_clks
     from linkage.clk_pipeline import match_clks
 
     datasets = [open_clks(path, clk_bytes=clk_bytes) for path in files]
     with showing_progress() as show:
-        links = match_clks(datasets, solve=solve, threshold=threshold, on_progress=show)
+        links = match_clks(
+            datasets, solve=solve, threshold=threshold, resources=resources, on_progress=show
+        )
     return links, datasets
 
 
@@ -287,6 +294,15 @@ def _report(links: "LinkSet", datasets: Sequence["EncodedDataset | ClkDataset"])
         f"{len(links)} links from {links.figures['candidate_pairs']} candidate pairs; "
         f"threshold {links.threshold:.3f}. Precision and recall are estimates without truth."
     )
+
+
+def _tell_kernel(engine: EngineChoice, *, clks: bool) -> None:
+    """Which of the processor's instructions compared; another engine's workers log their own."""
+    from linkage.matching.tile import fitting_variant, vector_variant
+
+    if engine.scheduler is None:
+        used = vector_variant().name if not clks else engine.kernel or fitting_variant().name
+        remark(f"Compared with {used}.")
 
 
 def _share(value: float | None) -> str | None:

@@ -433,7 +433,7 @@ def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> Non
         engine.opened() as opened,
         opened_server(directory) as installation,
     ):
-        worker = Worker(installation, opened)
+        worker = Worker(installation, opened, engine.kernel)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         worker.run(once=once)

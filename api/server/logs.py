@@ -43,4 +43,5 @@ def start_logging(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("tongqiao").setLevel(level)
+    for name in ("tongqiao", "linkage"):
+        logging.getLogger(name).setLevel(level)

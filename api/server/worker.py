@@ -53,11 +53,16 @@ class Worker:
 
     Args:
         engine: computes the chunks of a match; all cores of this machine if ``None``.
+        kernel: variant of ``linkage.matching.tile`` for views without tags; the fastest if
+            ``None``.
     """
 
-    def __init__(self, installation: Installation, engine: Engine | None = None) -> None:
+    def __init__(
+        self, installation: Installation, engine: Engine | None = None, kernel: str | None = None
+    ) -> None:
         self._installation = installation
         self._engine = engine
+        self._kernel = kernel
         self._caller = own_caller("worker")
         self._stopping = False
 
@@ -142,6 +147,7 @@ class Worker:
                     engine=self._engine,
                     work_dir=self._installation.chunks.folder(job.round_id),
                     files={dataset.name: _plain_file(folder, dataset.name) for dataset in datasets},
+                    tile=self._kernel,
                 ),
                 on_progress=on_progress,
             )

@@ -22,10 +22,12 @@ The stages, which know nothing of each other's insides:
 - ``reference``: the same, plainly: no chunks, no tables, everything in memory.
 - ``solve``: kept pairs into links.
 
-All pairs of filters over a Dice threshold, for encodings without tags such as CLKs, are found by
-``dice_pairs``: reference and fast version.  ``head_test`` says which pairs deserve an exact look
-(``abandon``, ``sketch``), ``tile`` and ``products`` test heads with the processor's vectors or its
-matrix unit, ``scan`` cuts the work up, ``finish`` takes the exact look.
+All pairs of filters that meet a rule, for encodings without tags, are found by ``pair_scan``:
+``head_test`` says which pairs deserve an exact look (``abandon``, ``sketch``), ``tile`` and
+``products`` test heads with the processor's vectors or its matrix unit, ``scan`` cuts the work up,
+``crew`` shares it out among threads, ``finish`` takes the exact look.  ``dice_pairs`` states the
+rule for CLKs, with a plain reference, and ``dice_join`` cuts it into chunks; ``similar_pairs`` is
+for views without tags.
 
 Chunks are pure functions of the files.  ``engines`` compute them, on this machine or on many;
 ``chunk_store`` keeps the finished ones on disk.

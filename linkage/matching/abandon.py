@@ -8,10 +8,13 @@ tell even them apart.  Measured on children's registers (Dice 0.80, eight words 
 many pairs pass by this order as by entropy.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from linkage.compiled import kernel
-from linkage.matching.head_test import HeadTest, samples
+from linkage.matching.finish import Rule
+from linkage.matching.head_test import HeadTest, full_head, samples
 from linkage.matching.packing import bit_frequencies, population
 from linkage.types import I64, U64
 
@@ -19,17 +22,18 @@ _HARD_ONE_IN = 20
 _LENGTHS = 15
 
 
-def abandoning_heads(left: U64, right: U64, threshold: float) -> list[HeadTest]:
+def abandoning_heads(left: U64, right: U64, rule: Rule) -> list[HeadTest]:
     """Tests of several lengths of the head, all exact, from one word to all but one."""
+    full = full_head(rule, left.shape[1])
     order = telling_order(left, right)
     n_words = left.shape[1]
     lengths = np.unique(np.linspace(1, n_words - 1, min(n_words - 1, _LENGTHS)).astype(int))
     return [
-        HeadTest(
+        replace(
+            full,
             name=f"the {words} most telling of {n_words} words",
             bit_order=order[: 64 * words],
             n_words=words,
-            per_bit=threshold / 2,
             bounded_by_rest=True,
         )
         for words in lengths.tolist()

@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,23 @@ class ChunkStore:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._folder / file_name)
+
+
+@contextmanager
+def store_of_run(
+    work_dir: Path | None, depends_on: Callable[[], Mapping[str, object]]
+) -> Iterator[ChunkStore]:
+    """Where a run's chunks are kept.
+
+    Args:
+        work_dir: holds a folder a run; ``None`` for a temporary folder.
+        depends_on: gives everything that the chunks depend on, for the folder's name.
+    """
+    if work_dir is None:
+        with tempfile.TemporaryDirectory(prefix="tongqiao-") as folder:
+            yield ChunkStore(Path(folder))
+        return
+    yield ChunkStore(work_dir / fingerprint(depends_on()))
 
 
 def _is_empty(path: Path) -> bool:

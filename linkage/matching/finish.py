@@ -30,6 +30,18 @@ class Side(NamedTuple):
     rows: I64
 
 
+class Rule(NamedTuple):
+    """What two filters must fulfil to be a pair.
+
+    Attributes:
+        least_dice: ``2.0 * common / (c + c') >= least_dice``; a filter without bits is in no pair.
+        most_distance: if not negative, a Hamming distance of so much at most, instead.
+    """
+
+    least_dice: float
+    most_distance: int = -1
+
+
 class Output(NamedTuple):
     """Where a kernel writes pairs, and where it stopped: [pairs written, column block, row block].
 
@@ -49,7 +61,7 @@ def keep_matching(
     lanes: int,
     masks: U64,
     corners: I64,
-    threshold: float,
+    rule: Rule,
     within: bool,
     output: Output,
     found: int,
@@ -76,8 +88,13 @@ def keep_matching(
             common = 0
             for word in range(n_words):
                 common += population(left.filters[i, word] & right.filters[j, word])
-            dice = 2.0 * common / (left.counts[i] + right.counts[j])
-            if dice >= threshold and not (within and i >= j):
+            both = left.counts[i] + right.counts[j]
+            dice = 2.0 * common / both
+            if rule.most_distance >= 0:
+                meets = both - 2 * common <= rule.most_distance
+            else:
+                meets = dice >= rule.least_dice
+            if meets and not (within and i >= j):
                 first, second = left.rows[i], right.rows[j]
                 if within and first > second:
                     first, second = second, first

@@ -18,6 +18,8 @@ from math import isqrt
 import numpy as np
 
 from linkage.compiled import kernel
+from linkage.matching.crew import Crew
+from linkage.matching.finish import Rule
 from linkage.matching.packing import bit_counts, population, select_bits
 from linkage.types import F64, I64, U64
 
@@ -35,7 +37,8 @@ class HeadTest:
     """The pairs with ``common bits of the heads >= need(left) + need(right)``.
 
     The need of a filter with ``c`` bits set, ``h`` of them in the head, is
-    ``floor(per_bit * c + per_head_bit * h + constant)``; a filter without any bit passes never.
+    ``floor(per_bit * c + per_head_bit * h + constant)``; a filter without any bit passes never,
+    unless ``takes_empty``.
 
     Attributes:
         name: for logs.
@@ -43,6 +46,7 @@ class HeadTest:
         n_words: of the head.
         bounded_by_rest: whether bits outside the head count as common: as many of them as the side
             with fewer has set.
+        takes_empty: whether filters without any bit may be in a pair.
         miss_probability: at most this for each pair that meets the rule; 0 for an exact test.
     """
 
@@ -53,6 +57,7 @@ class HeadTest:
     per_head_bit: float = 0.0
     constant: float = 0.0
     bounded_by_rest: bool = False
+    takes_empty: bool = False
     miss_probability: float = 0.0
 
 
@@ -73,9 +78,13 @@ class Heads:
     rest: I64
 
 
-def full_head(threshold: float, n_words: int) -> HeadTest:
-    """The test that reads all words."""
-    return HeadTest("full", None, n_words, threshold / 2)
+def full_head(rule: Rule, n_words: int) -> HeadTest:
+    """The test that reads all words: the rule itself, up to rounding."""
+    if rule.most_distance >= 0:
+        # A distance of d leaves (c + c' - d) / 2 bits in common.
+        constant = -rule.most_distance / 4
+        return HeadTest("full", None, n_words, 0.5, constant=constant, takes_empty=True)
+    return HeadTest("full", None, n_words, rule.least_dice / 2)
 
 
 def heads_of(filters: U64, test: HeadTest) -> Heads:
@@ -90,12 +99,17 @@ def heads_of(filters: U64, test: HeadTest) -> Heads:
 def need_of(counts: I64, in_head: I64, test: HeadTest) -> I64:
     """Need of filters with so many bits set, in all and in their heads."""
     exact = test.per_bit * counts + test.per_head_bit * in_head + test.constant
-    return np.where(counts > 0, np.floor(exact - _SLACK).astype(np.int64), NEVER)
+    need = np.floor(exact - _SLACK).astype(np.int64)
+    return need if test.takes_empty else np.where(counts > 0, need, NEVER)
 
 
-def pass_rates(tests: Sequence[HeadTest], left: U64, right: U64) -> F64:
+def pass_rates(tests: Sequence[HeadTest], left: U64, right: U64, crew: Crew | None = None) -> F64:
     """Share of all pairs of two samples that pass each test."""
-    passing = [_n_passing(*_of(left, test), *_of(right, test)) for test in tests]
+
+    def count(test: HeadTest) -> int:
+        return _n_passing(*_of(left, test), *_of(right, test))
+
+    passing = (crew or Crew(1)).each(count, tests)
     return np.array(passing) / (len(left) * len(right))
 
 
@@ -125,11 +139,13 @@ def samples(left: U64, right: U64) -> tuple[U64, U64]:
     return np.ascontiguousarray(some_left), np.ascontiguousarray(some_right)
 
 
-def fastest(tests: Sequence[HeadTest], left: U64, right: U64, words_a_finish: int) -> HeadTest:
+def fastest(
+    tests: Sequence[HeadTest], left: U64, right: U64, words_a_finish: int, crew: Crew
+) -> HeadTest:
     """The test that should take the least time, judged by a trial on samples of both sides.
 
     The choice is a matter of time only: it does not change what is found, unless a test may miss.
     """
     words = np.array([test.n_words for test in tests])
-    rates = pass_rates(tests, *samples(left, right))
+    rates = pass_rates(tests, *samples(left, right), crew)
     return tests[int(np.argmin(words + words_a_finish * rates))]

@@ -30,9 +30,29 @@ def pack(filters: U64, block: int, padded: int) -> U64:
     Args:
         padded: number of filters to fill up to, a multiple of ``block``.
     """
-    packed = _aligned(padded * filters.shape[1])
-    _pack(np.ascontiguousarray(filters), block, packed)
+    packed = empty_packed(padded * filters.shape[1])
+    pack_into(packed, 0, filters, block)
     return packed
+
+
+def empty_packed(n_words: int) -> U64:
+    """Zeros, ``(n_words,) uint64``, aligned to cache lines."""
+    room = np.zeros(n_words + _CACHE_LINE // 8, dtype=np.uint64)
+    skipped = -room.ctypes.data % _CACHE_LINE // 8
+    return room[skipped : skipped + n_words]
+
+
+def pack_into(packed: U64, first: int, filters: U64, block: int) -> None:
+    """Write filters ``(n, n_words)`` into the packed layout, from number ``first`` on.
+
+    Args:
+        packed: flat; what is not written stays as it is.
+        first: a multiple of ``block``.
+        filters: as they come.
+        block: of the layout.
+    """
+    n_words = filters.shape[1]
+    _pack(np.ascontiguousarray(filters), block, packed[first * n_words :])
 
 
 def bit_counts(filters: U64) -> I64:
@@ -57,21 +77,14 @@ def select_bits(filters: U64, order: npt.NDArray[np.int64]) -> U64:
 
 def bit_frequencies(filters: U64) -> I64:
     """In how many filters each bit is set, ``(64 * n_words,) int64``."""
-    as_bytes = np.ascontiguousarray(filters).astype("<u8").view(np.uint8)
-    bits = np.unpackbits(as_bytes, axis=1, bitorder="little")
-    return cast(I64, bits.sum(axis=0, dtype=np.int64))
-
-
-def _aligned(n: int) -> U64:
-    room = np.empty(n + _CACHE_LINE // 8, dtype=np.uint64)
-    skipped = -room.ctypes.data % _CACHE_LINE // 8
-    return room[skipped : skipped + n]
+    frequencies = np.zeros(64 * filters.shape[1], dtype=np.int64)
+    _bit_frequencies(np.ascontiguousarray(filters), frequencies)
+    return frequencies
 
 
 @kernel
 def _pack(filters: Any, block: int, packed: Any) -> None:
     n, n_words = filters.shape
-    packed[:] = 0
     for row in range(n):
         start = row // block * n_words * block + row % block
         for word in range(n_words):
@@ -111,6 +124,21 @@ def _transpose(square: Any) -> None:
                 swapped = ((low >> np.uint64(width)) ^ high) & np.uint64(mask)
                 square[row] = low ^ (swapped << np.uint64(width))
                 square[row + width] = high ^ swapped
+
+
+@kernel
+def _bit_frequencies(filters: Any, frequencies: Any) -> None:
+    # 64 filters at a time: turned so that a row is a bit number.
+    n, n_words = filters.shape
+    square = np.zeros(64, dtype=np.uint64)
+    for first in range(0, n, 64):
+        n_here = min(64, n - first)
+        for word in range(n_words):
+            for row in range(64):
+                square[row] = filters[first + row, word] if row < n_here else np.uint64(0)
+            _transpose(square)
+            for bit in range(64):
+                frequencies[64 * word + bit] += population(square[bit])
 
 
 @kernel

@@ -21,7 +21,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from linkage.compiled import kernel
-from linkage.matching.finish import FINISHED, Output, Side, keep_matching, stop_at
+from linkage.matching.finish import FINISHED, Output, Rule, Side, keep_matching, stop_at
 from linkage.types import I64
 
 BLOCK = 32
@@ -255,7 +255,7 @@ def scan_products(
     right: Side,
     bound_switch: I64,
     n_words: int,
-    threshold: float,
+    rule: Rule,
     within: bool,
     first_block: int,
     stop_block: int,
@@ -275,7 +275,7 @@ def scan_products(
         rows,
         bound_switch,
         n_words,
-        threshold,
+        rule,
         within,
         first_block,
         stop_block,
@@ -293,7 +293,7 @@ def _scan_blocks(
     rows: Any,
     bound_switch: I64,
     n_words: int,
-    threshold: float,
+    rule: Rule,
     within: bool,
     first_block: int,
     stop_block: int,
@@ -356,7 +356,7 @@ def _scan_blocks(
                         _TILE,
                         masks[:waiting],
                         corners,
-                        threshold,
+                        rule,
                         within,
                         output,
                         found,
@@ -366,7 +366,5 @@ def _scan_blocks(
     if found > room and waiting:
         stop_at(corners[0, 1] // BLOCK, corners[0, 0] // BLOCK, found, output.state)
         return
-    found = keep_matching(
-        left, right, _TILE, masks[:waiting], corners, threshold, within, output, found
-    )
+    found = keep_matching(left, right, _TILE, masks[:waiting], corners, rule, within, output, found)
     stop_at(FINISHED, first_block, found, output.state)

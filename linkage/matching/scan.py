@@ -7,23 +7,24 @@ one cell, and buffers of a fixed largest size; a kernel that has filled its buff
 on where it was when they are emptied.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from linkage.compiled import kernel
-from linkage.matching.finish import FINISHED, Output, Side, keep_matching, stop_at
+from linkage.matching.crew import Crew
+from linkage.matching.finish import FINISHED, Output, Rule, Side, keep_matching, stop_at
 from linkage.matching.head_test import NEVER, HeadTest, heads_of
-from linkage.matching.packing import pack
+from linkage.matching.packing import empty_packed, pack_into
 from linkage.matching.products import scan_products
 from linkage.matching.tile import TileVariant, tile_intrinsic
 from linkage.types import F64, I64, U64
 
 CELL_ROWS = 1 << 16
+_PIECE_ROWS = 1 << 12
+_PANELS_A_THREAD = 8
 _FIRST_ROOM = 1 << 14
 _LARGEST_ROOM = 1 << 21
 _TILE_PAIRS = 64
@@ -36,7 +37,7 @@ class FoundPairs:
 
     Attributes:
         left, right: ``(m,) int64`` row numbers.
-        dice: ``(m,) float64``.
+        dice: ``(m,) float64``; not a number where neither filter has a bit.
     """
 
     left: I64
@@ -62,7 +63,7 @@ def scan_kernel(variant: TileVariant) -> Callable[..., None]:
         right: Side,
         bound_switch: I64,
         n_words: int,
-        threshold: float,
+        rule: Rule,
         within: bool,
         first_block: int,
         stop_block: int,
@@ -108,7 +109,7 @@ def scan_kernel(variant: TileVariant) -> Callable[..., None]:
                             )
                             return
                         found = keep_matching(
-                            left, right, lanes, masks, corners, threshold, within, output, found
+                            left, right, lanes, masks, corners, rule, within, output, found
                         )
                         waiting = 0
             row_block = first_block
@@ -117,7 +118,7 @@ def scan_kernel(variant: TileVariant) -> Callable[..., None]:
                 stop_at(corners[0, 1] // lanes, corners[0, 0] // tile_rows, found, output.state)
                 return
             found = keep_matching(
-                left, right, lanes, masks[:waiting], corners, threshold, within, output, found
+                left, right, lanes, masks[:waiting], corners, rule, within, output, found
             )
         stop_at(FINISHED, first_block, found, output.state)
 
@@ -138,7 +139,7 @@ class Laid:
 
 
 def lay_out(
-    filters: U64, first_row: int, test: HeadTest, block: int, *, packed: bool = True
+    filters: U64, first_row: int, test: HeadTest, block: int, crew: Crew, *, packed: bool = True
 ) -> Laid:
     """Lay out consecutive filters in blocks.
 
@@ -146,55 +147,70 @@ def lay_out(
         filters: ``(n, n_words) uint64``.
         first_row: row number of the first.
         test: which bits are the head, and what it needs.
-        block: rows or columns of the tile.
+        block: rows or columns of the tile; a divisor of :data:`_PIECE_ROWS`.
+        crew: shares out the work.
         packed: whether heads are packed in blocks, or stand one after the other.
     """
-    heads = heads_of(filters, test)
-    order = np.argsort(heads.rest.astype(np.uint16), kind="stable")
-    padded = -(-len(filters) // block) * block
-    rest = heads.rest[order]
+    n = len(filters)
+    pieces = [slice(start, start + _PIECE_ROWS) for start in range(0, n, _PIECE_ROWS)]
+    found = crew.each(lambda piece: heads_of(filters[piece], test), pieces)
+    rest, need, counts = (
+        np.concatenate([getattr(heads, name) for heads in found])
+        for name in ("rest", "need", "counts")
+    )
+    words = np.concatenate([heads.words for heads in found])
+    order = np.argsort(rest.astype(np.uint16), kind="stable")
+    padded = -(-n // block) * block
+    rest = rest[order]
     slack = np.full((2, padded), -NEVER, dtype=np.int64)
-    slack[0, : len(order)] = -heads.need[order]
-    slack[1, : len(order)] = rest - heads.need[order]
+    slack[0, :n] = -need[order]
+    slack[1, :n] = rest - need[order]
+    head = empty_packed(padded * test.n_words)
+    ordered = np.empty_like(filters, order="C")
+
+    def place(piece: slice) -> None:
+        mine = order[piece]
+        np.take(filters, mine, axis=0, out=ordered[piece], mode="clip")
+        pack_into(head, piece.start, words[mine], block if packed else 1)
+
+    crew.each(place, pieces)
     side = Side(
-        head=pack(heads.words[order], block if packed else 1, padded),
+        head=head,
         slack=slack.reshape(-1),
-        filters=filters[order],
-        counts=heads.counts[order],
+        filters=ordered,
+        counts=counts[order],
         rows=order + first_row,
     )
-    return Laid(side, np.maximum.reduceat(rest, np.arange(0, len(rest), block)))
+    return Laid(side, np.maximum.reduceat(rest, np.arange(0, n, block)))
 
 
 class Scanner:
-    """Scans cells by one test, with one variant of the tile and some threads."""
+    """Scans cells by one test, with one variant of the tile."""
 
-    def __init__(
-        self, test: HeadTest, threshold: float, variant: TileVariant, n_threads: int
-    ) -> None:
+    def __init__(self, test: HeadTest, rule: Rule, variant: TileVariant) -> None:
         self._test = test
-        self._threshold = threshold
+        self._rule = rule
         self._variant = variant
-        self._n_threads = n_threads
         self._kernel = scan_kernel(variant)
 
-    def lay_out_rows(self, filters: U64, first_row: int) -> Laid:
+    def lay_out_rows(self, filters: U64, first_row: int, crew: Crew) -> Laid:
         """The left side of a cell; it may serve for many cells."""
-        return self._lay_out(filters, first_row, self._variant.rows)
+        return self._lay_out(filters, first_row, self._variant.rows, crew)
 
-    def lay_out_columns(self, filters: U64, first_row: int) -> Laid:
+    def lay_out_columns(self, filters: U64, first_row: int, crew: Crew) -> Laid:
         """The right side of a cell."""
-        return self._lay_out(filters, first_row, self._variant.columns)
+        return self._lay_out(filters, first_row, self._variant.columns, crew)
 
-    def _lay_out(self, filters: U64, first_row: int, block: int) -> Laid:
+    def _lay_out(self, filters: U64, first_row: int, block: int, crew: Crew) -> Laid:
         packed = self._variant.counting != "products"
-        return lay_out(filters, first_row, self._test, block, packed=packed)
+        return lay_out(filters, first_row, self._test, block, crew, packed=packed)
 
-    def scan(self, rows: Laid, columns: Laid, *, within: bool) -> Iterator[FoundPairs]:
+    def scan(self, rows: Laid, columns: Laid, crew: Crew, *, within: bool) -> Iterator[FoundPairs]:
         """Pairs of one cell in parts, each in ascending order.
 
         Args:
             rows, columns: not empty.
+            crew: shares out the panels.
             within: both are the same filters, and a pair counts once.
         """
         # Up to the switch, a block of rows has the smaller rests, and so the closer bound.
@@ -206,7 +222,7 @@ class Scanner:
                 columns.side,
                 switch,
                 self._test.n_words,
-                self._threshold,
+                self._rule,
                 within,
                 first_block,
                 stop_block,
@@ -214,17 +230,16 @@ class Scanner:
             )
 
         n_blocks = len(rows.block_rests)
-        height = self._panel_height(n_blocks)
-        panels = deque(
+        height = self._panel_height(n_blocks, crew.n_threads)
+        return crew.in_turn(
             _Panel(run, start, min(start + height, n_blocks))
             for start in range(0, n_blocks, height)
         )
-        return _on_threads(panels, self._n_threads) if self._n_threads > 1 else _one_by_one(panels)
 
-    def _panel_height(self, n_blocks: int) -> int:
+    def _panel_height(self, n_blocks: int, n_threads: int) -> int:
         fitting = self._variant.panel_bytes // (8 * self._variant.rows * self._test.n_words)
         # Some panels for each thread, so that all end at about the same time.
-        shared_out = -(-n_blocks // (4 * self._n_threads))
+        shared_out = -(-n_blocks // (_PANELS_A_THREAD * n_threads))
         return max(1, min(fitting, shared_out))
 
 
@@ -252,8 +267,9 @@ class _Panel:
             self._room *= 8
             output = _grown(output, n_found, self._room)
         self._state[0] = 0
-        order = np.lexsort((output.right[:n_found], output.left[:n_found]))
-        return FoundPairs(output.left[order], output.right[order], output.dice[order])
+        return in_order(
+            FoundPairs(output.left[:n_found], output.right[:n_found], output.dice[:n_found])
+        )
 
 
 def _new_output(room: int, state: I64) -> Output:
@@ -269,25 +285,8 @@ def _grown(output: Output, n_found: int, room: int) -> Output:
     return larger
 
 
-def _one_by_one(panels: deque[_Panel]) -> Iterator[FoundPairs]:
-    for panel in panels:
-        while not panel.finished:
-            yield panel.next_part()
-
-
-def _on_threads(panels: deque[_Panel], n_threads: int) -> Iterator[FoundPairs]:
-    """Parts in the order of panels, with a few panels computed ahead."""
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="scan")
-    ahead: deque[tuple[_Panel, Future[FoundPairs]]] = deque()
-    try:
-        while panels or ahead:
-            while panels and len(ahead) < 2 * n_threads:
-                panel = panels.popleft()
-                ahead.append((panel, pool.submit(panel.next_part)))
-            panel, part = ahead.popleft()
-            found = part.result()
-            if not panel.finished:
-                ahead.appendleft((panel, pool.submit(panel.next_part)))
-            yield found
-    finally:
-        pool.shutdown(cancel_futures=True)
+def in_order(pairs: FoundPairs) -> FoundPairs:
+    """The same pairs, ascending by (left, right)."""
+    keys = pairs.left.astype(np.uint64) << np.uint64(32) | pairs.right.astype(np.uint64)
+    order = np.argsort(keys)
+    return FoundPairs(pairs.left[order], pairs.right[order], pairs.dice[order])

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from api.cli import cli
 from linkage.clk_files import write_clks
+from linkage.matching.tile import fitting_variant
 from tests.linkage.encoding.clk.test_encode import SCHEMA, rows_of
 from tests.linkage.test_clk_files import as_json, clks_of
 
@@ -111,5 +112,24 @@ def test_options_and_files_that_do_not_go_together_are_refused(folder: Path) -> 
     out = ("--out", folder / "links.csv")
     refused(run("match", a, b, *out), "--clk-bytes 128", folder)
     refused(run("match", a, c, *out), "cannot be compared", folder)
-    refused(run("match", a, b, *out, "--work-dir", folder / "w"), "are for .tqe files", folder)
+    refused(run("match", a, b, *out, "--known", folder / "schema.json"), "are for .tqe", folder)
     refused(run("match", a, b, *out, "--clk-bytes", "32"), "have 64 bytes, not 32", folder)
+
+
+def test_the_kernel_can_be_forced_and_is_named(folder: Path) -> None:
+    for name in ("a", "b"):
+        encode(folder, name, ".json")
+    files = [folder / "a.json", folder / "b.json"]
+    links = []
+    for kernel in ((), ("--kernel", "128-bit")):
+        out = folder / f"links{len(kernel)}.csv"
+        more = ("--work-dir", folder / "work", "--threshold", "0.8")
+        result = run("match", *files, *more, *kernel, "--out", out)
+        assert result.exit_code == 0, result.output
+        used = kernel[1] if kernel else fitting_variant().name
+        assert f"Compared with {used}." in result.stderr
+        links.append(out.read_text(encoding="utf-8"))
+    assert links[0] == links[1]
+    assert not list((folder / "work").iterdir())
+    unknown = run("match", *files, "--kernel", "mmx", "--out", folder / "links.csv")
+    refused(unknown, "There is no kernel 'mmx' for this processor. Choose one of:", folder)

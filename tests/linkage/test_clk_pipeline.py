@@ -1,5 +1,7 @@
 """CLKs in, links out: those of anonlink, from the same CLKs and threshold."""
 
+from itertools import combinations
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +12,12 @@ from linkage import clk_pipeline
 from linkage.clk_files import ClkDataset
 from linkage.clk_pipeline import match_clks
 from linkage.errors import MatchingError
+from linkage.matching import dice_join
+from linkage.matching.dice_join import DiceChunk, DicePairs, DiceTask, plan_dice_join
+from linkage.matching.dice_pairs import dice_pairs_reference
+from linkage.matching.engines.local import LocalEngine
+from linkage.pipeline import Resources
+from linkage.progress import MatchProgress
 from linkage.types import U64, LinkSet, SolveMode
 from tests.linkage.matching.anonlink_oracle import anonlink
 from tests.linkage.matching.test_dice_threshold import filters_of, slightly_changed
@@ -136,7 +144,101 @@ def test_datasets_that_cannot_be_compared_are_refused() -> None:
     assert len(match_clks([one, small], threshold=0.3)) > 0
 
 
-def test_a_threshold_that_tells_nobody_apart_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clk_pipeline, "MAX_PAIRS", 100)
-    with pytest.raises(MatchingError, match=r"More than 100 pairs reach the threshold 0\.010"):
+def plain_pairs(datasets: list[ClkDataset]) -> set[Link]:
+    ordered = sorted(datasets, key=lambda dataset: dataset.name)
+    found: set[Link] = set()
+    for a, b in combinations(ordered, 2):
+        pairs = dice_pairs_reference(a.filters, b.filters, THRESHOLD)
+        rows = zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
+        found |= {(a.name, i, b.name, j) for i, j in rows}
+    return found
+
+
+def same(one: LinkSet, other: LinkSet) -> bool:
+    columns = ("dataset_a", "row_a", "dataset_b", "row_b", "score", "group")
+    return one.figures == other.figures and all(
+        getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in columns
+    )
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of 16 rows, so that there are many."""
+    monkeypatch.setattr(dice_join, "_LEAST_ROWS", 16)
+    monkeypatch.setattr(dice_join, "_LEAST_ROWS_OF_MANY_PAIRS", 16)
+    monkeypatch.setattr(dice_join, "CELL_ROWS", 16)
+
+
+@pytest.mark.parametrize("solve", ["pairs", "one-to-one", "one-to-one-optimal", "groups"])
+def test_how_the_work_is_cut_and_by_how_many_it_is_done_has_no_influence(
+    solve: SolveMode, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    datasets = datasets_of({"a": 40, "b": 55, "c": 30})
+    whole = match_clks(datasets, solve=solve, threshold=THRESHOLD)
+    request.getfixturevalue("small_chunks")
+    for engine in (LocalEngine(1), LocalEngine(3)):
+        resources = Resources(engine=engine, work_dir=tmp_path, tile="128-bit")
+        assert same(
+            match_clks(datasets, solve=solve, threshold=THRESHOLD, resources=resources), whole
+        )
+    assert not list(tmp_path.rglob("*.npy"))
+    if solve == "pairs":
+        assert links_of(whole) == plain_pairs(datasets)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_an_interrupted_match_goes_on_from_its_finished_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = datasets_of({"a": 40, "b": 55, "c": 30})
+    undisturbed = match_clks(datasets, threshold=THRESHOLD)
+    resources = Resources(engine=LocalEngine(2), work_dir=tmp_path)
+
+    def interrupted(now: MatchProgress) -> None:
+        if now.stage == "compare" and now.done > 2000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        match_clks(datasets, threshold=THRESHOLD, resources=resources, on_progress=interrupted)
+    finished = {path.stem for path in tmp_path.rglob("*.json")}
+    assert len(finished) > 5
+
+    computed: list[str] = []
+    call = DiceTask.__call__
+
+    def watched(self: DiceTask, chunk: DiceChunk) -> DicePairs:
+        computed.append(chunk.name)
+        return call(self, chunk)
+
+    told: list[MatchProgress] = []
+    monkeypatch.setattr(DiceTask, "__call__", watched)
+    # Other files or another threshold find none of these chunks.
+    match_clks(datasets, threshold=0.6, resources=resources)
+    assert finished <= set(computed)
+    computed.clear()
+    again = match_clks(datasets, threshold=THRESHOLD, resources=resources, on_progress=told.append)
+    assert same(again, undisturbed)
+    assert computed
+    assert not finished & set(computed)
+    last = [now for now in told if now.stage == "compare"][-1]
+    assert last.done == last.total == last.n_pairs == 40 * 55 + 40 * 30 + 55 * 30
+    assert 2000 < last.n_resumed < last.total
+
+
+def test_chunks_are_many_but_not_small_and_small_where_nearly_all_pairs_come_out() -> None:
+    filters = filters_of(70_000, seed=1, words=1)
+    usual = plan_dice_join([filters, filters[:20_000]], 1.0)
+    assert {chunk.left_stop - chunk.left_start for chunk in usual} <= {16_384, 70_000 % 16_384}
+    assert sum(chunk.n_pairs for chunk in usual) == 70_000 * 20_000
+    everything = plan_dice_join([filters, filters[:20_000]], 0.001)
+    assert max(chunk.n_pairs for chunk in everything) <= 2.1e7
+    assert len({chunk.name for chunk in everything}) == len(everything)
+
+
+def test_a_threshold_that_tells_nobody_apart_is_refused_before_memory_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clk_pipeline, "_memory_bytes", lambda: 100_000)
+    with pytest.raises(MatchingError, match=r"2,200 pairs reach the threshold.*give a higher"):
         match_clks(datasets_of({"a": 40, "b": 55}), threshold=0.01)
+    assert len(match_clks(datasets_of({"a": 40, "b": 55}), threshold=0.8)) > 0

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from linkage.clk_files import open_clks, write_clks
+from linkage.clk_pipeline import match_clks
 from linkage.errors import MatchingError
+from linkage.matching.engines.clks import ClkFileRef, ClksByHash
 from linkage.matching.engines.dask import DaskEngine, TlsFiles
 from linkage.matching.engines.encodings import FOLDERS_VARIABLE
 from linkage.pipeline import Resources, match_datasets
@@ -123,6 +127,37 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         for process in started:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def clks(folder: Path) -> dict[str, Path]:
+    rng = np.random.default_rng(4)
+    persons = rng.integers(0, 256, (400, 64), dtype=np.uint8)
+    paths = {"ours": folder / "ours.json", "theirs": folder / "theirs.bin"}
+    for path in paths.values():
+        slips = rng.integers(0, 256, persons.shape, dtype=np.uint8)
+        slips &= rng.integers(0, 256, persons.shape, dtype=np.uint8)
+        slips &= rng.integers(0, 256, persons.shape, dtype=np.uint8)
+        write_clks(path, [persons ^ slips], "json" if path.suffix == ".json" else "binary")
+    return paths
+
+
+def test_clks_are_matched_on_the_cluster_as_here(cluster: Cluster, clks: dict[str, Path]) -> None:
+    datasets = [open_clks(path, clk_bytes=64) for path in clks.values()]
+    local = match_clks(datasets, threshold=0.6)
+    with DaskEngine(cluster.address, cluster.tls) as engine:
+        spread = match_clks(datasets, threshold=0.6, resources=Resources(engine=engine, files=clks))
+        altered = ClkFileRef("ours", "0" * 64, str(clks["ours"]), 64)
+        with pytest.raises(MatchingError, match="does not find the CLKs of 'ours'"):
+            list(engine.results(_reads, [ClksByHash((altered,))]))
+    assert len(local) > 300
+    for name in ("row_a", "row_b", "score", "group"):
+        assert getattr(local, name).tobytes() == getattr(spread, name).tobytes()
+    assert local.figures == spread.figures
+
+
+def _reads(clks: ClksByHash) -> int:
+    return len(clks())
 
 
 def test_a_worker_killed_in_the_middle_changes_no_link(

@@ -16,14 +16,8 @@ from hypothesis import strategies as st
 
 from linkage.errors import MatchingError
 from linkage.matching import scan
-from linkage.matching.dice_pairs import (
-    Method,
-    ScanOptions,
-    dice_pairs,
-    dice_pairs_reference,
-    iterate_dice_pairs,
-    join_parts,
-)
+from linkage.matching.dice_pairs import dice_pairs, dice_pairs_reference, iterate_dice_pairs
+from linkage.matching.pair_scan import Method, ScanOptions, join_parts
 from linkage.matching.scan import FoundPairs
 from linkage.matching.tile import TILE_VARIANTS, fitting_variant, usable_variants
 from linkage.types import U64
@@ -123,7 +117,7 @@ def test_larger_sides_with_many_blocks_and_threads(
 def test_cells_and_full_buffers_lose_and_double_nothing(
     tile: str, n_words: int, cell_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linkage.matching.dice_pairs.CELL_ROWS", cell_rows)
+    monkeypatch.setattr("linkage.matching.pair_scan.CELL_ROWS", cell_rows)
     monkeypatch.setattr(scan, "_FIRST_ROOM", 4500)
     monkeypatch.setattr(scan, "_LARGEST_ROOM", 5000)
     left = invent_filters(np.random.default_rng(1), 250, n_words, 0.5)
@@ -246,7 +240,7 @@ def test_unlike_lengths_and_unknown_options_are_refused() -> None:
         (ScanOptions("fastest"), "no method"),  # type: ignore[arg-type]
         (
             ScanOptions(tile="mmx"),
-            "no tile variant 'mmx' for this processor. Choose one of: .*avx2",
+            "no kernel 'mmx' for this processor. Choose one of: .*avx2",
         ),
         (ScanOptions(n_threads=0), "one thread"),
         (ScanOptions("sketch", 0.0), "between 0 and 1"),
@@ -256,7 +250,7 @@ def test_unlike_lengths_and_unknown_options_are_refused() -> None:
 
 
 def test_the_log_says_what_ran(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "linkage.matching.dice_pairs"):
+    with caplog.at_level(logging.INFO, "linkage.matching.pair_scan"):
         dice_pairs(np.ones((2, 16), np.uint64), None, 0.5, ScanOptions("full", tile="avx2"))
         dice_pairs(np.ones((2, 16), np.uint64), None, 0.5)
     first, second = (record.getMessage() for record in caplog.records)
@@ -266,7 +260,8 @@ def test_the_log_says_what_ran(caplog: pytest.LogCaptureFixture) -> None:
 
 ON_ANOTHER_PROCESSOR = """
 import numpy as np
-from linkage.matching.dice_pairs import ScanOptions, dice_pairs, dice_pairs_reference
+from linkage.matching.dice_pairs import dice_pairs, dice_pairs_reference
+from linkage.matching.pair_scan import ScanOptions
 from linkage.matching.tile import fitting_variant
 from tests.linkage.matching.filters import invent_filters, relatives
 rng = np.random.default_rng(3)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkage.matching.dice_pairs import ScanOptions, dice_pairs, dice_pairs_reference
+from linkage.matching.dice_pairs import dice_pairs, dice_pairs_reference
 from linkage.matching.head_test import need_of
+from linkage.matching.pair_scan import ScanOptions
 from linkage.matching.sketch import hypergeometric_quantile, largest_distance, sketch_heads
 from tests.linkage.matching.filters import invent_filters, relatives
 
