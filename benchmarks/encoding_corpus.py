@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from benchmarks.encoding_workbooks import write_workbook
 from linkage.quality.synthetic import Register, generate
 from linkage.records.mapping import ColumnMapping
 from linkage.records.resident_id import check_character
@@ -41,7 +42,7 @@ def write_register(path: Path, n_rows: int, encoding: str = "utf-8") -> Benchmar
     """Write a register as CSV in an encoding, or as a workbook if the name ends in ``.xlsx``."""
     register = _base_register(min(n_rows, BASE_ROWS))
     if path.suffix == ".xlsx":
-        _write_xlsx(path, register, n_rows)
+        write_workbook(path, register.headings, _rows(register, n_rows))
     else:
         with path.open("w", encoding=encoding, newline="") as stream:
             writer = csv.writer(stream, lineterminator="\r\n")
@@ -53,17 +54,6 @@ def write_register(path: Path, n_rows: int, encoding: str = "utf-8") -> Benchmar
 @cache
 def _base_register(n_rows: int) -> Register:
     return generate(int(n_rows * _CHILDREN_PER_ROW) + 10, seed=1)[_OFFICE]
-
-
-def _write_xlsx(path: Path, register: Register, n_rows: int) -> None:
-    from openpyxl import Workbook
-
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("登记表")
-    sheet.append(list(register.headings))
-    for row in _rows(register, n_rows):
-        sheet.append(row)
-    book.save(path)
 
 
 def _rows(register: Register, n_rows: int) -> Iterator[list[str]]:
