@@ -1,4 +1,9 @@
-"""Workbooks (.xlsx, and the older .xls): rows of a sheet with true numbers and dates."""
+"""Workbooks (.xlsx, and the older .xls): rows of a sheet with true numbers and dates.
+
+A sheet is held in memory whole: its rows point into a table of shared strings, which every reader
+holds.  Excel's sheets end at 1,048,576 rows, so memory does too: a million rows of 11 columns take
+one gigabyte (``benchmarks.encoding``, ``reading``); CSV of any length takes a sixth of that.
+"""
 
 import re
 import zipfile
