@@ -32,6 +32,10 @@ TOKEN_KINDS: Mapping[str, frozenset[str]] = {
     "given-pinyin": frozenset({"chinese-name"}),
     "pinyin-position": frozenset({"chinese-name"}),
     "pinyin-folded": frozenset({"chinese-name"}),
+    "shape-top": frozenset({"chinese-name"}),
+    "shape-bottom": frozenset({"chinese-name"}),
+    "shape-left": frozenset({"chinese-name"}),
+    "shape-right": frozenset({"chinese-name"}),
     "bigram": frozenset({"latin-name", "text", "identifier", "chinese-name"}),
     "bigram-position": frozenset({"phone", "identifier", "resident-id"}),
     "digit-position": frozenset({"date", "phone", "identifier", "resident-id"}),
@@ -44,6 +48,9 @@ TOKEN_KINDS: Mapping[str, frozenset[str]] = {
 }
 """Token kinds, and the field kinds that each applies to."""
 
+FREQUENCY_KINDS = frozenset({"character", "character-position", "pinyin-position", "pinyin-folded"})
+"""Token kinds whose frequent tokens may set fewer bits."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MIN_FILTER_BITS, _MAX_FILTER_BITS = 64, 8192
 _MAX_DIFFUSION = 64
@@ -52,11 +59,17 @@ _MAX_HASHES = 1024
 
 @dataclass(frozen=True, slots=True)
 class TokenSpec:
-    """Tokens of one kind from one field; each token sets ``hashes`` bits (its weight)."""
+    """Tokens of one kind from one field.
+
+    Attributes:
+        hashes: bits that each token sets, and so its weight.
+        frequent: bits that a token sets which very many people have; not more than ``hashes``.
+    """
 
     field: str
     kind: str
     hashes: int
+    frequent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,16 +250,23 @@ def _parse_group(name: str, value: Any, kinds: Mapping[str, str]) -> GroupSpec:
     )
     if filter_bits % 64:
         raise ProfileError(f"{where}: filter_bits must be a multiple of 64.")
-    tokens = []
-    for entry in _list(body["tokens"], f"{where} tokens"):
-        entry = _table(entry, f"a token of {where}")
-        _expect_keys(entry, f"a token of {where}", {"field", "kind", "hashes"})
-        _check_kind(entry, where, kinds)
-        hashes = _int(entry["hashes"], f"hashes of {where}", 1, _MAX_HASHES)
-        tokens.append(TokenSpec(entry["field"], entry["kind"], hashes))
+    tokens = [
+        _parse_token(_table(entry, f"a token of {where}"), where, kinds)
+        for entry in _list(body["tokens"], f"{where} tokens")
+    ]
     if not tokens:
         raise ProfileError(f"{where} has no tokens. Add some, or drop the group.")
     return GroupSpec(name, filter_bits, tuple(tokens))
+
+
+def _parse_token(body: Mapping[str, Any], where: str, kinds: Mapping[str, str]) -> TokenSpec:
+    _expect_keys(body, f"a token of {where}", {"field", "kind", "hashes"}, {"frequent"})
+    _check_kind(body, where, kinds)
+    hashes = _int(body["hashes"], f"hashes of {where}", 1, _MAX_HASHES)
+    if "frequent" in body and body["kind"] not in FREQUENCY_KINDS:
+        raise ProfileError(f"{where}: frequent tokens are not known for that token kind.")
+    frequent = _int(body.get("frequent", hashes), f"frequent of {where}", 1, hashes)
+    return TokenSpec(body["field"], body["kind"], hashes, frequent)
 
 
 def _parse_view(value: Any, kinds: Mapping[str, str], groups: Mapping[str, GroupSpec]) -> ViewSpec:

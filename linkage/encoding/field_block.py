@@ -93,6 +93,7 @@ class FieldBlock:
         self._column = column
         self.n_records = len(column)
         self._streams: dict[str, tuple[TokenStream, ...]] = {}
+        self._halves: dict[str, tuple[tuple[TokenStream, bool], ...]] = {}
         self._strings: dict[str, Strings] = {}
         memory.start_block()
         if memory.spec.kind in _MOSTLY_DISTINCT:
@@ -123,6 +124,19 @@ class FieldBlock:
                 stream for stream in self._make_streams(kind) if len(stream.records)
             )
         return self._streams[kind]
+
+    def streams_by_frequency(self, kind: str) -> tuple[tuple[TokenStream, bool], ...]:
+        """All tokens of a kind: those that very many people have (``True``) and the others."""
+        if kind not in self._halves:
+            streams = self.streams(kind)
+            frequent = self._memory.of_kind(kind)[0].are_frequent()
+            self._halves[kind] = tuple(
+                (TokenStream(stream.records[chosen], stream.tokens[chosen]), which)
+                for stream in streams
+                for which in (False, True)
+                for chosen in (frequent[stream.tokens] == which,)
+            )
+        return self._halves[kind]
 
     def strings(self, kind: str) -> Strings:
         """The one string of each record; of a kind in ``SALT_KINDS``."""

@@ -3,19 +3,19 @@
 It gives the same bits as ``views.ViewEncoder``, which does the same in NumPy and is read first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from linkage.encoded_rows import RowLayout
 from linkage.encoding import kernels
 from linkage.encoding.diffusion import diffusion_positions
-from linkage.encoding.field_block import FieldBlock, FieldMemory, Strings
+from linkage.encoding.field_block import FieldBlock, FieldMemory, Strings, TokenStream
 from linkage.encoding.filters import bits_set, lanes
 from linkage.encoding.subkeys import KeySchedule, frame
 from linkage.encoding.token_numbers import DIGEST_BYTES, Hasher, TokenDigests
 from linkage.encoding.tokens import framed_token, salt_text, token_parts, verify_salt_kind
-from linkage.profile import GroupSpec, Profile, ViewSpec
+from linkage.profile import GroupSpec, Profile, TokenSpec, ViewSpec
 from linkage.types import I64, U8, U64, Bools
 
 _SALT_KEY_BYTES = 16
@@ -91,10 +91,10 @@ class _Group:
                 there, of_records = _string_digests(block, token.kind, token.field, digests.hasher)
                 kernels.set_token_bits(there, there, of_records, token.hashes, *target)
                 continue
-            for stream in block.streams(token.kind):
+            for stream, hashes in _weighed_streams(block, token):
                 numbers, _ = memories[token.field].of_kind(token.kind)
                 kernels.set_token_bits(
-                    stream.records, stream.tokens, digests.of(numbers), token.hashes, *target
+                    stream.records, stream.tokens, digests.of(numbers), hashes, *target
                 )
         self.n_bits += bits_set(planes)
         self.n_filters += int(has.sum())
@@ -152,6 +152,16 @@ class _View:
             tags[record] = self._tag_hasher.of_bytes(salt)
         present: Bools = lengths != 0
         return keys, np.where(present, _never_zero(tags), np.uint64(0)), present
+
+
+def _weighed_streams(block: FieldBlock, token: TokenSpec) -> Iterator[tuple[TokenStream, int]]:
+    """Tokens, and how many bits each of them sets."""
+    if token.frequent == token.hashes:
+        for stream in block.streams(token.kind):
+            yield stream, token.hashes
+        return
+    for stream, is_frequent in block.streams_by_frequency(token.kind):
+        yield stream, token.frequent if is_frequent else token.hashes
 
 
 def _never_zero(tags: U64) -> U64:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from linkage.encoding import kernels
+from linkage.encoding.frequency import is_frequent
 from linkage.encoding.pinyin import (
     COMPOUND_SURNAMES,
     fold_syllable,
@@ -23,7 +24,7 @@ from linkage.encoding.tokens import (
     token_parts,
     unit_part,
 )
-from linkage.types import I32, I64, U8, U64
+from linkage.types import I32, I64, U8, U64, Bools
 
 DIGEST_BYTES = 8
 MAX_NUMBERS = 1 << 18
@@ -96,6 +97,8 @@ class TokenNumbers:
 
     def _forget(self) -> None:
         self.framed: list[bytes] = []
+        self._frequent: list[bool] = []
+        self._are_frequent: Bools = np.zeros(0, dtype=np.bool_)
         self._numbers: dict[Part, int] = {}
         for table in (self._of_units, self._of_signs):
             if table is not None:
@@ -106,7 +109,14 @@ class TokenNumbers:
         number = self._numbers.setdefault(part, len(self.framed))
         if number == len(self.framed):
             self.framed.append(framed_token(self.kind, self.field, part))
+            self._frequent.append(is_frequent(self.kind, part[1]))
         return number
+
+    def are_frequent(self) -> Bools:
+        """For each token that is numbered now, whether very many people have it."""
+        if len(self._are_frequent) < len(self._frequent):
+            self._are_frequent = np.array(self._frequent, dtype=np.bool_)
+        return self._are_frequent
 
     def of_value(self, value: str) -> list[int]:
         """Numbers of a value's tokens."""

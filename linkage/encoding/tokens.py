@@ -10,6 +10,7 @@ from linkage.encoding.pinyin import (
     name_syllables,
     name_units,
 )
+from linkage.encoding.shapes import SIDES, unit_side
 from linkage.encoding.subkeys import frame
 from linkage.errors import EncodingError
 from linkage.types import FieldKind
@@ -127,11 +128,16 @@ def _of_units(kind: str) -> Callable[[str], list[Part]]:
     return make
 
 
+def _of_side(side: str) -> Callable[[int, str, str], Part]:
+    return lambda position, unit, _reading: (str(position), unit_side(unit, side))
+
+
 _OF_UNIT: Mapping[str, Callable[[int, str, str], Part]] = {
     "character": lambda _position, unit, _reading: ("", unit),
     "character-position": lambda position, unit, _reading: (str(position), unit),
     "pinyin-position": lambda position, _unit, reading: (str(position), reading),
     "pinyin-folded": lambda _position, _unit, reading: ("", fold_syllable(reading)),
+    **{f"shape-{side}": _of_side(side) for side in SIDES},
 }
 UNIT_KINDS = frozenset(_OF_UNIT)
 """Kinds of which each unit of a name gives one token, from itself, its reading and position."""

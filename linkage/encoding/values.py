@@ -5,6 +5,7 @@ from itertools import chain
 
 import numpy as np
 
+from linkage.encoding.frequency import is_frequent
 from linkage.encoding.tokens import CANONICAL, Part, framed_token, token_parts
 from linkage.errors import EncodingError
 from linkage.profile import Profile
@@ -20,11 +21,13 @@ class TokenTable:
     Attributes:
         generation: changes when numbers start again from 0, which bounds the memory.
         tokens: framed token of each number.
+        frequent: whether very many people have it.
     """
 
     def __init__(self, kind: str, field: str) -> None:
         self.generation = 0
         self.tokens: list[bytes] = []
+        self.frequent: list[bool] = []
         self._kind = kind
         self._field = field
         self._numbers: dict[Part, int] = {}
@@ -35,6 +38,7 @@ class TokenTable:
         if max(len(self.tokens), len(self._of_value)) >= _MEMO_VALUES:
             self.generation += 1
             self.tokens = []
+            self.frequent = []
             self._numbers = {}
             self._of_value = {}
 
@@ -50,6 +54,7 @@ class TokenTable:
         number = self._numbers.setdefault(part, len(self.tokens))
         if number == len(self.tokens):
             self.tokens.append(framed_token(self._kind, self._field, part))
+            self.frequent.append(is_frequent(self._kind, part[1]))
         return number
 
 

@@ -93,9 +93,10 @@ class GroupEncoder:
             record, token = values.tokens(known.spec.field, known.spec.kind)
             kept = present[record]
             records.append(record[kept])
-            of_table = known.of_table(values.table(known.spec.field, known.spec.kind))
-            digests.append(of_table[token[kept]])
-            hashes.append(np.full(len(records[-1]), known.spec.hashes, dtype=np.int64))
+            table = values.table(known.spec.field, known.spec.kind)
+            digests.append(known.of_table(table)[token[kept]])
+            frequent = np.array(table.frequent, dtype=np.bool_)[token[kept]]
+            hashes.append(np.where(frequent, known.spec.frequent, known.spec.hashes))
         return BlockTokens(np.concatenate(records), np.concatenate(digests), np.concatenate(hashes))
 
 

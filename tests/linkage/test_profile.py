@@ -81,6 +81,7 @@ def test_comments_order_and_spacing_do_not_change_the_hash() -> None:
     [
         ("diffusion = 5", "diffusion = 6"),
         ("hashes = 4", "hashes = 5"),
+        ("hashes = 4", "hashes = 4, frequent = 3"),
         ("filter_bits = 128", "filter_bits = 192"),
         ('implies = ["number"]\n', ""),
         ('cleaning = "cn-1"', 'cleaning = "cn-2"'),
@@ -112,6 +113,9 @@ def test_everything_else_changes_the_hash(old: str, new: str) -> None:
         ("hashes = 4", "hashes = 0"),
         ("hashes = 4", "hashes = 1025"),
         ("hashes = 4 }]", "hashes = 4, weight = 2 }]"),
+        ("hashes = 4 }]", "hashes = 4, frequent = 5 }]"),
+        ("hashes = 4 }]", "hashes = 4, frequent = 0 }]"),
+        ("hashes = 3 }]", "hashes = 3, frequent = 2 }]"),
         ('kind = "character"', 'kind = "soundex"'),
         ('kind = "character"', 'kind = "year"'),
         ('field = "born"', 'field = "died"'),

@@ -33,12 +33,16 @@ note = "text"
 [groups.name]
 filter_bits = 192
 tokens = [
-  { field = "name", kind = "character", hashes = 4 },
+  { field = "name", kind = "character", hashes = 4, frequent = 2 },
   { field = "name", kind = "character-position", hashes = 3 },
   { field = "name", kind = "pinyin", hashes = 7 },
   { field = "name", kind = "given-pinyin", hashes = 1 },
-  { field = "name", kind = "pinyin-position", hashes = 10 },
-  { field = "name", kind = "pinyin-folded", hashes = 5 },
+  { field = "name", kind = "pinyin-position", hashes = 10, frequent = 4 },
+  { field = "name", kind = "pinyin-folded", hashes = 5, frequent = 1 },
+  { field = "name", kind = "shape-top", hashes = 2 },
+  { field = "name", kind = "shape-bottom", hashes = 1 },
+  { field = "name", kind = "shape-left", hashes = 3 },
+  { field = "name", kind = "shape-right", hashes = 2 },
   { field = "name", kind = "bigram", hashes = 2 },
   { field = "name", kind = "whole", hashes = 2 },
 ]

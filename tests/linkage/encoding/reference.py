@@ -4,6 +4,7 @@ It shares nothing with ``linkage.encoding``: no arrays, no planes, no memory of 
 readings come another way (pypinyin's own function, one character at a time).
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,14 @@ def listed(block: str) -> str:
 
 SURNAMES = dict(line.split(" ", 1) for line in listed("surname-readings").splitlines())
 COMPOUND = set(listed("compound-surnames").split())
+FREQUENT = set("".join(listed("frequent-characters").split()))
+CORNERS = {
+    character: line[:4]
+    for line in (SPECIFICATION.parent / "data" / "four_corners.csv")
+    .read_text(encoding="utf-8")
+    .splitlines()[1:]
+    for character in line[5:]
+}
 
 
 # --- sections 1 and 3 -----------------------------------------------------------------------
@@ -146,12 +155,40 @@ def folded(reading: str) -> str:
     return reading
 
 
+def side(unit: str, name: str) -> str:
+    if unit not in CORNERS:
+        return unit
+    code = CORNERS[unit]
+    upper, lower = code[:2], code[2:]
+    return {
+        "top": upper,
+        "bottom": lower,
+        "left": upper[0] + lower[0],
+        "right": upper[1] + lower[1],
+    }[name]
+
+
+def is_frequent(kind: str, text: str) -> bool:
+    if kind in ("character", "character-position"):
+        return text in FREQUENT
+    if kind == "pinyin-position":
+        return text in frequent_sounds()
+    return kind == "pinyin-folded" and text in {folded(sound) for sound in frequent_sounds()}
+
+
+@functools.cache
+def frequent_sounds() -> set[str]:
+    return {sound for character in FREQUENT for sound in readings(character)}
+
+
 def strings(kind: str, value: str) -> list[tuple[str, str]]:
     """Positions and values of tokens, duplicates and lost characters included."""
     if kind in ("year", "month", "day"):
         return [("", value.split("-")[("year", "month", "day").index(kind)])]
     if kind.startswith("prefix-"):
         return [("", value[: int(kind[-1])])]
+    if kind.startswith("shape-"):
+        return [(str(i), side(unit, kind[6:])) for i, unit in enumerate(units(value))]
     plain = {
         "whole": lambda: [value],
         "character": lambda: units(value),
@@ -242,7 +279,8 @@ class ReferenceEncoder:
             for token in tokens(spec.field, spec.kind, record[spec.field]):
                 any_token = True
                 digest = b(token_key, 8, frame(*(text.encode() for text in token)))
-                bits |= set(self.positions(salt_key, digest, group.filter_bits, spec.hashes))
+                hashes = spec.frequent if is_frequent(token[0], token[3]) else spec.hashes
+                bits |= set(self.positions(salt_key, digest, group.filter_bits, hashes))
         return bits if any_token else None
 
     def positions(self, salt_key: bytes, digest: bytes, m: int, hashes: int) -> list[int]:
