@@ -30,9 +30,11 @@ def test_the_sides_of_a_character() -> None:
     [
         ("己", "已", {"top", "bottom", "left", "right"}),
         ("未", "末", {"top", "bottom", "left", "right"}),
-        ("昊", "吴", {"top", "bottom", "left", "right"}),
+        ("晴", "睛", {"top", "bottom", "left", "right"}),
+        ("昊", "吴", {"top"}),
         ("婷", "停", {"right"}),
-        ("伟", "纬", {"bottom", "right"}),
+        ("伟", "纬", {"top", "right"}),
+        ("怡", "恰", {"bottom", "left"}),
         ("王", "睿", set()),
     ],
 )
