@@ -144,7 +144,7 @@ def verify_alone() -> None:
 def measure_proofs(kind: str, n_entries: int, n_proofs: int = 400) -> dict[str, Any]:
     """Inclusion and consistency proofs out of the server's database, each verified."""
     with new_server(kind) as installation:
-        _empty_log(installation)
+        empty_log(installation)
         head = fill_database(installation.database, n_entries)
         inclusion, consistency = [], []
         with installation.database.reading() as session:
@@ -182,7 +182,7 @@ def _milliseconds(seconds: list[float]) -> dict[str, float]:
     }
 
 
-def _empty_log(installation: Installation) -> None:
+def empty_log(installation: Installation) -> None:
     """Take the first entry out again, guards and all: the log is filled anew."""
     database = installation.database
     with database.migrating() as connection:

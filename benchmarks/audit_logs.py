@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,15 @@ from sqlalchemy import insert
 from api.audit.append import LogHead
 from api.audit.checkpoint import LogKey
 from api.audit.directory import VerifiedState, checkpoint_name, note_digest
-from api.audit.events import Action, AuditEvent, Outcome, entry_bytes, format_time, parse_entry
+from api.audit.events import (
+    Action,
+    AuditEvent,
+    Outcome,
+    entry_bytes,
+    format_time,
+    parse_entry,
+    subject_of,
+)
 from api.audit.merkle import CompactRange, leaf_hash
 from api.audit.note import Checkpoint
 from api.server.models import LOG_TABLES
@@ -109,9 +118,7 @@ def fill_database(database: Database, n_entries: int) -> LogHead:
                     "leaf_hash": leaf,
                     "body": line.decode(),
                     "time": time,
-                    "action": "round:read",
-                    "outcome": "granted",
-                    "subject": f"office-{index % 40}",
+                    **_searched(index % _KINDS),
                 }
             )
             if len(rows) == _BATCH or index == n_entries - 1:
@@ -131,6 +138,20 @@ def fill_database(database: Database, n_entries: int) -> LogHead:
             )
         )
     return LogHead(n_entries, tree.root(), time)
+
+
+@cache
+def _searched(number: int) -> dict[str, str | None]:
+    """The columns that an entry of this pattern is searched by."""
+    event = example_event(number)
+    return {
+        "action": str(event.action),
+        "outcome": str(event.outcome),
+        "actor": event.actor,
+        "project": event.project,
+        "round": event.round,
+        "subject": subject_of(event.details),
+    }
 
 
 @contextlib.contextmanager

@@ -7,7 +7,18 @@ columns by their heading.
 
 
 class LinkageError(Exception):
-    """Base of every error that ``linkage`` raises on purpose."""
+    """Base of every error that ``linkage`` raises on purpose.
+
+    Attributes:
+        code: names exactly what failed, for pages that say it in another language; ``""`` where
+            the type says enough.
+        parameters: what those words need: numbers and headings, never a value of a record.
+    """
+
+    def __init__(self, *args: object, code: str = "", **parameters: str | int) -> None:
+        super().__init__(*args)
+        self.code = code
+        self.parameters = parameters
 
 
 class RecordsError(LinkageError):

@@ -29,6 +29,7 @@ UNLOGGED_COLUMNS: Final = {
         *("lease_expires_at", "stage", "done", "total"),
         *("n_pairs", "n_candidates", "pairs_per_s", "seconds_left"),
     },
+    "audit_tasks": {"lease_expires_at", "done", "total"},
     "sessions": {"seen_at"},
 }
 """Columns that may: a running job's sign of life and how far it is, a session's last use."""

@@ -3,7 +3,7 @@
 For who runs the server; auditors verify what they fetched (``verify.py``) and trust neither.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from api.audit.errors import AuditError, EntryError, LogStoreError, NoteError, P
 from api.audit.events import Entry, parse_entry, subject_of
 from api.audit.merkle import HASH_BYTES, TILE_WIDTH, CompactRange, full_root, leaf_hash
 from api.audit.note import VerifierKey, open_checkpoint, parse_note, parse_signature_line
+from api.audit.stored_faults import FaultKind, StoredFault
 from api.audit.stored_tiles import StoredTiles
 from api.audit.tables import LogTables
 from api.audit.tiles import (
@@ -30,6 +31,10 @@ from api.audit.tiles import (
 
 _MAX_FAULTS: Final = 20
 _PAGE: Final = 4096
+_NOTES: Final = 256
+
+OnProgress = Callable[[int, int], None]
+"""Told how much of how much is done."""
 
 
 def check_database(
@@ -37,22 +42,26 @@ def check_database(
     tables: LogTables,
     key: VerifierKey,
     witnesses: dict[str, WitnessKey],
-) -> list[str]:
-    """What is wrong with a stored log, in plain words; empty if nothing is.
+    on_progress: OnProgress | None = None,
+) -> list[StoredFault]:
+    """What is wrong with a stored log; empty if nothing is.
 
     Recomputes every leaf from its entry, every column from the entry's text, every subtree and the
     head, and holds all checkpoints and cosignatures against them.
 
     Args:
         witnesses: member -> key, of whose cosignatures are verified.
+        on_progress: told entries and checkpoints that were looked at, and how many there are.
     """
-    faults: list[str] = []
+    faults: list[StoredFault] = []
     try:
         head = read_head(session, tables)
     except LogStoreError as error:
-        return [str(error)]
+        return [StoredFault(FaultKind.HEAD, cause=str(error))]
     roots: dict[int, bytes] = {}
     wanted = set(session.execute(select(tables.checkpoints.c.size)).scalars())
+    total = head.size + len(wanted)
+    tell = on_progress or _tell_nobody
     tree, completed = CompactRange(), list[tuple[int, int, bytes]]()
     last_time = ""
     try:
@@ -62,20 +71,24 @@ def check_database(
             if row is not None:
                 last_time = _check_row(row, tree.size, leaf, last_time, faults)
             tree.append_noting(leaf, completed)
+            if tree.size % _PAGE == 0:
+                tell(tree.size, total)
             if len(faults) > _MAX_FAULTS:
                 break
     except ProofError as error:
-        return [*faults, f"Tiles of sealed entries are missing or damaged: {error}."]
+        return [*faults, StoredFault(FaultKind.TILES, cause=str(error))]
     roots[tree.size] = tree.root()
     if (tree.size, tree.root()) != (head.size, head.root):
-        faults.append("The entries do not lead to the head of the log.")
+        faults.append(StoredFault(FaultKind.ROOT))
     if head.size and last_time and last_time != head.last_time:
-        faults.append("The head's time is not that of the last entry.")
+        faults.append(StoredFault(FaultKind.HEAD_TIME))
     stored = select(tables.subtrees).order_by("level", "subtree_index")
     found = [(row.level, row.subtree_index, row.hash) for row in session.execute(stored)]
     if found != sorted(completed):
-        faults.append("The stored subtrees are not those of the entries.")
-    _check_checkpoints(session, tables, key, roots, faults)
+        faults.append(StoredFault(FaultKind.SUBTREES))
+    _check_checkpoints(
+        session, tables, key, roots, faults, lambda done: tell(head.size + done, total)
+    )
     _check_cosignatures(session, tables, witnesses, faults)
     return faults
 
@@ -106,23 +119,25 @@ def _leaves(
         at = rows[-1].entry_index + 1
 
 
-def _check_row(row: object, place: int, leaf: bytes, last_time: str, faults: list[str]) -> str:
+def _check_row(
+    row: object, place: int, leaf: bytes, last_time: str, faults: list[StoredFault]
+) -> str:
     columns = row._mapping  # type: ignore[attr-defined]
     if columns["entry_index"] != place:
-        faults.append(f"Entry {place} is missing.")
+        faults.append(StoredFault(FaultKind.ENTRY_MISSING, place))
     if columns["leaf_hash"] != leaf:
-        faults.append(f"Entry {place} is not what was hashed when it was logged.")
+        faults.append(StoredFault(FaultKind.ENTRY_CHANGED, place))
     try:
         entry = parse_entry(columns["body"].encode(errors="replace"))
     except EntryError as error:
-        faults.append(f"Entry {place} is none: {error}.")
+        faults.append(StoredFault(FaultKind.ENTRY_MALFORMED, place, str(error)))
         return last_time
     if entry.index != place:
-        faults.append(f"Entry {place} bears another number.")
+        faults.append(StoredFault(FaultKind.ENTRY_NUMBER, place))
     if entry.time < last_time:
-        faults.append(f"The time of entry {place} is before that of the one before it.")
+        faults.append(StoredFault(FaultKind.TIME_BACKWARDS, place))
     if _columns_of(entry) != tuple(columns[name] for name in _SEARCHED):
-        faults.append(f"The columns to search entry {place} by are not what it says.")
+        faults.append(StoredFault(FaultKind.ENTRY_COLUMNS, place))
     return entry.time
 
 
@@ -141,25 +156,28 @@ def _check_checkpoints(
     tables: LogTables,
     key: VerifierKey,
     roots: dict[int, bytes],
-    faults: list[str],
+    faults: list[StoredFault],
+    on_checked: Callable[[int], None],
 ) -> None:
-    for row in session.execute(select(tables.checkpoints)):
+    for number, row in enumerate(session.execute(select(tables.checkpoints)), 1):
+        if number % _NOTES == 0:
+            on_checked(number)
         try:
             checkpoint = open_checkpoint(row.note.encode(), key)
         except NoteError as error:
-            faults.append(f"The checkpoint over {row.size} entries cannot be used: {error}.")
+            faults.append(StoredFault(FaultKind.CHECKPOINT_UNUSABLE, row.size, str(error)))
             continue
         if (checkpoint.size, checkpoint.root) != (row.size, row.root):
-            faults.append(f"The checkpoint over {row.size} entries was changed.")
+            faults.append(StoredFault(FaultKind.CHECKPOINT_CHANGED, row.size))
         if roots.get(row.size) != checkpoint.root:
-            faults.append(f"The checkpoint over {row.size} entries is of another history.")
+            faults.append(StoredFault(FaultKind.CHECKPOINT_FORKED, row.size))
 
 
 def _check_cosignatures(
     session: Session | Connection,
     tables: LogTables,
     witnesses: dict[str, WitnessKey],
-    faults: list[str],
+    faults: list[StoredFault],
 ) -> None:
     notes = {
         row.size: row.note
@@ -173,7 +191,11 @@ def _check_cosignatures(
             if found.time != row.signed_at:
                 raise NoteError("its time was changed")
         except (NoteError, KeyError):
-            faults.append(f"A cosignature of the checkpoint over {row.size} entries was changed.")
+            faults.append(StoredFault(FaultKind.COSIGNATURE, row.size))
+
+
+def _tell_nobody(_done: int, _total: int) -> None:
+    """Where nobody asked how far it is."""
 
 
 def check_tiles(directory: Path, key: VerifierKey, sealed_size: int = 0) -> list[str]:

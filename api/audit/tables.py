@@ -15,9 +15,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 HEAD_ID: Final = 1
+
+NOT_GRANTED: Final = text("outcome <> 'granted'")
+"""The condition of the index of what was refused or failed, word for word."""
 
 # SQLite numbers rows in INTEGER only; PostgreSQL's INTEGER would end at 2^31.
 _INDEX = BigInteger().with_variant(Integer(), "sqlite")
@@ -65,8 +69,16 @@ def define_log_tables(metadata: MetaData) -> LogTables:
         CheckConstraint("entry_index >= 0", name="ck_log_entries_index"),
         Index("ix_log_entries_time", "time"),
         Index("ix_log_entries_actor", "actor"),
-        Index("ix_log_entries_round", "project", "round"),
+        Index("ix_log_entries_round", "round"),
         Index("ix_log_entries_subject", "subject"),
+        Index("ix_log_entries_action", "action"),
+        # Nearly all entries are of what was granted: an index of those would help nobody.
+        Index(
+            "ix_log_entries_outcome",
+            "outcome",
+            sqlite_where=NOT_GRANTED,
+            postgresql_where=NOT_GRANTED,
+        ),
     )
     head = Table(
         "log_head",

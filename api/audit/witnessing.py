@@ -74,6 +74,13 @@ def newest_cosigned(session: Session | Connection, tables: LogTables, over: int)
     return None if size is None else _with_cosignatures(session, tables, [size])[0]
 
 
+def signed_note(session: Session | Connection, tables: LogTables, size: int) -> str | None:
+    """The checkpoint over ``size`` entries with its cosignatures; ``None`` if none was signed."""
+    if size not in _signed_notes(session, tables, [size]):
+        return None
+    return _with_cosignatures(session, tables, [size])[0]
+
+
 def witnesses_over(session: Session | Connection, tables: LogTables, over: int) -> set[str]:
     """Members who cosigned a checkpoint that is over more than ``over`` entries."""
     table = tables.cosignatures

@@ -104,6 +104,21 @@ def place(project_id: str) -> ResponseReturnValue:
     return redirect(url_for(".show", project_id=project_id), 303)
 
 
+@projects.post("/<id:project_id>/witnesses")
+@may_use(Actor.OPERATOR, action=Action.PROJECT_WITNESS, page=True)
+def ask_for_witnesses(project_id: str) -> ResponseReturnValue:
+    """Say how many members must have witnessed the log before a release."""
+    wanted = request.form.get("min_witnesses", "")
+    if not re.fullmatch("[0-9]{1,4}", wanted) or request.form.get("sure") != "yes":
+        return _page(project_id, gettext("Write a whole number, and tick that you are sure."))
+    _, trouble = trying(
+        lambda: service.set_witnesses(installation(), caller(), project_id, int(wanted))
+    )
+    if trouble:
+        return _page(project_id, trouble)
+    return redirect(url_for(".show", project_id=project_id), 303)
+
+
 def _page(project_id: str, trouble: str) -> ResponseReturnValue:
     found = service.read_project(installation(), caller(), project_id)
     page = render_template(

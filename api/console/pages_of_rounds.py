@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from api.audit.events import Action
 from api.console.asking import trying
-from api.console.words import county_name, to_do_of_member
+from api.console.words import county_name, failure_words, to_do_of_member
 from api.pages.flow_chart import Flow
 from api.server.auth import caller, installation, login, may_use
 from api.server.round_states import OPERATOR_STEPS, STEPS, Actor, State
@@ -53,7 +53,7 @@ def create() -> ResponseReturnValue:
     try:
         created, trouble = trying(make)
     except (ValidationError, ValueError) as error:
-        return _form(given, _explained(error))
+        return _form(given, explained(error))
     if created is None:
         return _form(given, trouble)
     return redirect(url_for(".show", round_id=created[0]["id"]), 303)
@@ -113,6 +113,9 @@ def _page(round_id: str, trouble: str) -> ResponseReturnValue:
         ],
         steps=_steps(round_),
         trouble=trouble,
+        failure_reason=service.failure_reason(installation(), round_id),
+        failure_words=failure_words,
+        may_amend=login().role == Actor.OPERATOR and round_["state"] in (State.DRAFT, State.OPEN),
         waits=round_["state"] == State.MATCHING,
     )
     return page, 409 if trouble else 200
@@ -172,7 +175,8 @@ def _whole(given: Mapping[str, str], name: str) -> int:
         raise ValueError(gettext("Write a whole number where a number is asked for.")) from error
 
 
-def _explained(error: Exception) -> str:
+def explained(error: Exception) -> str:
+    """What is wrong with the fields of a form."""
     if isinstance(error, ValidationError):
         fields = ", ".join(sorted(map(str, error.messages_dict)))
         return str(gettext("Correct these fields: %(fields)s.", fields=fields))

@@ -28,6 +28,11 @@ session_pages = Blueprint(
 )
 
 _AFTER = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,3}")
+_FIRST = {
+    "administrator": "people_console.list_people",
+    "auditor": "log_console.show_log",
+    "operator": "rounds_console.list_rounds",
+}
 _EVERYBODY = (Actor.OPERATOR, Actor.AUDITOR, Actor.ADMINISTRATOR)
 
 
@@ -51,12 +56,7 @@ def address_after(after: str) -> str:
 def home() -> ResponseReturnValue:
     """To the first page of the reader's role."""
     sessions.read_session(installation(), caller())
-    first = (
-        "people_console.list_people"
-        if login().role == "administrator"
-        else ("rounds_console.list_rounds")
-    )
-    return redirect(url_for(first), 303)
+    return redirect(url_for(_FIRST[login().role]), 303)
 
 
 @session_pages.get("/login")

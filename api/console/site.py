@@ -3,12 +3,15 @@
 from flask import Flask, Response, g, render_template, request, url_for
 from flask_babel import lazy_gettext as _l
 
+from api.console import log_words
+from api.console.pages_of_log import log_pages
 from api.console.pages_of_offices import offices
 from api.console.pages_of_people import people_pages
 from api.console.pages_of_projects import projects
 from api.console.pages_of_provider import provider_pages
-from api.console.pages_of_rounds import rounds
 from api.console.pages_of_session import after_login, session_pages
+from api.console.pages_of_tasks import task_pages
+from api.console.pages_of_terms import terms_pages
 from api.console.words import (
     county_name,
     figures_of,
@@ -27,13 +30,21 @@ from api.server.services.sessions import Authenticated
 
 PREFIX = "/console"
 
+_LOG = Place(
+    "log_console.show_log", _l("Access log"), "journal-check", ("log_console", "tasks_console")
+)
 _ROUNDS = Place("rounds_console.list_rounds", _l("Rounds"), "arrow-repeat", "rounds_console")
 _PROJECTS = Place("projects_console.list_projects", _l("Projects"), "folder", "projects_console")
 _OFFICES = Place("offices_console.list_offices", _l("Offices"), "building", "offices_console")
 _PEOPLE = Place("people_console.list_people", _l("People"), "people", "people_console")
+_WORDS = (
+    "action_choices", "action_words", "compared_words", "details_in_words", "fault_words",
+    "mark_choices", "mark_words", "outcome_words", "reason_words", "role_words", "unusual_words",
+    "who",
+)  # fmt: skip
 _PLACES = {
     "operator": (_ROUNDS, _PROJECTS, _OFFICES),
-    "auditor": (_ROUNDS, _PROJECTS, _OFFICES, _PEOPLE),
+    "auditor": (_LOG, _ROUNDS, _PROJECTS, _OFFICES, _PEOPLE),
     "administrator": (_PEOPLE,),
 }
 
@@ -52,9 +63,19 @@ def add_console(app: Flask) -> None:
     app.context_processor(
         lambda: {"reader": _reader(), "state_name": state_name, "provider": _provider_name()}
     )
+    app.jinja_env.globals.update({name: getattr(log_words, name) for name in _WORDS})
     app.after_request(_add_headers)
     app.extensions[PAGE_OF_REFUSAL] = _page_of_refusal
-    for blueprint in (session_pages, provider_pages, rounds, projects, offices, people_pages):
+    for blueprint in (
+        session_pages,
+        provider_pages,
+        log_pages,
+        task_pages,
+        terms_pages,
+        projects,
+        offices,
+        people_pages,
+    ):
         app.register_blueprint(blueprint)
 
 

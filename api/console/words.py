@@ -6,6 +6,8 @@ from typing import Any
 from flask_babel import format_decimal, gettext
 from flask_babel import lazy_gettext as _l
 
+from api.console.log_words import reason_words
+from api.pages.languages import current_language
 from api.server.refusals import RefusalError
 from linkage.division_table import full_name
 
@@ -64,6 +66,31 @@ _ADVICE = {
     "method-not-allowed": _l("This address cannot be used this way. Use the button on the page."),
 }
 
+_IN_SHORT = {
+    "unsigned": _l("The request is not signed."),
+    "bad-signature": _l("The signature does not fit."),
+    "expired-signature": _l("The signature is too old, or a clock is wrong."),
+    "replayed": _l("The request was seen before."),
+    "no-session": _l("Log in first."),
+    "wrong-state": _l("The round's state does not allow this. Load the page again."),
+    "conflict": _l("There is one with this id already, or it was changed. Choose another id."),
+    "not-signed": _l("The terms are not signed yet."),
+    "not-witnessed": _l(
+        "Too few witnesses have signed the access log since the matching. Ask auditors and "
+        "offices to run 'tongqiao audit witness', then release again."
+    ),
+    "no-confirmation": _l("The coordinating office has not confirmed the key yet."),
+    "wrong-offset": _l("The sending stands somewhere else."),
+    "digest-mismatch": _l("What arrived is not what was signed. Send it again."),
+    "cut-off": _l("The connection broke. Send it again."),
+    "too-large": _l("That is too large. Send less."),
+    "invalid": _l("Something in the form is missing or wrong."),
+    "wrong-secret": _l("It was encoded with another secret."),
+    "wrong-profile": _l("The profile is not the one that the terms name."),
+    "bad-upload": _l("That is no valid encoded file."),
+}
+"""Refusals whose own message says more; pages in English show that instead."""
+
 
 def state_name(state: str) -> str:
     """The state of a round."""
@@ -113,8 +140,25 @@ def figures_of(progress: Mapping[str, Any]) -> list[str]:
 
 
 def refusal_advice(refusal: RefusalError) -> str:
-    """What was refused and what to do; where there are no own words, the API's."""
-    return str(_ADVICE.get(refusal.slug, refusal.detail))
+    """What was refused and what to do, in the reader's language, by the kind of refusal.
+
+    In English the refusal's own message is more exact; it is never translated.
+    """
+    words = _ADVICE.get(refusal.slug)
+    if words is not None:
+        return str(words)
+    if current_language() == "en":
+        return refusal.detail
+    told = str(_IN_SHORT.get(refusal.slug, _ADVICE["internal"]))
+    if refusal.slug == "invalid" and refusal.errors:
+        fields = "、".join(sorted(map(str, refusal.errors)))
+        return str(gettext("Correct these fields: %(fields)s.", fields=fields))
+    return told
+
+
+def failure_words(reason: str | None) -> str:
+    """Why a matching failed, by the reason in the log."""
+    return reason_words(reason) or str(_ADVICE["internal"])
 
 
 def to_do_of_member(round_: dict[str, object], member: dict[str, object]) -> str:

@@ -107,19 +107,12 @@ def identity_command(
         tongqiao office identity jinjiang-civil --out jinjiang-civil.public.json \\
             --server URL --keys my-office.private.json
     """
-    from keys.identity import parse_public_identity
+    from api.office.opening_secret import fetch_identity
     from keys.storage import write_public_file
 
     with failing("write the key file"):
         client, _ = open_office(server, keys, ca_file)
-        document = client.get_json(f"/v1/members/{office}").get("identity")
-        if not isinstance(document, dict):
-            raise ApiError("bad-answer", 200, "The server sent no keys. Tell the operator.")
-        identity = parse_public_identity(document)
-        if identity.holder != office or identity.kind != "office":
-            raise ApiError(
-                "bad-answer", 200, "The server sent the keys of someone else. Tell the operator."
-            )
+        identity = fetch_identity(client, office)
         write_public_file(out, identity.to_json(), overwrite)
     say(f"Office {office}, fingerprint: {identity.fingerprint}")
     say("Compare it with that office by telephone before you use the file.")

@@ -41,6 +41,8 @@ def speak_both(app: Flask, translations: str, prefix: str = "/") -> None:
     app.add_template_filter(_number, "number")
     app.add_template_filter(_percent, "percent")
     app.add_template_filter(_moment, "moment")
+    app.add_template_filter(_second, "second")
+    app.add_template_filter(_epoch, "epoch")
     app.add_template_filter(_day, "day")
     app.context_processor(
         lambda: {
@@ -98,6 +100,17 @@ def _moment(value: Any) -> str:
     """A time (``datetime``, or RFC 3339 text) in local time, to the minute."""
     when = _parsed(value)
     return "–" if when is None else str(format_datetime(when, "yyyy-MM-dd HH:mm"))
+
+
+def _second(value: Any) -> str:
+    """A time in local time, to the second."""
+    when = _parsed(value)
+    return "–" if when is None else str(format_datetime(when, "yyyy-MM-dd HH:mm:ss"))
+
+
+def _epoch(seconds: int) -> str:
+    """A time given as seconds since 1970, in local time, to the minute."""
+    return _moment(datetime.fromtimestamp(seconds, UTC))
 
 
 def _day(value: Any) -> str:

@@ -28,13 +28,14 @@ class Place:
         endpoint: of the page.
         label: lazily translated.
         icon: name of a Bootstrap icon.
-        section: pages whose blueprint or endpoint begins with it mark the entry as current.
+        section: pages whose blueprint or endpoint begins with it (with one of them) mark the
+            entry as current.
     """
 
     endpoint: str
     label: object
     icon: str
-    section: str
+    section: str | tuple[str, ...]
 
 
 def dress(app: Flask, *, title: object, places: tuple[Place, ...]) -> None:

@@ -226,6 +226,9 @@ def _verify() -> None:
         )
     if request.url_rule is None:
         return
+    if access is not None and access.page:
+        # A form, or a small file in one: whoever sends more is cut off before it is kept.
+        request.max_content_length = installation().config.max_json_bytes
     is_public = is_public_address(request.method, request.url_rule.rule)
     if is_public and access is None:
         return

@@ -75,7 +75,7 @@ def check_log_command(directory: Path) -> None:
     with failing_server("read the log"), opened_server(directory) as installation:
         faults = check_log(installation, own_caller("administrator"))
     for fault in faults:
-        say(fault)
+        say(str(fault))
     if faults:
         raise click.ClickException(
             "The access log was changed behind the server's back. Stop the server, keep its folder "

@@ -1,4 +1,4 @@
-"""The worker: matches rounds that wait, and ends those whose retention is over."""
+"""The worker: matches rounds that wait, ends those whose retention is over, serves auditors."""
 
 import contextlib
 import logging
@@ -12,6 +12,8 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from api.audit.events import Action
+from api.server.services.audit_tasks import sweep_files
+from api.server.services.audit_work import work_on_task
 from api.server.services.chunks import sweep_chunks
 from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.database import is_busy
@@ -102,10 +104,10 @@ class Worker:
                 self._record(Action.WORKER_STOP)
 
     def work_once(self) -> bool:
-        """Match one round, if one waits; whether there was one."""
+        """Match a round, or if none waits do what an auditor asked for; whether there was one."""
         job = claim_job(self._installation, self._caller)
         if job is None:
-            return False
+            return work_on_task(self._installation, self._caller, lambda: self._stopping)
         _LOG.info("matching starts", extra={"round": job.round_id})
         try:
             n_links = self._match(job)
@@ -197,6 +199,7 @@ class Worker:
     def _keep_house(self) -> None:
         expired = expire_rounds(self._installation, self._caller)
         swept = sweep(self._installation, self._caller) + sweep_chunks(self._installation)
+        swept += sweep_files(self._installation)
         if expired or swept:
             _LOG.info("retention", extra={"n_rounds": expired, "n_files": swept})
 

@@ -85,7 +85,9 @@ def read_records(
             cleaning version is unknown; while iterating, if the file turns out to be damaged.
     """
     if RECORD_ID not in mapping.columns:
-        raise RecordsError("The mapping names no record_id. Add it under [columns].")
+        raise RecordsError(
+            "The mapping names no record_id. Add it under [columns].", code="bad-mapping"
+        )
     return clean_file(
         Path(path),
         mapping,
@@ -157,12 +159,16 @@ def place_columns(mapping: ColumnMapping, headings: Sequence[str]) -> dict[str, 
             listed = ", ".join(heading for heading in headings if heading)
             raise RecordsError(
                 f"The file has no heading '{heading}', which the mapping names for {name}. "
-                f"Its headings are: {listed}."
+                f"Its headings are: {listed}.",
+                code="heading-missing",
+                heading=heading,
             )
         if len(found) > 1:
             raise RecordsError(
                 f"The heading '{heading}' stands {len(found)} times in the file. "
-                "Give each column its own heading."
+                "Give each column its own heading.",
+                code="heading-twice",
+                heading=heading,
             )
         places[name] = found[0]
     return places

@@ -61,29 +61,34 @@ def detect_format(path: Path, encoding: str = "auto") -> Format:
     """
     if encoding not in ENCODINGS:
         raise RecordsError(
-            f"The mapping names an unknown encoding. Known are: {', '.join(ENCODINGS)}."
+            f"The mapping names an unknown encoding. Known are: {', '.join(ENCODINGS)}.",
+            code="bad-mapping",
         )
     try:
         with path.open("rb") as file:
             head = file.read(8)
         if not head:
-            raise RecordsError("The file is empty. Export it again.")
+            raise RecordsError("The file is empty. Export it again.", code="empty-file")
         if encoding in WORKBOOK_ENCODINGS or (encoding == "auto" and is_workbook(head)):
             if not is_workbook(head):
                 raise RecordsError(
                     "The mapping says that the file is a workbook, but it is none. "
-                    'Set encoding = "auto".'
+                    'Set encoding = "auto".',
+                    code="bad-mapping",
                 )
             return Format("xlsx" if head.startswith(XLSX_MAGIC) else "xls", None)
         if is_workbook(head):
             raise RecordsError(
-                'The file is a workbook, not text. Set encoding = "xlsx" or "auto" in the mapping.'
+                'The file is a workbook, not text. Set encoding = "xlsx" or "auto" in the mapping.',
+                code="bad-mapping",
             )
         if encoding == "auto":
             encoding = detect_text_encoding(path)
         return Format(encoding, detect_delimiter(path, encoding))
     except OSError as error:
-        raise RecordsError(f"The file cannot be read: {error.strerror}.") from error
+        raise RecordsError(
+            f"The file cannot be read: {error.strerror}.", code="unreadable-file"
+        ) from error
 
 
 def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
@@ -104,7 +109,10 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     filled = [sum(bool(cell_text(cell)) for cell in row) for row in first]
     best = max(filled, default=0)
     if not best:
-        raise RecordsError("The file holds no table: its first rows are empty. Export it again.")
+        raise RecordsError(
+            "The file holds no table: its first rows are empty. Export it again.",
+            code="no-table",
+        )
     at = next(i for i, n in enumerate(filled) if n >= min(2, best))
     headings = tuple(" ".join(cell_text(cell).split()) for cell in first[at])
     while headings and not headings[-1]:
@@ -123,14 +131,17 @@ def _guarded(rows: Iterator[Row]) -> Iterator[Row]:
     try:
         yield from rows
     except OSError as error:
-        raise RecordsError(f"The file cannot be read: {error.strerror}.") from error
+        raise RecordsError(
+            f"The file cannot be read: {error.strerror}.", code="unreadable-file"
+        ) from error
 
 
 def _refuse_records(headings: Sequence[str]) -> None:
     """Headings are shown in errors and written to mappings; a person's record must not be."""
     if any(_PERSONAL.fullmatch(heading) for heading in headings):
         raise RecordsError(
-            "The first row holds values, not headings. Put a row of headings on top of the table."
+            "The first row holds values, not headings. Put a row of headings on top of the table.",
+            code="no-headings",
         )
 
 

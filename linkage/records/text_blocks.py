@@ -83,7 +83,9 @@ class TextBlocks:
         try:
             yield from self._read(block_rows)
         except OSError as error:
-            raise RecordsError(f"The file cannot be read: {error.strerror}.") from error
+            raise RecordsError(
+                f"The file cannot be read: {error.strerror}.", code="unreadable-file"
+            ) from error
 
     def _read(self, block_rows: int) -> Iterator[TextBlock]:
         with (

@@ -71,7 +71,9 @@ def detect_text_encoding(path: Path) -> str:
     lowered = head.lstrip()[:16].lower()
     for magic, what in _NOT_TEXT:
         if lowered.startswith(magic.lower()):
-            raise RecordsError(f"The file cannot be read as a table. {what} {_SAVE_AS}")
+            raise RecordsError(
+                f"The file cannot be read as a table. {what} {_SAVE_AS}", code="not-text"
+            )
     zeros = head.count(0)
     if zeros * 8 > len(head):
         return _utf16_without_mark(head)
@@ -79,7 +81,7 @@ def detect_text_encoding(path: Path) -> str:
     if damage is None:
         return "utf-8"
     if damage.characters >= _SURELY_UTF8:
-        raise RecordsError(damage.message("UTF-8"))
+        raise damage.error("UTF-8")
     if _decoding_error(path, "gb18030") is None:
         return "gb18030"
     return _guess(path, head)
@@ -91,7 +93,9 @@ def _utf16_without_mark(head: bytes) -> str:
         return "utf-16-le"
     if even > 10 * odd:
         return "utf-16-be"
-    raise RecordsError(f"The file cannot be read as a table: it is not text. {_SAVE_AS}")
+    raise RecordsError(
+        f"The file cannot be read as a table: it is not text. {_SAVE_AS}", code="not-text"
+    )
 
 
 class _Damage:
@@ -102,15 +106,19 @@ class _Damage:
         self.characters = characters
         self.truncated = truncated
 
-    def message(self, encoding: str) -> str:
+    def error(self, encoding: str) -> RecordsError:
         if self.truncated:
-            return (
+            return RecordsError(
                 f"The file ends in the middle of a character (line {self.line}): it is cut off. "
-                "Copy or export it again."
+                "Copy or export it again.",
+                code="cut-off-text",
+                line=self.line,
             )
-        return (
+        return RecordsError(
             f"The file is {encoding} but for line {self.line}, which is damaged. Export the file "
-            "again, or correct that line and save as UTF-8."
+            "again, or correct that line and save as UTF-8.",
+            code="damaged-text",
+            line=self.line,
         )
 
 
@@ -146,7 +154,8 @@ def _guess(path: Path, head: bytes) -> str:
         return "big5"
     raise RecordsError(
         "The file's text encoding is neither UTF-8, UTF-16 nor GB18030, or the file is damaged. "
-        "Save it as CSV in UTF-8 or as .xlsx."
+        "Save it as CSV in UTF-8 or as .xlsx.",
+        code="unknown-encoding",
     )
 
 
@@ -176,7 +185,9 @@ def unpaired_quotes_error(line: int) -> RecordsError:
     """What to say where a quoted cell does not end."""
     return RecordsError(
         f"The quotation marks near line {line} of the file do not pair, so that it is unclear "
-        "where a cell ends. Correct that line, or export the file again."
+        "where a cell ends. Correct that line, or export the file again.",
+        code="unpaired-quotes",
+        line=line,
     )
 
 
@@ -184,7 +195,9 @@ def invalid_text_error(line: int) -> RecordsError:
     """What to say where the text is not valid in its encoding."""
     return RecordsError(
         f"The file is not valid in the encoding given for it (after line {line}). Set encoding = "
-        '"auto" in the mapping, or save the file as CSV in UTF-8.'
+        '"auto" in the mapping, or save the file as CSV in UTF-8.',
+        code="damaged-text",
+        line=line,
     )
 
 

@@ -44,7 +44,7 @@ class UntouchedRows(AbstractContextManager["UntouchedRows"]):
             with path.open("rb") as file:
                 head = file.read(8)
             if not head:
-                raise RecordsError("The file is empty. Export it again.")
+                raise RecordsError("The file is empty. Export it again.", code="empty-file")
             self._n_bytes = path.stat().st_size
             self._file: TextIO | None = None
             if is_workbook(head):
@@ -55,7 +55,9 @@ class UntouchedRows(AbstractContextManager["UntouchedRows"]):
                 self._file = path.open("r", encoding=codec, errors="strict", newline=None)
                 self._rows = _text_rows(self._file, n_columns)
         except OSError as error:
-            raise RecordsError(f"The file cannot be read: {error.strerror}.") from error
+            raise RecordsError(
+                f"The file cannot be read: {error.strerror}.", code="unreadable-file"
+            ) from error
 
     def __iter__(self) -> _Rows:
         return self._rows
@@ -81,12 +83,16 @@ def _text_rows(file: TextIO, n_columns: int) -> _Rows:
     except csv.Error as error:
         raise RecordsError(
             f"The quotation marks near line {reader.line_num} of the file do not pair, so that it "
-            "is unclear where a cell ends. Correct that line, or export the file again."
+            "is unclear where a cell ends. Correct that line, or export the file again.",
+            code="unpaired-quotes",
+            line=reader.line_num,
         ) from error
     except UnicodeError as error:
         raise RecordsError(
             f"The file is damaged near line {reader.line_num}: it is not valid text there. Export "
-            "it again as CSV in UTF-8."
+            "it again as CSV in UTF-8.",
+            code="damaged-text",
+            line=reader.line_num,
         ) from error
 
 

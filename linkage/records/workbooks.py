@@ -27,6 +27,7 @@ _WIDE_CELL = re.compile(rb' r="([A-Z]{2,3})[0-9]')
 _ROW = re.compile(rb'<(?:x:)?row [^>]*?r="([0-9]{1,8})"')
 _SAVE_AS_CSV = "Delete what does not belong to the table, or save the sheet as CSV in UTF-8."
 _TOO_LARGE = f"The workbook is too large to be read at once. {_SAVE_AS_CSV}"
+_PASSWORD = "The workbook has a password. Save it without one."  # noqa: S105 - no secret
 _DAMAGED = "The workbook is damaged or cut off. Copy or export it again, or save it as CSV."
 
 
@@ -52,21 +53,24 @@ def read_workbook_rows(path: Path, sheet: int) -> Iterator[list[Cell]]:
         if not 1 <= sheet <= len(names):
             raise RecordsError(
                 f"The workbook has {len(names)} sheets, but the mapping asks for sheet {sheet}. "
-                "Correct 'sheet' under [source]."
+                "Correct 'sheet' under [source].",
+                code="no-sheet",
+                n_sheets=len(names),
+                sheet=sheet,
             )
         rows = workbook.get_sheet_by_index(sheet - 1).iter_rows()
         workbook.close()
     except python_calamine.PasswordError as error:
-        raise RecordsError("The workbook has a password. Save it without one.") from error
+        raise RecordsError(_PASSWORD, code="password") from error
     except (python_calamine.CalamineError, OSError, ValueError) as error:
-        raise RecordsError(_DAMAGED) from error
+        raise RecordsError(_DAMAGED, code="damaged-workbook") from error
     while True:
         try:
             row = next(rows)
         except StopIteration:
             return
         except (python_calamine.CalamineError, ValueError, OverflowError) as error:
-            raise RecordsError(_DAMAGED) from error
+            raise RecordsError(_DAMAGED, code="damaged-workbook") from error
         yield [plain_cell(value) for value in row]
 
 
@@ -77,13 +81,13 @@ def _check_size(file: BinaryIO) -> None:
         with zipfile.ZipFile(file) as archive:
             for entry in archive.infolist():
                 if entry.flag_bits & 1:
-                    raise RecordsError("The workbook has a password. Save it without one.")
+                    raise RecordsError(_PASSWORD, code="password")
                 is_sheet = entry.filename.startswith("xl/worksheets/")
                 if not is_sheet and entry.compress_size * 1032 < left // 64:
                     continue  # deflate cannot make it large (zlib: at most 1032 to 1)
                 left = _check_entry(file, entry, left, is_sheet)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        raise RecordsError(_DAMAGED) from error
+        raise RecordsError(_DAMAGED, code="damaged-workbook") from error
 
 
 def _check_entry(file: BinaryIO, entry: zipfile.ZipInfo, left: int, is_sheet: bool) -> int:
@@ -91,7 +95,7 @@ def _check_entry(file: BinaryIO, entry: zipfile.ZipInfo, left: int, is_sheet: bo
     for chunk in _inflated(file, entry):
         left -= len(chunk)
         if left < 0:
-            raise RecordsError(_TOO_LARGE)
+            raise RecordsError(_TOO_LARGE, code="large-workbook")
         if not is_sheet:
             continue
         text = tail + chunk
@@ -101,7 +105,10 @@ def _check_entry(file: BinaryIO, entry: zipfile.ZipInfo, left: int, is_sheet: bo
             rows = max(rows, int(match[1]))
         if rows * columns > MAX_CELLS:
             raise RecordsError(
-                f"The sheet reaches to row {rows} and column {columns}. {_SAVE_AS_CSV}"
+                f"The sheet reaches to row {rows} and column {columns}. {_SAVE_AS_CSV}",
+                code="large-sheet",
+                row=rows,
+                column=columns,
             )
         tail = text[-256:]
     return left

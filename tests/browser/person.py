@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyotp
 from playwright.sync_api import Page, expect
@@ -41,6 +42,16 @@ class Person:
 
     def writes(self, label: str, text: str) -> None:
         self._page.get_by_label(label, exact=True).fill(text)
+
+    def chooses(self, label: str, option: str) -> None:
+        self._page.get_by_label(label, exact=True).select_option(option)
+
+    def saves(self, name: str, folder: Path) -> Path:
+        with self._page.expect_download() as download:
+            self._page.get_by_role("link", name=name).first.click()
+        path = folder / download.value.suggested_filename
+        download.value.save_as(path)
+        return path
 
     def sees(self, text: str) -> None:
         expect(self._page.locator("main")).to_contain_text(text)

@@ -1,6 +1,7 @@
 """Operators, an auditor and an administrator at the console, in a real browser."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -93,6 +94,7 @@ def test_an_auditor_sees_and_changes_nothing(browser: WatchedBrowser, ready: Rou
         auditor = Person(tab, ready.play.server_url, "qian")
         auditor.enrols(ready.invite("qian", "auditor"))
         auditor.logs_in()
+        auditor.goes_to("轮次")
         auditor.follows("2026-h2")
         expect(tab.page.locator("main form")).to_have_count(0)
         auditor.goes_to("人员")
@@ -100,3 +102,83 @@ def test_an_auditor_sees_and_changes_nothing(browser: WatchedBrowser, ready: Rou
         tab.expected_status |= {403}
         auditor.opens("rounds/new")
         auditor.sees("您的角色不能")
+
+
+def test_an_auditor_at_the_desk(
+    browser: WatchedBrowser, ready: RoundUnderWay, tmp_path: Path
+) -> None:
+    with browser.tab() as tab:
+        he = Person(tab, ready.play.server_url, "shen")
+        he.enrols(ready.invite("shen", "auditor"))
+        he.logs_in()
+        tab.in_both_languages("console-log")
+        tab.on_a_phone("console-log")
+        he.chooses("操作", "签署轮次约定")
+        he.presses("显示")
+        expect(tab.page.locator("main tbody tr")).to_have_count(len(ready.play.desks) + 1)
+        he.writes("单位", "nobody-here")
+        he.presses("显示")
+        he.sees("没有符合条件的记录")
+        tab.look("console-log-empty.zh")
+        tab.expected_status |= {422}
+        he.writes("单位", "Not An Id")
+        he.presses("显示")
+        he.sees("只能")
+        tab.look("console-log-refused.zh")
+
+        he.opens("log/entries/3")
+        he.sees("证明刚刚生成并核验")
+        tab.in_both_languages("console-entry")
+        tab.on_a_phone("console-entry")
+
+        he.follows("检查点与见证")
+        tab.in_both_languages("console-checkpoints")
+        kept = he.saves("保存", tmp_path)
+        he.opens("log/")
+        he.opens("log/checkpoints")
+        tab.page.get_by_label("或选择其文件").set_input_files(kept)
+        he.presses("比对")
+        he.sees("一脉相承")
+        tab.look("console-compared.zh")
+        tab.on_a_phone("console-compared")
+        he.writes("粘贴检查点", kept.read_text(encoding="utf-8").replace("tongqiao/", "other/"))
+        he.presses("比对")
+        he.sees("不是用本日志的密钥签署的")
+        tab.look("console-compared-refused.zh")
+
+        he.follows("核验")
+        tab.in_both_languages("console-verification")
+        he.presses("核验整个日志")
+        he.sees("日志完整")
+        tab.in_both_languages("console-verified")
+        tab.on_a_phone("console-verified")
+
+        he.follows("报告与异常")
+        tab.look("console-reports-empty.zh")
+        he.writes("第一天", "2026-01-01")
+        he.writes("最后一天", "2126-01-01")
+        he.presses("生成报告")
+        he.sees("概要")
+        tab.in_both_languages("console-report")
+        tab.on_a_phone("console-report")
+        he.follows("报告与异常")
+        tab.look("console-reports.zh")
+
+        he.follows("导出")
+        tab.in_both_languages("console-exports")
+        tab.page.get_by_label("CSV").check()
+        he.presses("导出")
+        he.sees("保存文件")
+        tab.look("console-export.zh")
+        assert he.saves("保存文件", tmp_path).read_text("utf-8-sig").startswith("index,time,")
+
+
+def test_the_desk_is_for_auditors_alone(browser: WatchedBrowser, ready: RoundUnderWay) -> None:
+    with browser.tab() as tab:
+        operator = Person(tab, ready.play.server_url, "qu")
+        operator.enrols(ready.invite("qu", "operator"))
+        operator.logs_in()
+        expect(tab.page.get_by_role("link", name="访问日志")).to_have_count(0)
+        tab.expected_status |= {403}
+        operator.opens("log/")
+        operator.sees("您的角色不能")

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _l
 
-from api.client.errors import ApiError, printable
+from api.client.errors import ApiError
+from api.office.workbench.error_words import Told, ToldError, tell
 from keys.errors import KeysError
 from linkage.errors import LinkageError
 
@@ -20,7 +21,7 @@ _LOG = logging.getLogger("tongqiao.workbench")
 State = Literal["running", "done", "failed"]
 
 
-class BusyError(LinkageError):
+class BusyError(ToldError):
     """Another job is still at work."""
 
 
@@ -34,7 +35,7 @@ class Job:
         stage: what it is doing now, translated when shown.
         done, total: in units of the stage; ``total`` is 0 while it is not known.
         unit: ``records``, ``bytes`` or ``links``.
-        message: why it failed; holds nothing of a person.
+        error: why it failed.
     """
 
     kind: str
@@ -46,7 +47,7 @@ class Job:
     total: int = 0
     unit: str = "records"
     began: float = field(default_factory=time.monotonic)
-    message: str = ""
+    error: BaseException | None = None
     result: Any = None
 
     def enter(self, stage: object, *, total: int = 0, unit: str = "records") -> None:
@@ -64,6 +65,11 @@ class Job:
     def share(self) -> float | None:
         """Share done from 0 to 1; ``None`` while it cannot be known."""
         return min(1.0, self.done / self.total) if self.total else None
+
+    @property
+    def told(self) -> Told | None:
+        """Why it failed, in the reader's language; ``None`` if it did not."""
+        return None if self.error is None else tell(self.error)
 
     @property
     def figures(self) -> str:
@@ -120,7 +126,7 @@ class Jobs:
         """
         with self._lock:
             if self._running is not None and self._running.state == "running":
-                raise BusyError(gettext("Something else is still being done. Wait until it ends."))
+                raise BusyError(_l("Something else is still being done. Wait until it ends."))
             job = Job(kind, subject, stage=_l("Beginning"))
             self._running = self._newest[kind, subject] = self._by_id[job.id] = job
             self._thread = threading.Thread(target=self._run, args=(job, work), daemon=True)
@@ -154,12 +160,8 @@ class Jobs:
         try:
             job.result = work(job)
             job.state = "done"
-        except (KeysError, LinkageError, ApiError) as error:
-            job.message, job.state = printable(str(error)), "failed"
-        except OSError as error:
-            # strerror alone: the full text would hold the path.
-            job.message = f"{error.strerror or type(error).__name__}."
-            job.state = "failed"
+        except (KeysError, LinkageError, ApiError, OSError) as error:
+            job.error, job.state = error, "failed"
         except Exception as error:
             _LOG.error("a job failed: %s: %s", job.kind, type(error).__name__)
-            job.message, job.state = type(error).__name__, "failed"
+            job.error, job.state = error, "failed"

@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -68,23 +69,32 @@ def write_joined_rows(list_file: Path, database_file: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    with python_calamine.load_workbook(list_file) as workbook:
+        sheets = [_lines(workbook, kind, title, added) for kind, (title, added) in _SHEETS.items()]
+        own = [next(lines, None) for lines in sheets]
+        headings = next((each for each in own if each), ())
+        store_lines(database_file, headings, chain.from_iterable(sheets))
+
+
+def store_lines(
+    database_file: Path, headings: Sequence[str], lines: Iterable[tuple[str, ...]]
+) -> None:
+    """Make the database from lines: kind, counterpart, change, band, searched text, own, added.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     with (
         replacing_privately(database_file, overwrite=True) as draft,
         closing(sqlite3.connect(draft)) as database,
         database,
-        python_calamine.load_workbook(list_file) as workbook,
     ):
         database.executescript(
             "CREATE TABLE line (kind TEXT, counterpart TEXT, change TEXT, band TEXT, search TEXT,"
             " own TEXT, added TEXT);"
             "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT);"
         )
-        headings: list[str] = []
-        for kind, (title, added) in _SHEETS.items():
-            lines = _lines(workbook, kind, title, added)
-            own = next(lines, None)
-            headings = headings or list(own or ())
-            database.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
+        database.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
         database.executescript(
             "CREATE INDEX by_kind ON line (kind, counterpart);"
             "CREATE INDEX by_change ON line (kind, change);"
@@ -95,7 +105,7 @@ def write_joined_rows(list_file: Path, database_file: Path) -> None:
             "SELECT DISTINCT counterpart FROM line WHERE counterpart != '' ORDER BY 1"
         )
         for name, value in (
-            ("headings", headings),
+            ("headings", list(headings)),
             ("counts", counts),
             ("counterparts", [row[0] for row in counterparts]),
         ):

@@ -4,8 +4,9 @@ from flask import Blueprint, jsonify, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from api.client.errors import ApiError, printable
+from api.client.errors import ApiError
 from api.office.workbench.desk import desk
+from api.office.workbench.error_words import Told, tell
 from api.office.workbench.words import state_name, to_do_name
 from linkage.errors import LinkageError
 
@@ -16,12 +17,13 @@ overview = Blueprint("overview", __name__)
 def show() -> ResponseReturnValue:
     """The overview."""
     bench = desk()
-    rounds, trouble = [], ""
+    rounds = []
+    trouble: Told | None = None
     if bench.rounds is not None:
         try:
             rounds = [bench.rounds.view(row["id"]) for row in bench.rounds.rounds()[:10]]
         except (ApiError, LinkageError) as error:
-            trouble = printable(str(error))
+            trouble = tell(error)
     return render_template(
         "workbench/overview.html",
         about=bench.register.about,

@@ -6,8 +6,8 @@ from flask import Blueprint, flash, redirect, render_template, request, send_fil
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from api.client.errors import printable
 from api.office.workbench.desk import Desk, desk
+from api.office.workbench.error_words import tell
 from api.office.workbench.jobs import Job
 from api.office.workbench.words import advice_for, field_name
 from linkage.errors import LinkageError
@@ -42,7 +42,7 @@ def receive() -> ResponseReturnValue:
         _keep(file.stream.name, received)
         bench.register.take_in(received, Path(file.filename).name)
     except LinkageError as error:
-        flash(printable(str(error)), "danger")
+        flash(str(tell(error)), "danger")
         return redirect(url_for("register.show"), 303)
     finally:
         (bench.folder.root / ".received").unlink(missing_ok=True)
@@ -83,7 +83,7 @@ def choose_columns() -> ResponseReturnValue:
     try:
         bench.register.choose_columns({name: request.form.get(name, "") for name in _fields(bench)})
     except LinkageError as error:
-        flash(printable(str(error)), "danger")
+        flash(str(tell(error)), "danger")
         return redirect(url_for("register.columns"), 303)
     return _read(bench, then="register.problems")
 
@@ -123,7 +123,7 @@ def _read(bench: Desk, then: str = "register.show") -> ResponseReturnValue:
         try:
             bench.jobs.start(_INSPECT, "", bench.register.inspect)
         except LinkageError as error:
-            flash(printable(str(error)), "warning")
+            flash(str(tell(error)), "warning")
     return redirect(url_for(then), 303)
 
 

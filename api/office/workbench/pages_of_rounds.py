@@ -8,9 +8,10 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, s
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from api.client.errors import ApiError, printable
+from api.client.errors import ApiError
 from api.client.round_view import RoundView
 from api.office.workbench.desk import Desk, desk
+from api.office.workbench.error_words import Told, tell
 from api.office.workbench.folder import read_json
 from api.office.workbench.joined_rows import KINDS, Choice, joined_page
 from api.office.workbench.round_work import RoundWork
@@ -32,7 +33,7 @@ def list_rounds() -> ResponseReturnValue:
     """All rounds of the office."""
     bench = desk()
     if bench.rounds is None:
-        return render_template("workbench/rounds.html", rounds=[], connected=False, trouble="")
+        return render_template("workbench/rounds.html", rounds=[], connected=False, trouble=None)
     rounds, trouble = _asking(bench.rounds.rounds)
     return render_template(
         "workbench/rounds.html",
@@ -67,9 +68,28 @@ def sign(round_id: str) -> ResponseReturnValue:
         return redirect(url_for("rounds.show_round", round_id=round_id), 303)
     _, trouble = _asking(lambda: work.sign(round_id, request.form.get("terms_sha256", "")))
     if trouble:
-        flash(trouble, "danger")
+        flash(str(trouble), "danger")
         return redirect(url_for("rounds.show_round", round_id=round_id), 303)
     flash(gettext("Signed. Next: encode your list and send it."), "success")
+    return redirect(url_for("rounds.show_send", round_id=round_id), 303)
+
+
+@round_pages.get("/<round_id>/secret")
+def show_secret(round_id: str) -> ResponseReturnValue:
+    """How the sealed secret is opened."""
+    return _secret_page(round_id, None)
+
+
+@round_pages.post("/<round_id>/secret")
+def open_secret(round_id: str) -> ResponseReturnValue:
+    """Open the sealed secret with what the coordinating office read out."""
+    _, work = _connected(round_id)
+    _, trouble = _asking(lambda: work.open_secret(round_id, request.form.get("heard", "")))
+    if trouble is not None:
+        return _secret_page(round_id, trouble)
+    flash(
+        gettext("The secret is open. Compare its digits below by telephone once more."), "success"
+    )
     return redirect(url_for("rounds.show_send", round_id=round_id), 303)
 
 
@@ -112,7 +132,7 @@ def send(round_id: str) -> ResponseReturnValue:
 
     _, trouble = _asking(lambda: bench.jobs.start(_SEND, round_id, run))
     if trouble:
-        flash(trouble, "warning")
+        flash(str(trouble), "warning")
     return redirect(url_for("rounds.show_send", round_id=round_id), 303)
 
 
@@ -144,7 +164,7 @@ def fetch(round_id: str) -> ResponseReturnValue:
         lambda: bench.jobs.start(_FETCH, round_id, lambda job: work.fetch(round_id, job))
     )
     if trouble:
-        flash(trouble, "warning")
+        flash(str(trouble), "warning")
     return redirect(url_for("rounds.show_links", round_id=round_id), 303)
 
 
@@ -165,14 +185,27 @@ def _connected(round_id: str) -> tuple[Desk, RoundWork]:
     return bench, bench.rounds
 
 
-def _asking(ask: Callable[[], _Answer]) -> tuple[_Answer | None, str]:
+def _asking(ask: Callable[[], _Answer]) -> tuple[_Answer | None, Told | None]:
     """What a question gave, or why it gave nothing."""
     try:
-        return ask(), ""
-    except (ApiError, LinkageError, KeysError) as error:
-        return None, printable(str(error))
-    except OSError as error:
-        return None, error.strerror or type(error).__name__
+        return ask(), None
+    except (ApiError, LinkageError, KeysError, OSError) as error:
+        return None, tell(error)
+
+
+def _secret_page(round_id: str, trouble: Told | None) -> ResponseReturnValue:
+    bench, work = _connected(round_id)
+    view, failure = _asking(lambda: work.view(round_id))
+    if view is None:
+        return render_template("workbench/round_failed.html", round_id=round_id, trouble=failure)
+    page = render_template(
+        "workbench/secret.html",
+        terms=view.terms,
+        has_secret=work.has_secret(),
+        trouble=trouble,
+        **_round(bench, work, view),
+    )
+    return page, 200 if trouble is None else 422
 
 
 def _round(bench: Desk, work: RoundWork, view: RoundView) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from flask_babel import gettext, lazy_gettext
+from flask_babel import lazy_gettext
 
 from api.client.private_files import replacing_privately, write_privately
+from api.office.workbench.error_words import ToldError
 from api.office.workbench.folder import OfficeFolder, find_source, read_json, write_json
 from api.office.workbench.jobs import Job
-from linkage.errors import RecordsError
 from linkage.profile import Profile
 from linkage.records import (
     ColumnMapping,
@@ -120,8 +120,10 @@ class Register:
         """
         suffix = Path(name).suffix.lower()
         if suffix not in SUFFIXES:
-            raise RecordsError(
-                gettext("Only .xlsx, .xls, .csv and .txt files can be read. Save the list as one.")
+            raise ToldError(
+                lazy_gettext(
+                    "Only .xlsx, .xls, .csv and .txt files can be read. Save the list as one."
+                )
             )
         read_table(received)
         self.clear()
@@ -209,21 +211,21 @@ class Register:
                 continue
             key = heading_key(heading)
             if key not in headings:
-                raise RecordsError(gettext("The file has no such heading. Load the page again."))
+                raise ToldError(lazy_gettext("The file has no such heading. Load the page again."))
             if field != RECORD_ID and taken.setdefault(key, field) != field:
-                raise RecordsError(
-                    gettext(
+                raise ToldError(
+                    lazy_gettext(
                         "The column “%(heading)s” was chosen twice. Choose another one.",
                         heading=heading,
                     )
                 )
             columns[field] = headings[key]
         if RECORD_ID not in columns:
-            raise RecordsError(
-                gettext("Choose the column that identifies each record, such as a number.")
+            raise ToldError(
+                lazy_gettext("Choose the column that identifies each record, such as a number.")
             )
         if len(columns) == 1:
-            raise RecordsError(gettext("Choose at least one more column."))
+            raise ToldError(lazy_gettext("Choose at least one more column."))
         before = self._inspection.mapping if self._inspection else ColumnMapping({})
         text = mapping_to_toml(ColumnMapping(columns, before.values, before.encoding, before.sheet))
         write_privately(self.columns_file, text.encode(), overwrite=True)
@@ -261,7 +263,7 @@ class Register:
     def _required(self) -> Path:
         source = self.source
         if source is None:
-            raise RecordsError(gettext("There is no file yet. Choose one first."))
+            raise ToldError(lazy_gettext("There is no file yet. Choose one first."))
         return source
 
     @contextmanager
@@ -285,7 +287,7 @@ class Register:
     def _problems(self) -> Iterator[sqlite3.Connection]:
         path = self._folder / "problems.sqlite"
         if not path.exists():
-            raise RecordsError(gettext("The file has not been read yet. Read it first."))
+            raise ToldError(lazy_gettext("The file has not been read yet. Read it first."))
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             yield database
 

@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask_babel import gettext, lazy_gettext
+from flask_babel import lazy_gettext
 
 from api.client.errors import printable
 from api.client.private_files import replacing_privately, write_privately
 from api.client.round_view import RoundView
-from api.client.terms import Terms, TermsError, parse_terms
+from api.client.terms import Terms, parse_terms
 from api.client.upload import upload_file
 from api.office.encoding import encode_to_files
 from api.office.join import JoinCounts, write_joined_list
 from api.office.links import load_links, load_pseudonym_map
+from api.office.opening_secret import open_sent_secret
 from api.office.own_records import load_own_records
 from api.office.previous_list import PreviousList, load_previous_list
 from api.office.results import write_links
 from api.office.round_terms import check_upload
 from api.office.signing_terms import fetch_profile, fetch_round, sign_terms
+from api.office.workbench.error_words import ToldError
 from api.office.workbench.folder import (
     OfficeFolder,
     copy_privately,
@@ -32,9 +34,8 @@ from api.office.workbench.folder import (
 from api.office.workbench.jobs import Job
 from api.office.workbench.joined_rows import write_joined_rows
 from api.office.workbench.register import Register
-from keys.linkage_secret import LinkageSecret, load_linkage_secret
+from keys.linkage_secret import LinkageSecret, load_linkage_secret, save_linkage_secret
 from linkage.encoding.encode_file import RiskyFileError
-from linkage.errors import RecordsError
 from linkage.profile import parse_profile
 from linkage.records.mapping import load_mapping
 from linkage.records.reading import read_records
@@ -167,7 +168,7 @@ class RoundWork:
         """
         terms = parse_terms(self.files(round_id).terms.read_bytes())
         if terms.sha256 != read_sha256:
-            raise TermsError(gettext("The terms have changed since you read them. Read again."))
+            raise ToldError(lazy_gettext("The terms have changed since you read them. Read again."))
         confirms = self.office == terms.coordinating_office
         sign_terms(self._client, self.office, terms, self.secret() if confirms else None)
 
@@ -183,13 +184,32 @@ class RoundWork:
             KeysError: the file is not one, or others may read it.
         """
         if not self.has_secret():
-            raise RecordsError(
-                gettext(
-                    "Your office has no linkage secret yet. Ask the technician to open the one "
-                    "that was sealed to your office."
+            raise ToldError(
+                lazy_gettext(
+                    "Your office has no linkage secret yet. Open the one that was sealed to your "
+                    "office."
                 )
             )
         return load_linkage_secret(self._folder.secret)
+
+    def open_secret(self, round_id: str, heard: str) -> None:
+        """Fetch the secret that was sealed to this office, open it and keep it.
+
+        One that is there already, and is another, is put aside and not lost.
+
+        Args:
+            heard: fingerprint of the coordinating office, as it was read out by telephone.
+
+        Raises:
+            ApiError, KeysError: as :func:`api.office.opening_secret.open_sent_secret`.
+            OSError: it cannot be kept.
+        """
+        secret = open_sent_secret(self._client, self.view(round_id).terms, heard)
+        path = self._folder.secret
+        if path.exists():
+            number = sum(1 for _ in path.parent.glob(f"{path.name}.before-*")) + 1
+            path.rename(path.with_name(f"{path.name}.before-{number}"))
+        save_linkage_secret(secret, path)
 
     def encode(self, round_id: str, job: Job, accepted_risk: str = "") -> None:
         """Encode the register for a round; keeps beside it what the list needs later.
@@ -208,7 +228,7 @@ class RoundWork:
         secret = self.secret()
         source, inspection = self._register.source, self._register.inspection
         if source is None or inspection is None or not inspection.has_record_id:
-            raise RecordsError(gettext("Choose your file and confirm its columns first."))
+            raise ToldError(lazy_gettext("Choose your file and confirm its columns first."))
         old = find_source(files.folder)
         if old is not None:
             old.unlink()
@@ -235,8 +255,10 @@ class RoundWork:
             )
         except RiskyFileError as refusal:
             write_json(files.preflight, refusal.report.to_json())
-            raise RecordsError(
-                gettext("The check refused the file. See below what was found, and what to do.")
+            raise ToldError(
+                lazy_gettext(
+                    "The check refused the file. See below what was found, and what to do."
+                )
             ) from refusal
         write_json(files.preflight, encoded.preflight.to_json())
         files.receipt.unlink(missing_ok=True)
@@ -275,7 +297,7 @@ class RoundWork:
         links, record_ids = load_links(files.links), load_pseudonym_map(files.map)
         source = find_source(files.folder)
         if source is None:
-            raise RecordsError(gettext("The file that was encoded for this round is gone."))
+            raise ToldError(lazy_gettext("The file that was encoded for this round is gone."))
         job.enter(lazy_gettext("Joining with your own rows"), total=len(record_ids))
         own = load_own_records(source, files.columns)
         with replacing_privately(files.list, overwrite=True) as draft:

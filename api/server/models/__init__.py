@@ -1,6 +1,7 @@
 """The server's tables: the only module group that knows columns; it knows no rules."""
 
 from api.audit.tables import define_log_tables
+from api.server.models.audit_tasks import AuditTask
 from api.server.models.base import Base, UtcDateTime
 from api.server.models.deliveries import Receipt, RetractedLink, Withdrawal
 from api.server.models.incoming import RoundKey, UploadPart
@@ -22,6 +23,7 @@ LOG_TABLES = define_log_tables(Base.metadata)
 
 __all__ = [
     "LOG_TABLES",
+    "AuditTask",
     "Base",
     "Link",
     "LoginAttempts",

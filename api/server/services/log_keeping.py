@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from api.audit.append import read_head
 from api.audit.checkpoint import make_checkpoint
-from api.audit.cosignature import WitnessKey, witness_name
 from api.audit.events import Action
 from api.audit.sealing import Sealed, remove_sealed, sealable, write_sealed
-from api.audit.stored_check import check_database
+from api.audit.stored_check import OnProgress, check_database
+from api.audit.stored_faults import StoredFault
 from api.audit.stored_tiles import export_tiles
-from api.server.models import LOG_TABLES, Member
+from api.server.models import LOG_TABLES
 from api.server.services.installation import Installation
+from api.server.services.witnessing import witness_keys
 from api.server.services.work import Caller
 
 ARCHIVES: Final = "log-archives"
@@ -83,17 +85,25 @@ def export_log(installation: Installation, caller: Caller, directory: Path) -> E
     return Exported(size, n_written)
 
 
-def check_log(installation: Installation, caller: Caller) -> list[str]:
-    """What is wrong with the log as it is stored, in plain words; empty if nothing is."""
+def check_log(installation: Installation, caller: Caller) -> list[StoredFault]:
+    """What is wrong with the log as it is stored; empty if nothing is."""
     with installation.work(caller) as work:
         work.record(Action.LOG_CHECK)
-    origin = installation.log_key.origin
     with installation.database.reading() as session:
-        witnesses = {
-            member.id: WitnessKey(witness_name(origin, member.id), member.signing_key)
-            for member in session.scalars(select(Member))
-        }
-        return check_database(session, LOG_TABLES, installation.log_key.verifier_key, witnesses)
+        return check_stored(installation, session)
+
+
+def check_stored(
+    installation: Installation, session: Session, on_progress: OnProgress | None = None
+) -> list[StoredFault]:
+    """The same within a transaction, without an entry."""
+    return check_database(
+        session,
+        LOG_TABLES,
+        installation.log_key.verifier_key,
+        witness_keys(installation, session),
+        on_progress,
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -132,6 +132,33 @@ def put_places(
         return _outline(project)
 
 
+def set_witnesses(
+    installation: Installation, caller: Caller, project_id: str, min_witnesses: int
+) -> dict[str, Any]:
+    """Ask for so many witnesses of the access log before a release, from now on.
+
+    Raises:
+        RefusalError: ``not-found``, or ``invalid`` for more than there are members to witness.
+    """
+    with installation.work(caller) as work:
+        project = visible_project(work, project_id)
+        most = len(project.offices) + 1
+        if not 0 <= min_witnesses <= most:
+            raise RefusalError(
+                "invalid",
+                f"At most {most}: the project's offices, its coordinating office among them.",
+                errors={"min_witnesses": [f"at most {most}"]},
+            )
+        before = project.min_witnesses
+        project.min_witnesses = min_witnesses
+        work.record(
+            Action.PROJECT_WITNESS,
+            project=project.id,
+            details={"n_witnesses": min_witnesses, "n_witnesses_before": before},
+        )
+        return _outline(project)
+
+
 def places_of(session: Session, project_id: str) -> dict[str, Place]:
     """The places of a project's offices."""
     return _places(session.get_one(Project, project_id))

@@ -9,8 +9,16 @@ from typing import Any
 
 from sqlalchemy import delete, insert, or_, select
 
-from api.audit.events import Action
-from api.server.models import Member, Project, Round, RoundOffice, Signature, StateChange
+from api.audit.events import Action, parse_entry
+from api.server.models import (
+    LOG_TABLES,
+    Member,
+    Project,
+    Round,
+    RoundOffice,
+    Signature,
+    StateChange,
+)
 from api.server.refusals import RefusalError, naming
 from api.server.round_states import Actor, Deed, State, Step, check_deed
 from api.server.schemas.terms import Terms
@@ -162,6 +170,20 @@ def read_round(installation: Installation, caller: Caller, round_id: str) -> dic
         entry = visible_round(work, round_id)
         work.record(Action.ROUND_READ, project=entry.project_id, round_id=entry.id)
         return _outline(entry, caller)
+
+
+def failure_reason(installation: Installation, round_id: str) -> str | None:
+    """Why the last matching of a round failed, as the log says it; who asks has read the round."""
+    entries = LOG_TABLES.entries
+    query = (
+        select(entries.c.body)
+        .where(entries.c.round == round_id, entries.c.action == str(Action.JOB_FAIL))
+        .order_by(entries.c.entry_index.desc())
+        .limit(1)
+    )
+    with installation.database.reading() as session:
+        body: str | None = session.execute(query).scalar_one_or_none()
+    return None if body is None else parse_entry(body.encode()).reason
 
 
 def read_profile(installation: Installation, caller: Caller, round_id: str) -> str:

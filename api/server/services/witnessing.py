@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from api.audit.cosignature import WitnessKey, witness_name
 from api.audit.errors import NoteError
@@ -46,6 +47,15 @@ def read_cosigned(installation: Installation, caller: Caller, after: int) -> dic
         notes = cosigned_notes(work.session, LOG_TABLES, after)
         work.record(Action.CHECKPOINT_READ, details={"after": after, "n_cosigned": len(notes)})
         return {"checkpoints": notes}
+
+
+def witness_keys(installation: Installation, session: Session) -> dict[str, WitnessKey]:
+    """Member -> the key that it cosigns with."""
+    origin = installation.log_key.origin
+    return {
+        member.id: WitnessKey(witness_name(origin, member.id), member.signing_key)
+        for member in session.scalars(select(Member))
+    }
 
 
 def check_witnessed(work: Work, entry: Round) -> None:

@@ -1,5 +1,7 @@
 """Every page of the console, asked by everybody: docs/who-may-what.md holds, and nothing leaks."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -8,7 +10,8 @@ import pytest
 from api.server.app import create_app
 from api.server.auth import is_public_address
 from api.server.config import load_config
-from api.server.services import passwords
+from api.server.services import log, passwords
+from api.server.services.audit_tasks import Task, TaskKind, ask_for, read_task
 from api.server.services.installation import create_installation
 from api.server.services.jobs import JobProgress, claim_job, extend_lease
 from api.server.services.work import own_caller
@@ -55,12 +58,39 @@ def asks(
     )
 
 
-def address(line: str) -> str:
+def address(line: str, scene: Mapping[str, str]) -> str:
     path = line.replace("OWN", OWN).replace("PERSON", "zhao")
+    for word, value in scene.items():
+        path = path.replace(word, value)
     return path.replace("/R", f"/{ROUND}", 1) if "/R" in path else path.replace("/P", f"/{PROJECT}")
 
 
-def form_for(line: str, party: OpenRound) -> dict[str, str]:
+def scene_for(path: str, server: SimulatedServer) -> dict[str, str]:
+    """What the pages of the auditor's desk are about."""
+    if "TASK" in path:
+        task = reported(server)
+        assert task.result is not None
+        return {"TASK": task.id, "FINDING": task.result["unusual"][0]["id"]}
+    return {"SIZE": signed_size(server)} if "SIZE" in path else {}
+
+
+def reported(server: SimulatedServer) -> Task:
+    """A report, in which something is unusual, is done: somebody acted in two roles."""
+    for role in ("operator", "auditor"):
+        owl = replace(own_caller(role), member="night-owl")
+        period = {"since": "2026-01-01T00:00:00.000Z", "until": "2126-01-01T00:00:00.000Z"}
+        task_id = ask_for(server.installation, owl, TaskKind.REPORT, period, {})
+    assert server.worker().work_once()
+    return read_task(server.installation, owl, task_id)
+
+
+def signed_size(server: SimulatedServer) -> str:
+    """Size of a checkpoint that was signed just now."""
+    text = log.read_checkpoint(server.installation, own_caller("server"))
+    return text.split("\n")[1]
+
+
+def form_for(line: str, party: OpenRound, scene: Mapping[str, str]) -> dict[str, str]:
     own = party.office(OWN).identity
     assert own is not None
     forms = {
@@ -78,6 +108,17 @@ def form_for(line: str, party: OpenRound) -> dict[str, str]:
         "/console/offices/OWN/revocation": {"reason": "test"},
         "/console/people/": {"id": "sun", "name": "孙", "role": "auditor"},
         "/console/people/PERSON/disablement": {"reason": "test"},
+        "/console/log/checkpoints": {"note": "none"},
+        "/console/projects/P/witnesses": {"min_witnesses": "1", "sure": "yes"},
+        "/console/rounds/R/terms": {
+            "purpose": "Another purpose.", "solve": "groups", "threshold": "", "step": "amend",
+            "retention_days": "31", "max_records": "101", "secret_epoch": "1", "sure": "yes",
+        },
+        "/console/log/reports": {"first": "2026-08-01", "last": "2026-08-31"},
+        "/console/log/exports": {"form": "csv", "office": OWN},
+        "/console/log/tasks/TASK/marks": {
+            "finding": scene.get("FINDING", ""), "verdict": "explained",
+        },
     }  # fmt: skip
     return forms.get(line, {})
 
@@ -89,13 +130,14 @@ def test_who_may_see_and_do_what(server: SimulatedServer, line: list[str]) -> No
     if path.endswith("/review"):
         party.is_released()
     server.invitation("zhao")
+    scene = scene_for(path, server)
     browsers = {column: server.logged_in(f"web-{role}", role) for column, role in ROLES.items()}
     for browser in browsers.values():
         browser.gets("/v1/session")  # notes now that the session is in use
     browsers["none"] = server.browser()
     cells = dict(zip(HEADINGS, expected, strict=True))
     for column, word in sorted(cells.items(), key=lambda cell: cell[1] == "yes"):
-        answer = asks(browsers[column], method, address(path), form_for(path, party))
+        answer = asks(browsers[column], method, address(path, scene), form_for(path, party, scene))
         if word == "yes":
             assert answer.status in (200, 303), answer.body.decode()
             assert {entry["outcome"] for entry in answer.entries} == {"granted"}
@@ -112,7 +154,7 @@ def test_the_table_has_every_page(tmp_path: Path) -> None:
     app = create_app(load_config(tmp_path / "server"))
     words = {
         "<id:member_id>": "OWN", "<id:person_id>": "PERSON", "<id:project_id>": "P",
-        "<id:round_id>": "R",
+        "<id:round_id>": "R", "<count:index>": "0", "<count:size>": "SIZE", "<id:task_id>": "TASK",
     }  # fmt: skip
     served = set()
     for rule in app.url_map.iter_rules():
@@ -135,10 +177,11 @@ def test_a_form_of_another_site_changes_nothing(server: SimulatedServer, line: l
     server.invitation("zhao")
     column = next(c for c, word in zip(HEADINGS, line[2:], strict=True) if word == "yes")
     browser = server.logged_in("wu", ROLES[column])
-    form = form_for(line[1], party)
+    scene = scene_for(line[1], server)
+    form = form_for(line[1], party, scene)
     for token in (None, "", "0" * 64):
         given = form if token is None else {**form, "csrf_token": token}
-        answer = asks(browser, "POST", address(line[1]), given, token=False)
+        answer = asks(browser, "POST", address(line[1], scene), given, token=False)
         assert answer.status == 403
         assert not answer.changed
 

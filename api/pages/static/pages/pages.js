@@ -24,7 +24,7 @@ for (const zone of document.querySelectorAll("[data-drop]")) {
 for (const box of document.querySelectorAll("[data-job]")) {
   const bar = box.querySelector("progress");
   const ask = async () => {
-    let wait = 400;
+    let wait = Number(box.dataset.jobEvery) || 400;
     try {
       const answer = await fetch(box.dataset.job, { headers: { Accept: "application/json" } });
       const job = await answer.json();
