@@ -47,7 +47,7 @@ THRESHOLDS = (0.80, 0.85, 0.90)
 MISS_PROBABILITY = 1e-4
 _PACKAGES = ("numpy", "numba", "llvmlite", "anonlink", "clkhash")
 _ANONLINK_PAIRS = 2.6e8
-_TIMED_PAIRS = 6e8
+_TIMED_PAIRS, _QUICK_PAIRS = 6e8, 3e8
 _LIMIT_WORDS = 20_000_000
 _METHODS: tuple[Method, ...] = ("full", "abandon", "sketch")
 
@@ -317,8 +317,10 @@ def main() -> int:
     usable = usable_variants()
     vector = next(variant for variant in usable if variant.counting != "products")
     variants = [vector, *(variant for variant in usable if variant.counting == "products")]
-    n_left = int(_TIMED_PAIRS / len(data.right)) + 1
-    timed = Encodings(data.left[:n_left], data.right)
+    # Small registers are compared several times over: else what is done once would be most of it.
+    n_left = int((_QUICK_PAIRS if arguments.quick else _TIMED_PAIRS) / len(data.right)) + 1
+    over = np.resize(np.arange(len(data.left)), n_left)
+    timed = Encodings(data.left[over], data.right)
     figures: list[Figure] = []
     with ExitStack() as stack:
         twins = None

@@ -23,7 +23,6 @@ and kept in a store from which a killed run goes on.  How it is cut has no influ
 """
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -149,11 +148,10 @@ def match_datasets(
     across_only = solve != "groups"
     decisions = _decisions(records, known, refuted, chained=not across_only)
     tell(MatchProgress("candidates", 0, 1))
-    n_threads = os.cpu_count() or 1
     similar = find_similar_pairs(
         records,
         across_only=across_only,
-        options=ScanOptions(tile=resources.tile, n_threads=n_threads),
+        options=ScanOptions(tile=resources.tile, n_threads=LocalEngine().n_workers),
         tell=lambda done, total: tell(MatchProgress("candidates", done, total)),
     )
     tell(MatchProgress("candidates", 0, 1))

@@ -58,7 +58,7 @@ class MatchFigures:
             parts.append(f"{short(self.pairs_per_s)}/s")
         if self.n_candidates:
             parts.append(f"{short(self.n_candidates)} kept")
-        if self.seconds_left is not None:
+        if self.seconds_left:
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)
 

@@ -24,7 +24,7 @@ from linkage.types import F64, I64, U64
 
 CELL_ROWS = 1 << 16
 _PIECE_ROWS = 1 << 12
-_PANELS_A_THREAD = 8
+_PANELS_A_THREAD = 4
 _FIRST_ROOM = 1 << 14
 _LARGEST_ROOM = 1 << 21
 _TILE_PAIRS = 64

@@ -1,5 +1,6 @@
 """The whole of matching on invented registers, encoded for real."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -9,6 +10,7 @@ import pytest
 
 from linkage.encoding import encode_records
 from linkage.errors import MatchingError
+from linkage.matching.tile import vector_variant
 from linkage.pipeline import match_datasets
 from linkage.profile import load_profile
 from linkage.quality.synthetic import Registers, generate
@@ -213,6 +215,15 @@ def test_progress_names_the_stages_in_order(datasets: tuple[EncodedDataset, ...]
     stages: list[str] = []
     match_datasets(datasets, on_progress=lambda now: stages.append(now.stage))
     assert list(dict.fromkeys(stages)) == ["candidates", "compare", "score", "solve"]
+
+
+def test_the_log_names_once_what_compares(
+    datasets: tuple[EncodedDataset, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "linkage.pipeline"):
+        match_datasets(datasets[:2])
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"Comparing filters of tagged views with {vector_variant().name}."]
 
 
 def test_optimal_assignment_is_one_to_one_too_and_has_no_lower_total(

@@ -14,6 +14,7 @@ from api.client.match_figures import MatchFigures, duration, short
         ),
         (MatchFigures("compare", 0, 900, 0, None), "Comparing records 0%"),
         (MatchFigures("score", 3, 4, None, 12), "Scoring pairs 75%: 12 kept"),
+        (MatchFigures("score", 4, 4, None, 12, None, 0.0), "Scoring pairs 100%: 12 kept"),
         (MatchFigures("later\x1b[1m", 1, 1), "later [1m"),
     ],
 )
