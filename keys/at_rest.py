@@ -9,7 +9,7 @@ repeated, left out nor added.  Each file has a key of its own, derived from a ra
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from keys import labels
 from keys.cipher_suites import (
@@ -181,7 +181,14 @@ def encrypt_stream(
         target.write(cipher.encrypt(index, chunk))
 
 
-def decrypt_stream(source: BinaryIO, *, data_key: bytes, context: str) -> Iterator[bytes]:
+class ByteStream(Protocol):
+    """What is read from: a file, or an object of a storage."""
+
+    def read(self, size: int, /) -> bytes:
+        """``size`` bytes; fewer at the end only."""
+
+
+def decrypt_stream(source: ByteStream, *, data_key: bytes, context: str) -> Iterator[bytes]:
     """Decrypt a whole file, chunk by chunk; what came before an error must not be used.
 
     Raises:

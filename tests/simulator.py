@@ -59,6 +59,7 @@ from api.server.config import load_config
 from api.server.models import LOG_TABLES, Base
 from api.server.refusals import PROBLEMS
 from api.server.services.data_keys import data_key_of, encoding_context
+from api.server.services.encodings import StorageAwayError
 from api.server.services.installation import Installation, create_installation
 from api.server.services.members import add_member
 from api.server.services.people import add_person
@@ -701,8 +702,14 @@ class SimulatedServer:
             return sorted((dict(row) for row in found), key=repr)
 
     def files(self) -> dict[str, str]:
-        """Every file that the server keeps of its offices, with the hash of its bytes."""
-        found = {}
+        """Every file that the server keeps of its offices, with the hash of its bytes.
+
+        Of objects, which are elsewhere, the name alone, and none while their storage is away.
+        """
+        found: dict[str, str] = {}
+        with contextlib.suppress(StorageAwayError):
+            for round_id, sha256 in self.installation.encodings.stored():
+                found[f"encodings/{round_id}/{sha256}"] = ""
         for folder in ("encodings", "incoming", "work"):
             for path in sorted((self.directory / folder).rglob("*")):
                 if path.is_file():
@@ -720,10 +727,14 @@ class SimulatedServer:
     def plaintext(self, round_id: str, sha256: str) -> bytes:
         """A stored encoding in the clear, as whoever has the installation key can read it."""
         data_key = data_key_of(self.installation, round_id)
-        path = self.installation.encodings.path(round_id, sha256)
         context = encoding_context(round_id, sha256)
-        with path.open("rb") as stored:
+        with self.installation.encodings.open(round_id, sha256) as stored:
             return b"".join(decrypt_stream(stored, data_key=data_key, context=context))
+
+    def stored_bytes(self, round_id: str, sha256: str) -> bytes:
+        """A stored encoding as it lies there, encrypted."""
+        with self.installation.encodings.open(round_id, sha256) as stored:
+            return b"".join(iter(lambda: stored.read(1024 * 1024), b""))
 
     def snapshot(self) -> object:
         """Everything that a refused request must leave as it is."""

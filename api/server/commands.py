@@ -276,10 +276,29 @@ def backup_command(directory: Path, target: Path) -> None:
     help="The installation key, kept apart from the backup.",
 )
 @click.option("--database", metavar="URL", help="A new, empty PostgreSQL database, if it was one.")
-def restore_command(backup: Path, directory: Path, data_key: Path, database: str | None) -> None:
+@click.option(
+    "--encodings",
+    metavar="WHERE",
+    help="Keep encodings elsewhere than before: files, or a new s3://BUCKET/PREFIX.",
+)
+@click.option(
+    "--s3-credentials",
+    metavar="FILE",
+    type=_PUBLIC_FILE,
+    help="Credentials of the object storage (s3.toml), which no backup holds.",
+)
+def restore_command(
+    backup: Path,
+    directory: Path,
+    data_key: Path,
+    database: str | None,
+    encodings: str | None,
+    s3_credentials: Path | None,
+) -> None:
     """Make the new server's folder DIR from a backup, and verify its access log.
 
-    Everybody has to log in again, and uploads that were on their way begin again.
+    Everybody has to log in again, and uploads that were on their way begin again. Encodings go to
+    where the settings in the backup say, or to --encodings; object storage must hold none there.
 
     Example:
 
@@ -290,7 +309,13 @@ def restore_command(backup: Path, directory: Path, data_key: Path, database: str
 
     with failing_server("restore the backup"):
         done = restore_backup(
-            backup, directory, own_caller("administrator"), data_key=data_key, database=database
+            backup,
+            directory,
+            own_caller("administrator"),
+            data_key=data_key,
+            s3_credentials=s3_credentials,
+            database=database,
+            encodings=encodings,
         )
     say(
         f"Restored {done.n_files} files. The access log is whole: {done.log_size} entries verified."
@@ -317,31 +342,6 @@ def config_command(directory: Path) -> None:
         ["setting", "value", "default", "unit", "what it means"],
         [[s.name, _shown(s.value), _shown(s.default), s.unit, s.help] for s in settings],
     )
-
-
-@server_group.command(name="check-provider")
-@directory_argument
-def check_provider_command(directory: Path) -> None:
-    """Ask the OpenID provider for its metadata and keys, as every login does.
-
-    Example:
-
-        tongqiao server check-provider /srv/tongqiao
-    """
-    from api.server.refusals import RefusalError
-    from api.server.services.provider_logins import provider_of
-
-    with failing_server("ask the OpenID provider"), opened_server(directory) as installation:
-        provider = provider_of(installation)
-        provider.check_files()
-        try:
-            address = provider.check()
-        except RefusalError as refusal:
-            raise click.ClickException(
-                f"The OpenID provider does not answer as it should, at: {refusal.details['check']}."
-            ) from refusal
-    say(f"The OpenID provider answers. People log in at {address}")
-    remark(f"It must send them back to {installation.config.public_url}/console/login/return")
 
 
 @server_group.command(name="run")

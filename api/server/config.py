@@ -77,6 +77,42 @@ class ServerConfig:
         "postgresql:///NAME?host=/var/run/postgresql.",
         pattern=r"sqlite|postgresql://[!-~]{1,400}",
     )
+    encodings: str = _setting(
+        "files",
+        "files or URL",
+        "Where encodings are kept, encrypted: in the server's folder, or in S3-compatible object "
+        "storage, as s3://BUCKET or s3://BUCKET/PREFIX. No other server may use that prefix. To "
+        "change it, restore a backup.",
+        pattern=r"files|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9_-]{1,60}){0,5}",
+    )
+    s3_endpoint: str = _setting(
+        "",
+        "https://HOST:PORT",
+        "Address of the object storage. Empty: Amazon's.",
+        pattern=f"|{_ORIGIN}",
+    )
+    s3_region: str = _setting("us-east-1", "text", "Region of the bucket; many storages ignore it.")
+    s3_addressing: str = _setting(
+        "path",
+        "path or virtual",
+        "Whether the bucket stands in the address's path or in its host.",
+        pattern="path|virtual",
+    )
+    s3_credentials_path: str = _setting(
+        "s3.toml",
+        "path",
+        "File with access_key_id and secret_access_key for the object storage, readable by the "
+        "server's account only. Relative paths begin in the server's folder.",
+    )
+    s3_ca_path: str = _setting(
+        "",
+        "path",
+        "Certificates (PEM) that vouch for the object storage, beside the public ones.",
+        pattern=_OPTIONAL_LINE,
+    )
+    s3_timeout_s: float = _setting(
+        20.0, "seconds", "How long the object storage may take for one request.", 0.1, 600
+    )
     max_upload_bytes: int = _setting(4 * 1024**3, "bytes", "Largest .tqe file.", 1024, 1024**4)
     abandoned_after_s: float = _setting(
         86_400.0, "seconds", "How long an upload that stopped may wait to go on.", 60, 30 * 86_400

@@ -17,6 +17,7 @@ from api.server.services.audit_work import work_on_task
 from api.server.services.chunks import sweep_chunks
 from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.database import is_busy
+from api.server.services.encodings import StorageAwayError
 from api.server.services.incoming import decrypt_file
 from api.server.services.installation import Installation
 from api.server.services.jobs import (
@@ -95,6 +96,11 @@ class Worker:
                         raise
                     _LOG.warning("the database is not available; trying again")
                     worked = False
+                except StorageAwayError:
+                    if once:
+                        raise
+                    _LOG.warning("the storage of encodings is not available; trying again")
+                    worked = False
                 if once and not worked:
                     break
                 if not worked:
@@ -138,8 +144,8 @@ class Worker:
 
             on_progress(MatchProgress("reading", 0, len(job.files)))
             datasets = []
-            for number, (office, (sha256, path)) in enumerate(sorted(job.files.items()), 1):
-                datasets.append(self._open(job, office, sha256, path, folder))
+            for number, (office, sha256) in enumerate(sorted(job.files.items()), 1):
+                datasets.append(self._open(job, office, sha256, folder))
                 on_progress(MatchProgress("reading", number, len(job.files)))
             link_set = match_datasets(
                 datasets,
@@ -161,15 +167,16 @@ class Worker:
                 n_candidates=matched.n_candidates,
             )
 
-    def _open(self, job: Job, office: str, sha256: str, path: Path, folder: Path) -> EncodedDataset:
+    def _open(self, job: Job, office: str, sha256: str, folder: Path) -> EncodedDataset:
         plain = _plain_file(folder, office)
         try:
-            found = decrypt_file(
-                path,
-                plain,
-                data_key=data_key_of(self._installation, job.round_id),
-                context=encoding_context(job.round_id, sha256),
-            )
+            with self._installation.encodings.open(job.round_id, sha256) as stored:
+                found = decrypt_file(
+                    stored,
+                    plain,
+                    data_key=data_key_of(self._installation, job.round_id),
+                    context=encoding_context(job.round_id, sha256),
+                )
         except (FileNotFoundError, AtRestError):
             found = ""
         if found != sha256:
@@ -230,6 +237,12 @@ def _explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, MemoryError):
         message = "The machine has too little memory for this round. Give it more, then run again."
         return message, "out-of-memory"
+    if isinstance(error, StorageAwayError):
+        message = (
+            "The storage of encodings did not answer. When it is back, run the round again; "
+            "nothing is lost."
+        )
+        return message, "storage-away"
     if isinstance(error, OSError):
         message = (
             f"An encoded file could not be read ({error.strerror or 'unknown reason'}). "

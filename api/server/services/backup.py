@@ -13,6 +13,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from api.audit.stored_tiles import StoredTiles
 from api.server.config import CONFIG_FILE, ConfigError, ServerConfig, load_config
 from api.server.models import LOG_TABLES, LoginSession, PendingLogin, Upload, UploadPart
 from api.server.services.database import Database
+from api.server.services.encodings import EncodingStorage, StoredFile
 from api.server.services.installation import Installation, format_time, open_installation
 from api.server.services.schema import check_empty
 from api.server.services.work import Caller
@@ -38,6 +40,7 @@ FORMAT: Final = "tongqiao-backup-v1"
 MANIFEST: Final = "backup.json"
 SQLITE_FILE: Final = "tongqiao.db"
 DUMP_FILE: Final = "database.dump"
+ENCODINGS: Final = "encodings"
 _PAGE: Final = 5000
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -66,10 +69,10 @@ def make_backup(installation: Installation, caller: Caller, target: Path) -> Sum
     target.mkdir(mode=0o700, parents=True)
     try:
         staging.mkdir(mode=0o700)
-        head = _take(installation, staging, target)
+        head, held, uploads = _take(installation, staging, target)
         for name in (CONFIG_FILE, config.log_key_file.name):
             shutil.copy2(config.directory / name, target / name)
-        _copy_tree(staging, target / "encodings")
+        _copy_encodings(held, uploads, target / ENCODINGS)
         files = {
             str(path.relative_to(target)): _sha256(path)
             for path in sorted(target.rglob("*"))
@@ -106,7 +109,9 @@ def restore_backup(
     caller: Caller,
     *,
     data_key: Path,
+    s3_credentials: Path | None = None,
     database: str | None = None,
+    encodings: str | None = None,
 ) -> Summary:
     """Make a server's folder from a backup, and verify its access log.
 
@@ -117,10 +122,14 @@ def restore_backup(
         directory: the new server's folder; it must not exist.
         caller: who restores, for the log.
         data_key: the installation key, which is kept apart from backups.
+        s3_credentials: of the object storage, where encodings are to be kept there.
         database: an empty PostgreSQL database, where the backup is of one.
+        encodings: where they are to be kept (setting ``encodings``), if elsewhere than before.
 
     Raises:
-        ConfigError: not a whole backup, or the folder or database is not empty.
+        ConfigError: not a whole backup, or the folder, the database or the object storage is not
+            empty.
+        StorageAwayError: the object storage does not answer.
         LogStoreError: the log in it is not the one that was backed up.
         OSError: no room, or no permission; what was written is removed.
     """
@@ -129,14 +138,19 @@ def restore_backup(
         raise ConfigError("The server's folder exists already. Name a new one.")
     directory.mkdir(mode=0o700, parents=True)
     try:
-        _restore_files(source, directory, manifest, data_key, database)
+        changes = {"database": database, "encodings": encodings}
+        _restore_files(source, directory, manifest, data_key, changes)
         config = load_config(directory)
+        if s3_credentials is not None:
+            _copy_private(s3_credentials, config.directory / config.s3_credentials_path)
         if (source / DUMP_FILE).exists():
             _restore_dump(config, source / DUMP_FILE)
         installation = open_installation(config)
         try:
-            head = _verify(installation, manifest)
-            _begin_anew(installation, caller, head)
+            _check_unused(installation)
+            with _encodings_restored(installation, source, manifest):
+                head = _verify(installation, manifest)
+                _begin_anew(installation, caller, head)
         finally:
             installation.close()
     except BaseException:
@@ -173,18 +187,19 @@ def verify_stored_log(installation: Installation) -> LogHead:
     return head
 
 
-def _take(installation: Installation, staging: Path, target: Path) -> LogHead:
-    """Database and files of one moment; the log's head then."""
+def _take(
+    installation: Installation, staging: Path, target: Path
+) -> tuple[LogHead, EncodingStorage, list[StoredFile]]:
+    """Database and files of one moment: the log's head then, and where to read which files."""
     config = installation.config
     with contextlib.ExitStack() as until_dumped:
         # A transaction of its own: `writing` may share one that is not committed yet.
         with installation.database.migrating() as writer:
             # Nobody writes now, so no file is put into place or deleted either.
             head = read_head(writer, LOG_TABLES)
-            uploads = select(Upload.round_id, Upload.sha256)
-            for round_id, sha256 in writer.execute(uploads).all():
-                (staging / round_id).mkdir(mode=0o700, exist_ok=True)
-                os.link(installation.encodings.path(round_id, sha256), staging / round_id / sha256)
+            query = select(Upload.round_id, Upload.sha256)
+            uploads = [(round_id, sha256) for round_id, sha256 in writer.execute(query)]
+            held = installation.encodings.hold(uploads, staging / ENCODINGS)
             if config.database == "sqlite":
                 _copy_sqlite(config.database_file, target / SQLITE_FILE)
             else:
@@ -194,7 +209,7 @@ def _take(installation: Installation, staging: Path, target: Path) -> LogHead:
                 config, "pg_dump", "--format=custom", f"--snapshot={snapshot}", "--no-owner",
                 f"--file={target / DUMP_FILE}",
             )  # fmt: skip
-    return head
+    return head, held, uploads
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
@@ -213,9 +228,20 @@ def _exported_snapshot(database: Database) -> Iterator[str]:
         yield str(session.execute(text("SELECT pg_export_snapshot()")).scalar_one())
 
 
-def _copy_tree(source: Path, target: Path) -> None:
+def _copy_encodings(held: EncodingStorage, uploads: list[StoredFile], target: Path) -> None:
     target.mkdir(mode=0o700)
-    shutil.copytree(source, target, dirs_exist_ok=True)
+    for round_id, sha256 in uploads:
+        file = target / round_id / sha256
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with held.open(round_id, sha256) as source, file.open("xb") as copy:
+                while piece := source.read(_CHUNK_BYTES):
+                    copy.write(piece)
+        except FileNotFoundError as error:
+            raise ConfigError(
+                "While the backup was made an upload was withdrawn, or a round ended. Begin again."
+            ) from error
+        file.chmod(0o600)
 
 
 def _load_manifest(source: Path) -> Mapping[str, Any]:
@@ -241,28 +267,71 @@ def _restore_files(
     directory: Path,
     manifest: Mapping[str, Any],
     data_key: Path,
-    database: str | None,
+    changes: Mapping[str, str | None],
 ) -> None:
     for name in manifest["files"]:
-        if name != DUMP_FILE:
+        if name != DUMP_FILE and not name.startswith(f"{ENCODINGS}/"):
             target = directory / name
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.copy2(source / name, target)
-    if database is not None:
-        settings = _settings_with(directory / CONFIG_FILE, database)
+    if any(value is not None for value in changes.values()):
+        settings = _settings_with(directory / CONFIG_FILE, changes)
         (directory / CONFIG_FILE).write_text(settings, encoding="utf-8")
-    key_file = load_config(directory).data_key_file
-    if not key_file.exists():
-        key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copy2(data_key, key_file)
-        key_file.chmod(0o600)
+    _copy_private(data_key, load_config(directory).data_key_file)
 
 
-def _settings_with(file: Path, database: str) -> str:
-    import tomllib
+def _copy_private(source: Path, target: Path) -> None:
+    """Copy a secret to where the settings say; one that is there already stays."""
+    if not target.exists():
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+        target.chmod(0o600)
 
-    table = tomllib.loads(file.read_text(encoding="utf-8")) | {"database": database}
-    return tomli_w.dumps(table)
+
+def _settings_with(file: Path, changes: Mapping[str, str | None]) -> str:
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    return tomli_w.dumps(
+        table | {name: value for name, value in changes.items() if value is not None}
+    )
+
+
+def _check_unused(installation: Installation) -> None:
+    if next(installation.encodings.stored(), None) is not None:
+        # Two servers on one prefix would sweep each other's objects away.
+        raise ConfigError(
+            "The object storage holds encodings there already, perhaps of a server that runs. Name "
+            "another prefix with --encodings s3://BUCKET/PREFIX, or empty that one first."
+        )
+
+
+@contextlib.contextmanager
+def _encodings_restored(
+    installation: Installation, source: Path, manifest: Mapping[str, Any]
+) -> Iterator[None]:
+    """Encodings of a backup, in the storage; taken out again where the block fails."""
+    storage = installation.encodings
+    done: list[StoredFile] = []
+    try:
+        for name in sorted(manifest["files"]):
+            folder, _, rest = name.partition("/")
+            if folder != ENCODINGS:
+                continue
+            round_id, _, sha256 = rest.partition("/")
+            draft = installation.incoming.new_path()
+            try:
+                shutil.copyfile(source / name, draft)
+                draft.chmod(0o600)
+                storage.bring(draft, round_id, sha256)
+                done.append((round_id, sha256))
+                storage.place(draft, round_id, sha256)
+            finally:
+                draft.unlink(missing_ok=True)
+        yield
+    except BaseException:
+        for stored in done:
+            with contextlib.suppress(OSError):
+                storage.delete(*stored)
+        raise
 
 
 def _restore_dump(config: ServerConfig, dump: Path) -> None:
@@ -285,7 +354,7 @@ def _verify(installation: Installation, manifest: Mapping[str, Any]) -> LogHead:
         raise LogStoreError("The access log is not the one that the backup names. Do not use it.")
     with installation.database.reading() as session:
         for round_id, sha256 in session.execute(select(Upload.round_id, Upload.sha256)).all():
-            if not installation.encodings.path(round_id, sha256).is_file():
+            if not installation.encodings.is_stored(round_id, sha256):
                 raise ConfigError("The backup is not whole: an uploaded file is missing.")
     return head
 

@@ -16,6 +16,7 @@ from keys.at_rest import (
     CHUNK_BYTES,
     HEADER_BYTES,
     SEALED_CHUNK_BYTES,
+    ByteStream,
     ChunkCipher,
     decrypt_stream,
     encrypt_stream,
@@ -134,7 +135,7 @@ def encrypt_file(
         encrypt_stream(clear, output, data_key=data_key, header=header, context=context)
 
 
-def decrypt_file(source: Path, target: Path, *, data_key: bytes, context: str) -> str:
+def decrypt_file(stored: ByteStream, target: Path, *, data_key: bytes, context: str) -> str:
     """Write a stored file in the clear, for the server's account only; returns its SHA-256, hex.
 
     Raises:
@@ -143,7 +144,7 @@ def decrypt_file(source: Path, target: Path, *, data_key: bytes, context: str) -
     """
     digest = hashlib.sha256()
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE)
-    with os.fdopen(descriptor, "wb") as output, source.open("rb") as stored:
+    with os.fdopen(descriptor, "wb") as output:
         for chunk in decrypt_stream(stored, data_key=data_key, context=context):
             digest.update(chunk)
             output.write(chunk)

@@ -105,7 +105,8 @@ class Inspection:
 
 def inspect_file(upload: StoredUpload, plain: Path) -> Manifest:
     """As :meth:`Inspection.inspect`, in this process."""
-    sha256 = decrypt_file(upload.path, plain, data_key=upload.data_key, context=upload.context)
+    with upload.path.open("rb") as stored:
+        sha256 = decrypt_file(stored, plain, data_key=upload.data_key, context=upload.context)
     if sha256 != upload.sha256:
         raise OtherContentError(sha256)
     return read_verified_manifest(plain)

@@ -18,7 +18,7 @@ from api.server.config import CONFIG_FILE, ConfigError, ServerConfig, load_confi
 from api.server.models import RoundKey
 from api.server.services.chunks import ChunkFolders
 from api.server.services.database import Database
-from api.server.services.encodings import EncodingStore
+from api.server.services.encodings import EncodingStorage, FileStorage, IncomingFolder
 from api.server.services.inspection import Inspection
 from api.server.services.schema import check_empty, check_schema, migrate
 from api.server.services.transfers import Transfers
@@ -57,7 +57,8 @@ class Installation:
 
     config: ServerConfig
     database: Database
-    encodings: EncodingStore
+    encodings: EncodingStorage
+    incoming: IncomingFolder
     workspace: Workspace
     chunks: ChunkFolders
     inspection: Inspection
@@ -113,6 +114,7 @@ def create_installation(
         installation = _assemble(load_config(directory), utc_now)
         check_empty(installation.database)
         installation.encodings.create()
+        installation.incoming.create()
         revision = migrate(installation.database)[1]
         with installation.work(own_caller("administrator")) as work:
             work.record(Action.SERVER_INIT, details={"schema": revision})
@@ -138,6 +140,7 @@ def open_installation(config: ServerConfig, clock: Clock = utc_now) -> Installat
     try:
         check_schema(installation.database)
         installation.encodings.create()
+        installation.incoming.create()
     except BaseException:
         installation.close()
         raise
@@ -177,7 +180,8 @@ def _assemble(config: ServerConfig, clock: Clock) -> Installation:
     return Installation(
         config=config,
         database=_open_database(config),
-        encodings=EncodingStore(config.encodings_directory, config.incoming_directory),
+        encodings=_open_storage(config),
+        incoming=IncomingFolder(config.incoming_directory),
         workspace=Workspace(config.work_directory),
         chunks=ChunkFolders(config.chunks_directory),
         inspection=Inspection(config.max_inspections),
@@ -201,6 +205,19 @@ def _open_database(config: ServerConfig) -> Database:
             "PostgreSQL needs its driver: install `tongqiao[postgresql]`, or set database to "
             "sqlite in server.toml."
         ) from error
+
+
+def _open_storage(config: ServerConfig) -> EncodingStorage:
+    if config.encodings == "files":
+        return FileStorage(config.encodings_directory)
+    try:
+        from api.server.services.object_storage import open_object_storage
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "Object storage needs its library: install `tongqiao[object-storage]`, or set "
+            "encodings to files in server.toml."
+        ) from error
+    return open_object_storage(config)
 
 
 def _open_provider(config: ServerConfig) -> "OpenIdProvider | None":

@@ -13,7 +13,6 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,14 +43,14 @@ class Job:
     """A round that this worker holds.
 
     Attributes:
-        files: office -> hash and place of its encoded file.
+        files: office -> hash of its encoded file.
         owner: name of the lease.
     """
 
     round_id: str
     project: str
     terms: Terms
-    files: Mapping[str, tuple[str, Path]]
+    files: Mapping[str, str]
     owner: str
 
 
@@ -241,13 +240,7 @@ def _claim(installation: Installation, work: Work, entry: Round) -> Job:
         round_id=entry.id,
         project=entry.project_id,
         terms=terms_of(entry),
-        files={
-            upload.office_id: (
-                upload.sha256,
-                installation.encodings.path(entry.id, upload.sha256),
-            )
-            for upload in entry.uploads
-        },
+        files={upload.office_id: upload.sha256 for upload in entry.uploads},
         owner=entry.lease_owner,
     )
 

@@ -205,7 +205,7 @@ def complete_part(
             f"Only {offset} of {part.n_bytes} bytes have arrived. Send the rest first.",
             errors={"offset": [offset]},
         )
-    path = installation.encodings.incoming_path(part.file)
+    path = installation.incoming.path(part.file)
     try:
         with _alone(path):
             return keep_upload(installation, caller, round_id, office, path, sha256, part.n_bytes)
@@ -267,7 +267,7 @@ def _new_part(
     sha256: str,
     n_bytes: int,
 ) -> UploadPart:
-    path: Path = installation.encodings.new_incoming()
+    path: Path = installation.incoming.new_path()
     with new_incoming_file(
         path,
         suite=suite_of(entry),
@@ -310,7 +310,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _opened(installation: Installation, round_id: str, part: UploadPart) -> Iterator[IncomingFile]:
-    path = installation.encodings.incoming_path(part.file)
+    path = installation.incoming.path(part.file)
     context = encoding_context(round_id, part.sha256)
     try:
         data_key = data_key_of(installation, round_id)
@@ -362,7 +362,7 @@ def _no_part() -> RefusalError:
 def _offset(installation: Installation, part: UploadPart) -> int | None:
     """Where a part stands; ``None`` if its file is gone."""
     try:
-        return incoming_offset(installation.encodings.incoming_path(part.file), part.n_bytes)
+        return incoming_offset(installation.incoming.path(part.file), part.n_bytes)
     except FileNotFoundError:
         return None
 

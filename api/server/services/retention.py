@@ -4,6 +4,7 @@ Rows go in the transaction that decides it, with an entry for each hash; files g
 A file that a crash left behind is swept, since no row refers to it any more.
 """
 
+import logging
 from dataclasses import dataclass, field
 
 from sqlalchemy import delete, func, select
@@ -14,12 +15,12 @@ from api.server.models import Link, RetractedLink, Round, Upload, UploadPart
 from api.server.refusals import RefusalError
 from api.server.round_states import STEPS, Step
 from api.server.services.data_keys import destroy_data_key
+from api.server.services.encodings import StorageAwayError, StoredFile
 from api.server.services.installation import Installation
 from api.server.services.steps import take_step
 from api.server.services.work import Caller, Work
 
-StoredFile = tuple[str, str]
-"""Round and SHA-256 of an encoded file."""
+_LOG = logging.getLogger("tongqiao.server")
 
 
 @dataclass(slots=True)
@@ -82,18 +83,25 @@ def forget_parts(work: Work, entry: Round, office: str | None = None) -> Leftove
 
 
 def delete_leftovers(installation: Installation, leftovers: Leftovers) -> None:
-    """Delete files that no row refers to (any more), and their traces in the database."""
+    """Delete files that no row refers to (any more), and their traces in the database.
+
+    Where the storage is away, they are litter, which is swept when it is back.
+    """
     for name in leftovers.incoming:
-        installation.encodings.incoming_path(name).unlink(missing_ok=True)
+        installation.incoming.path(name).unlink(missing_ok=True)
     if not leftovers.files:
         return
     with installation.database.writing() as session:
         # Under the write lock: the same file may have been uploaded again meanwhile.
         for round_id, sha256 in leftovers.files:
             kept = select(Upload.sha256).where(Upload.round_id == round_id, Upload.sha256 == sha256)
-            if session.scalar(kept) is None:
+            if session.scalar(kept) is not None:
+                continue
+            try:
                 installation.encodings.delete(round_id, sha256)
-                installation.encodings.delete_folder(round_id)
+            except StorageAwayError:
+                _LOG.warning("a file could not be deleted yet", extra={"round": round_id})
+                break
     installation.database.scrub()
 
 
@@ -105,26 +113,29 @@ def sweep(installation: Installation, caller: Caller) -> int:
     """
     swept = installation.workspace.sweep()
     older_than = installation.clock().timestamp() - installation.config.abandoned_after_s
-    for name in installation.encodings.abandoned(older_than):
+    for name in installation.incoming.abandoned(older_than):
         _forget_abandoned(installation, caller, name)
-        installation.encodings.incoming_path(name).unlink(missing_ok=True)
+        installation.incoming.path(name).unlink(missing_ok=True)
         swept += 1
+    # Asked before the write lock is held: a list of many objects takes its time.
+    stored = list(installation.encodings.stored())
     with installation.database.reading() as session:
-        is_any = bool(_litter(installation, session))
-    if not swept and not is_any:
+        litter = _litter(stored, session)
+    if not swept and not litter:
         return 0
     with installation.work(caller) as work:
-        for stored in _litter(installation, work.session):
-            installation.encodings.delete(*stored)
+        for round_id, sha256 in _litter(litter, work.session):
+            installation.encodings.delete(round_id, sha256)
             swept += 1
         work.record(Action.DATA_SWEEP, details={"n_files": swept})
     return swept
 
 
-def _litter(installation: Installation, session: Session) -> list[StoredFile]:
-    """Files in their place that no row refers to."""
+def _litter(stored: list[StoredFile], session: Session) -> list[StoredFile]:
+    """Files in their place that no row refers to, and that no upload is about to have there."""
     known = {(r, s) for r, s in session.execute(select(Upload.round_id, Upload.sha256))}
-    return [stored for stored in installation.encodings.stored() if stored not in known]
+    known |= {(r, s) for r, s in session.execute(select(UploadPart.round_id, UploadPart.sha256))}
+    return [entry for entry in stored if entry not in known]
 
 
 def _forget_abandoned(installation: Installation, caller: Caller, name: str) -> None:

@@ -34,6 +34,7 @@ from api.server.services.retention import (
 )
 from api.server.services.reviews import suppressed
 from api.server.services.steps import STEP_ACTIONS, take_step, terms_of, visible_round
+from api.server.services.upload_checks import check_stored
 from api.server.services.witnessing import check_witnessed
 from api.server.services.work import Caller, Work
 from keys import labels
@@ -256,9 +257,13 @@ def change_state(
     """Take a step that an operator asks for.
 
     Raises:
-        RefusalError: ``not-found``, ``wrong-state``, ``second-person`` or ``not-witnessed``.
+        RefusalError: ``not-found``, ``wrong-state``, ``second-person``, ``not-witnessed``, or
+            ``conflict`` where the file of an upload is gone.
     """
     leftovers = Leftovers()
+    if step is Step.FREEZE:
+        with naming(STEP_ACTIONS[step]):
+            check_stored(installation, round_id)
     with naming(STEP_ACTIONS[step]), installation.work(caller) as work:
         entry = visible_round(work, round_id)
         take_step(work, entry, step)

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from api.audit.events import Action
 from api.server.models import Round, Upload
 from api.server.services.data_keys import data_key_of, encoding_context, make_data_key
+from api.server.services.encodings import FileStorage
 from api.server.services.incoming import encrypt_file
 from api.server.services.installation import Installation
 from api.server.services.steps import suite_of
@@ -22,18 +23,22 @@ def encrypt_stored(installation: Installation, caller: Caller) -> int:
     Returns:
         Number of files encrypted.
     """
+    storage = installation.encodings
+    if not isinstance(storage, FileStorage):
+        # Object storage came later: nothing was ever in the clear there.
+        return 0
     with installation.database.reading() as session:
         rows = session.execute(select(Upload.round_id, Upload.office_id, Upload.sha256)).all()
     n_files = 0
     for round_id, office, sha256 in rows:
-        path = installation.encodings.path(round_id, sha256)
+        path = storage.path(round_id, sha256)
         if not _is_clear(path):
             continue
         with installation.work(caller) as work:
             entry = work.session.get_one(Round, round_id)
             make_data_key(installation, work, entry)
             suite, project = suite_of(entry), entry.project_id
-        draft = installation.encodings.new_incoming()
+        draft = installation.incoming.new_path()
         encrypt_file(
             path,
             draft,
@@ -41,7 +46,8 @@ def encrypt_stored(installation: Installation, caller: Caller) -> int:
             data_key=data_key_of(installation, round_id),
             context=encoding_context(round_id, sha256),
         )
-        installation.encodings.put(draft, round_id, sha256)
+        storage.bring(draft, round_id, sha256)
+        storage.place(draft, round_id, sha256)
         with installation.work(caller) as work:
             work.record(
                 Action.DATA_ENCRYPT,

@@ -5,6 +5,7 @@ from sqlalchemy import select
 from api.server.models import Round, Upload
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
+from api.server.services.installation import Installation
 from api.server.services.steps import terms_of, visible_round
 from api.server.services.work import Work
 from linkage.profile import parse_profile
@@ -100,4 +101,42 @@ def check_own(work: Work, entry: Round, office: str, sha256: str, details: Detai
             "conflict",
             "Another office uploaded this very file. Upload the encodings of your own records.",
             details=details,
+        )
+
+
+def missing_uploads(
+    installation: Installation, round_id: str | None = None
+) -> list[tuple[str, str]]:
+    """Round and office of every upload whose file is not in the storage, of all rounds or of one.
+
+    Raises:
+        StorageAwayError: the storage does not answer.
+    """
+    query = select(Upload.round_id, Upload.office_id, Upload.sha256)
+    if round_id is not None:
+        query = query.where(Upload.round_id == round_id)
+    with installation.database.reading() as session:
+        uploads = session.execute(query.order_by(Upload.round_id, Upload.office_id)).all()
+    return [
+        (upload.round_id, upload.office_id)
+        for upload in uploads
+        if not installation.encodings.is_stored(upload.round_id, upload.sha256)
+    ]
+
+
+def check_stored(installation: Installation, round_id: str) -> None:
+    """Whether a round's files are all there, while their offices can still send them again.
+
+    Raises:
+        RefusalError: ``conflict``, with the offices.
+        StorageAwayError: the storage does not answer.
+    """
+    offices = [office for _, office in missing_uploads(installation, round_id)]
+    if offices:
+        raise RefusalError(
+            "conflict",
+            f"The files of these offices are gone from the server: {', '.join(offices)}. Ask them "
+            "to send them again, then freeze the round.",
+            round_id=round_id,
+            details={"office": offices[0], "n_files": len(offices)},
         )

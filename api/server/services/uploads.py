@@ -19,7 +19,7 @@ from api.server.services.data_keys import encoding_context, ensure_data_key
 from api.server.services.incoming import new_incoming_file
 from api.server.services.inspection import InspectionBrokenError, OtherContentError, StoredUpload
 from api.server.services.installation import Installation, format_time
-from api.server.services.retention import Leftovers, delete_leftovers, sweep
+from api.server.services.retention import Leftovers, delete_leftovers
 from api.server.services.steps import suite_of, visible_round
 from api.server.services.upload_checks import (
     Details,
@@ -80,7 +80,7 @@ def receive_upload(
         raise RefusalError("bad-upload", "The file is empty. Nothing was stored.")
     sha256 = signed_sha256.hex()
     data_key = ensure_data_key(installation, caller, round_id)
-    path = installation.encodings.new_incoming()
+    path = installation.incoming.new_path()
     try:
         with new_incoming_file(
             path,
@@ -182,7 +182,18 @@ def keep_upload(
     upload = StoredUpload(path, data_key, encoding_context(round_id, sha256), sha256, n_bytes)
     manifest = _inspected(installation, upload, details)
     details["n_records"] = manifest.n_records
-    return _keep(installation, caller, round_id, office, path, manifest, details)
+    # What will be refused anyway need not be brought anywhere.
+    with installation.database.reading() as session:
+        work = Work(session, installation.clock(), caller)
+        _check(installation, work, round_id, office, manifest, details)
+    try:
+        installation.encodings.bring(path, round_id, sha256)
+        return _keep(installation, caller, round_id, office, path, manifest, details)
+    except BaseException:
+        # Perhaps the file is in its place and no row is: the database says what is true.
+        with contextlib.suppress(Exception):
+            delete_leftovers(installation, Leftovers(files=[(round_id, sha256)]))
+        raise
 
 
 def _inspected(installation: Installation, upload: StoredUpload, details: Details) -> Manifest:
@@ -269,45 +280,49 @@ def _keep(
     details: Details,
 ) -> tuple[dict[str, Any], bool]:
     sha256 = str(details["sha256"])
-    replaced: str | None = None
     leftovers = Leftovers()
-    try:
-        with installation.work(caller) as work:
-            entry = admitted(work, round_id, office)
-            check_against_terms(entry, manifest, installation.config.max_records, details)
-            check_own(work, entry, office, sha256, details)
-            known = entry.upload_of(office)
-            replaced = None if known is None else known.sha256
-            upload = known or Upload(round_id=entry.id, office_id=office)
-            upload.sha256, upload.n_bytes = sha256, int(details["n_bytes"] or 0)
-            upload.n_records, upload.received_at = manifest.n_records, work.now
-            work.session.add(upload)
-            part = work.session.get(UploadPart, (entry.id, office))
-            if part is not None:
-                # Either this very file, or one that this file makes out of date.
-                leftovers.incoming.append(part.file)
-                work.session.delete(part)
-            work.session.flush()
-            work.record(
-                Action.UPLOAD_PUT,
-                project=entry.project_id,
-                round_id=entry.id,
-                details={**details, "replaced": replaced},
-            )
-            # Before the commit: a row must never point to a file that is not there.
-            installation.encodings.put(path, entry.id, sha256)
-            status = outline(upload)
-    except RefusalError:
-        raise
-    except Exception:
-        # Perhaps the file is in its place and no row is: ask the database what is true.
-        with contextlib.suppress(Exception):
-            sweep(installation, caller)
-        raise
+    with installation.work(caller) as work:
+        entry = _check(installation, work, round_id, office, manifest, details)
+        known = entry.upload_of(office)
+        replaced = None if known is None else known.sha256
+        upload = known or Upload(round_id=entry.id, office_id=office)
+        upload.sha256, upload.n_bytes = sha256, int(details["n_bytes"] or 0)
+        upload.n_records, upload.received_at = manifest.n_records, work.now
+        work.session.add(upload)
+        part = work.session.get(UploadPart, (entry.id, office))
+        if part is not None:
+            # Either this very file, or one that this file makes out of date.
+            leftovers.incoming.append(part.file)
+            work.session.delete(part)
+        work.session.flush()
+        work.record(
+            Action.UPLOAD_PUT,
+            project=entry.project_id,
+            round_id=entry.id,
+            details={**details, "replaced": replaced},
+        )
+        # Before the commit: a row must never point to a file that is not there.
+        installation.encodings.place(path, entry.id, sha256)
+        status = outline(upload)
     if replaced not in (None, sha256):
         leftovers.files.append((round_id, str(replaced)))
     delete_leftovers(installation, leftovers)
     return status, known is None
+
+
+def _check(
+    installation: Installation,
+    work: Work,
+    round_id: str,
+    office: str,
+    manifest: Manifest,
+    details: Details,
+) -> Round:
+    """Whether the round takes this file now; returns the round."""
+    entry = admitted(work, round_id, office)
+    check_against_terms(entry, manifest, installation.config.max_records, details)
+    check_own(work, entry, office, str(details["sha256"]), details)
+    return entry
 
 
 def _own_upload(work: Work, entry: Round, office: str) -> Upload:

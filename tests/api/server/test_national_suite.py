@@ -17,7 +17,7 @@ def test_from_the_terms_to_the_links(server: SimulatedServer, tmp_path: Path) ->
     for office, share in shares:
         file = encoded_file(tmp_path / f"{office.id}.tqe", share, suite=GM)
         granted(office.uploads(ROUND, file.data), 201)
-        stored = server.installation.encodings.path(ROUND, file.sha256).read_bytes()
+        stored = server.stored_bytes(ROUND, file.sha256)
         assert stored[:8] == b"TQREST\x01\x02"
         assert server.plaintext(ROUND, file.sha256) == file.data
     granted(party.first.takes_step(ROUND, "freeze"))

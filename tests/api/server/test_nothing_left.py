@@ -31,10 +31,7 @@ def test_nothing_is_left_but_hashes_in_the_log(
     party.everybody_uploads()
     granted(party.offices[0].begins(ROUND, b"x" * 70_000))
     (wrapped,) = (row["wrapped"] for row in server.rows("round_keys"))
-    stored = {
-        file.sha256: server.installation.encodings.path(ROUND, file.sha256).read_bytes()
-        for file in party.files.values()
-    }
+    stored = {file.sha256: server.stored_bytes(ROUND, file.sha256) for file in party.files.values()}
     traces = [wrapped] + [piece for data in stored.values() for piece in samples(data)]
     traces += [piece for file in party.files.values() for piece in samples(file.data)]
     granted(party.first.takes_step(ROUND, "freeze"))

@@ -83,7 +83,7 @@ class TestABreak:
         granted(office.begins(ROUND, data))
         granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
         (part,) = server.rows("upload_parts")
-        path = server.installation.encodings.incoming_path(part["file"])
+        path = server.installation.incoming.path(part["file"])
         # A power cut in the middle of a write leaves half a chunk behind.
         path.write_bytes(path.read_bytes() + b"half a chunk")
         assert granted(office.reads_part(ROUND))["offset"] == CHUNK_BYTES
@@ -142,7 +142,7 @@ class TestAttacks:
         granted(office.begins(ROUND, data))
         granted(office.appends(ROUND, 0, data))
         (part,) = server.rows("upload_parts")
-        path = server.installation.encodings.incoming_path(part["file"])
+        path = server.installation.incoming.path(part["file"])
         changed = bytearray(path.read_bytes())
         changed[1000] ^= 1
         path.write_bytes(changed)
@@ -271,7 +271,7 @@ def test_what_is_not_gone_on_with_is_swept(
     granted(office.begins(ROUND, data))
     granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
     (part,) = server.rows("upload_parts")
-    path = server.installation.encodings.incoming_path(part["file"])
+    path = server.installation.incoming.path(part["file"])
 
     def touched(hours_ago: float) -> None:
         moment = server.clock().timestamp() - 3600 * hours_ago

@@ -1,5 +1,6 @@
 """An update of the program over a server that stored encodings in the clear."""
 
+from api.server.services.encodings import FileStorage
 from api.server.services.upgrade import encrypt_stored
 from api.server.services.work import own_caller
 from keys.at_rest import is_encrypted
@@ -11,10 +12,9 @@ def test_encodings_in_the_clear_are_encrypted_and_still_match(server: SimulatedS
     party = server.open_round()
     party.everybody_uploads()
     # As the first version kept them.
-    paths = {
-        file.sha256: server.installation.encodings.path(ROUND, file.sha256)
-        for file in party.files.values()
-    }
+    storage = server.installation.encodings
+    assert isinstance(storage, FileStorage)
+    paths = {file.sha256: storage.path(ROUND, file.sha256) for file in party.files.values()}
     for file in party.files.values():
         paths[file.sha256].write_bytes(file.data)
     administrator = own_caller("administrator")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from api.server.services.encodings import EncodingStore
+from api.server.services.encodings import EncodingStorage
+from keys.at_rest import is_encrypted
 from linkage.types import Evidence, GroupLayout, ViewLayout
 from tests import factories
 from tests.factories import PROFILE_TEXT, ROUND, SECRET, WRONG_SECRET, children, encoded_file
@@ -176,7 +177,7 @@ class TestRefused:
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(EncodingStore, "put", full)
+        monkeypatch.setattr(type(party.first.server.installation.encodings), "place", full)
         answer = party.office(OFFICE).uploads(ROUND, party.files[PEER].data)
         assert (answer.status, answer.slug) == (503, "unavailable")
         assert not answer.changed
@@ -185,13 +186,14 @@ class TestRefused:
     def test_a_failure_between_the_file_and_its_row(
         self, party: OpenRound, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        put = EncodingStore.put
+        storage = type(party.first.server.installation.encodings)
+        place = storage.place
 
-        def broken(self: EncodingStore, *arguments: Any) -> None:
-            put(self, *arguments)
+        def broken(self: EncodingStorage, *arguments: Any) -> None:
+            place(self, *arguments)
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr(EncodingStore, "put", broken)
+        monkeypatch.setattr(storage, "place", broken)
         answer = party.office(OFFICE).uploads(ROUND, party.files[PEER].data)
         assert answer.slug == "unavailable"
         assert not answer.changed
@@ -202,7 +204,7 @@ class TestRefused:
         def faulty(*_: object) -> None:
             raise ValueError("锦江区 110101201501010000")
 
-        monkeypatch.setattr(EncodingStore, "put", faulty)
+        monkeypatch.setattr(type(party.first.server.installation.encodings), "place", faulty)
         answer = party.office(OFFICE).uploads(ROUND, party.files[PEER].data)
         assert (answer.status, answer.slug) == (500, "internal")
         assert not answer.changed
@@ -244,10 +246,9 @@ def test_a_file_over_the_servers_limit(tmp_path: Path) -> None:
 def test_what_was_stored_is_what_was_signed(server: SimulatedServer, party: OpenRound) -> None:
     party.everybody_uploads()
     for row in server.rows("uploads"):
-        path = server.installation.encodings.path(row["round_id"], row["sha256"])
         plain = server.plaintext(row["round_id"], row["sha256"])
         assert hashlib.sha256(plain).hexdigest() == row["sha256"]
-        assert path.stat().st_mode & 0o077 == 0
+        assert is_encrypted(server.stored_bytes(row["round_id"], row["sha256"]))
 
 
 def test_uploads_leave_threads_to_everybody_else(tmp_path: Path) -> None:
