@@ -9,6 +9,9 @@ WINDOW_S = 60.0
 """Speed is that of the last minute: views and chunks differ, and other work comes and goes."""
 
 _LEAST_S = 1.0
+_LEAST_SHARE = 0.02
+"""Of what this match has to do: less says nothing, as chunks begin with reading files."""
+
 _APART_S = 1.0
 
 
@@ -79,7 +82,9 @@ class Pace:
 
     def seconds_left(self) -> float | None:
         """Of this stage, if it goes on as it did; ``None`` while nothing can be said."""
-        speed = self.done_per_s()
-        if speed is None or self._now is None:
+        speed, now = self.done_per_s(), self._now
+        if speed is None or now is None:
             return None
-        return max(0, self._now.total - self._now.done) / speed
+        if now.done - now.n_resumed < _LEAST_SHARE * (now.total - now.n_resumed):
+            return None
+        return max(0, now.total - now.done) / speed

@@ -185,7 +185,7 @@ def join_views(
     runs = []
     missing = []
     finished = store.names()
-    for chunk in chunks:
+    for chunk in heaviest_first(chunks):
         found = store.get(chunk.name) if chunk.name in finished else None
         if found is None:
             missing.append(chunk)
@@ -216,6 +216,17 @@ def join_views(
         kept += len(run.rows)
         report()
     return runs
+
+
+def heaviest_first(chunks: Sequence[JoinChunk]) -> list[JoinChunk]:
+    """Views with the most pairs first, so that what is left of a match is soon known well.
+
+    A view's chunks stay together: they read the same columns.
+    """
+    pairs_of: dict[int, int] = {}
+    for chunk in chunks:
+        pairs_of[chunk.view] = pairs_of.get(chunk.view, 0) + chunk.n_pairs
+    return sorted(chunks, key=lambda chunk: (-pairs_of[chunk.view], chunk))
 
 
 def runs_of_similar(records: NumberedRecords, similar: SimilarPairs) -> list[PairRun]:

@@ -17,6 +17,7 @@ from linkage.matching.join import (
     KeptPairs,
     TellJoin,
     all_of,
+    heaviest_first,
     join_views,
     merge_runs,
     rules_of,
@@ -198,3 +199,14 @@ def test_chunks_under_way_are_told_of_and_end_when_nobody_wants_them(tmp_path: P
     assert compared == sorted(compared)
     assert 1000 <= compared[0] < 1100
     assert compared[-1] < chunk.n_pairs
+
+
+def test_the_heaviest_view_comes_first_and_views_stay_together() -> None:
+    records = number_through(invent_datasets(9, (300, 200, 100), skew=0.5))
+    chunks = plan_join(records, across_only=False, bucket_bytes=30_000)
+    ordered = heaviest_first(chunks)
+    assert sorted(ordered) == sorted(chunks)
+    views = [chunk.view for chunk in ordered]
+    assert views == sorted(views, key=views.index)
+    totals = [sum(c.n_pairs for c in chunks if c.view == v) for v in dict.fromkeys(views)]
+    assert totals == sorted(totals, reverse=True)

@@ -76,6 +76,18 @@ def test_the_last_minute_counts_but_rare_reports_count_too(clock: Clock) -> None
     assert pace.done_per_s() is not None
 
 
+def test_time_left_is_not_said_before_a_fiftieth_is_done(clock: Clock) -> None:
+    pace = Pace(clock)
+    pace.note(compared(500, resumed=500))
+    clock.now += 10
+    pace.note(compared(509, resumed=500))
+    assert pace.pairs_per_s() == pytest.approx(0.9)
+    assert pace.seconds_left() is None
+    clock.now += 10
+    pace.note(compared(510, resumed=500))
+    assert pace.seconds_left() == pytest.approx(490 / 0.5)
+
+
 def test_a_stage_begins_anew_and_pairs_are_those_that_are_compared(clock: Clock) -> None:
     pace = Pace(clock)
     pace.note(compared(0))
