@@ -6,6 +6,7 @@ says when the first byte came and when the page stood; printed is the median of 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -26,7 +27,7 @@ import pyotp
 from playwright.sync_api import Page, sync_playwright
 
 from api.office.workbench.joined_rows import store_lines
-from api.server.models import Round, RoundOffice, Signature, StateChange, Upload
+from api.server.models import LOG_TABLES, Round, RoundOffice, Signature, StateChange, Upload
 from api.server.services import log, people
 from api.server.services.audit_tasks import TaskKind, ask_for
 from api.server.services.installation import Installation, create_installation
@@ -80,8 +81,6 @@ class Visit:
 def build_server(folder: Path, sizes: Sizes) -> dict[str, Any]:
     """A server's folder with all of it; what its pages are about."""
     installation = create_installation(folder / "server", "Benchmark")
-    empty_log(installation)
-    fill_database(installation.database, sizes.n_entries)
     offices = [f"office-{number:02d}" for number in range(sizes.n_offices)]
     administrator = own_caller("administrator")
     for office in (factories.COORDINATOR, *offices):
@@ -94,11 +93,21 @@ def build_server(folder: Path, sizes: Sizes) -> dict[str, Any]:
     create_project(installation, chen, project)
     for number in range(sizes.n_rounds):
         _add_round(installation, f"round-{number:02d}", _STATES[number % 7], offices)
-    note = log.read_checkpoint(installation, chen)
-    report = _ask_for_tasks(installation, sizes)
+    report = _report(installation)
     codes = {role: _enrol(installation, role) for role in ("operator", "auditor", "administrator")}
+    _fill_log(installation, sizes)
+    log.read_checkpoint(installation, chen)
     installation.close()
-    return {"codes": codes, "report": report, "checkpoint": note.split("\n")[1]}
+    return {"codes": codes, "report": report}
+
+
+def _fill_log(installation: Installation, sizes: Sizes) -> None:
+    """Put the long log in the place of the short one that building left."""
+    empty_log(installation)
+    with installation.database.migrating() as connection:
+        for table in (LOG_TABLES.subtrees, LOG_TABLES.checkpoints):
+            connection.execute(table.delete())
+    fill_database(installation.database, sizes.n_entries)
 
 
 def _add_round(installation: Installation, round_id: str, state: str, offices: list[str]) -> None:
@@ -149,28 +158,25 @@ def _review(offices: list[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _ask_for_tasks(installation: Installation, sizes: Sizes) -> str:
-    """A report on the last minutes of the log, done by a worker; its task."""
+def _report(installation: Installation) -> str:
+    """A report that a worker has made; its task."""
     he = replace(own_caller("auditor"), member="he")
-    first = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(seconds=sizes.n_entries // 10 - 600)
-    period = {"since": f"{first:%Y-%m-%dT%H:%M:%S}.000Z", "until": "2026-02-05T00:00:00.000Z"}
-    given = {**period, "first": "2026-01-05", "last": "2026-02-04"}
+    period = {"since": "2026-01-01T00:00:00.000Z", "until": "2100-01-01T00:00:00.000Z"}
+    given = {**period, "first": "2026-01-01", "last": "2099-12-31"}
     task_id = ask_for(installation, he, TaskKind.REPORT, given, period)
-    began = time.perf_counter()
     Worker(installation).work_once()
-    print(f"report and verification by the worker: {time.perf_counter() - began:.0f} s")
     return task_id
 
 
 def _enrol(installation: Installation, role: str) -> list[str]:
-    """Invite and enrol a person named as the role; recovery codes."""
-    administrator = own_caller("administrator")
-    invited = people.add_person(installation, administrator, role, name=role, role=role)
+    """Invite and enrol ``a-ROLE``; recovery codes."""
+    administrator, person = own_caller("administrator"), f"a-{role}"
+    invited = people.add_person(installation, administrator, person, name=person, role=role)
     invitation = str(invited["invitation"])
-    started = people.begin_enrolment(installation, administrator, role, invitation)
+    started = people.begin_enrolment(installation, administrator, person, invitation)
     code = pyotp.TOTP(str(started["secret"])).now()
     return people.complete_enrolment(
-        installation, administrator, role, invitation, password=_PASSWORD, code=code
+        installation, administrator, person, invitation, password=_PASSWORD, code=code
     )
 
 
@@ -249,7 +255,7 @@ def visit(page: Page, address: str, n_visits: int) -> tuple[float, float, int]:
 
 def _log_in(page: Page, url: str, role: str, code: str) -> None:
     page.goto(f"{url}/console/login?language=en")
-    page.get_by_label("Your id").fill(role)
+    page.get_by_label("Your id").fill(f"a-{role}")
     page.get_by_label("Password", exact=True).fill(_PASSWORD)
     page.get_by_label("Code of the app, or a recovery code").fill(code)
     page.get_by_role("button", name="Log in").click()
@@ -274,13 +280,20 @@ def _wait_for(path: Path, word: str) -> str:
     raise RuntimeError(f"{path.name} did not start: {text[-2000:]}")
 
 
-def measure(folder: Path, sizes: Sizes, n_visits: int) -> list[dict[str, Any]]:
-    """Build everything, then visit every page."""
+def build(folder: Path, sizes: Sizes) -> None:
+    """Build everything into an empty folder."""
     began = time.perf_counter()
     about = build_server(folder, sizes)
     build_workbench(folder, sizes)
-    print(f"built in {time.perf_counter() - began:.0f} s")
+    (folder / "about.json").write_text(json.dumps(about))
+    print(f"built in {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def measure(folder: Path, sizes: Sizes, n_visits: int) -> list[dict[str, Any]]:
+    """Start server and workbench, and visit every page."""
+    about = json.loads((folder / "about.json").read_text())
     port_file = folder / "port"
+    port_file.unlink(missing_ok=True)
     server = _start(
         folder, "server", "server", "run", str(folder / "server"), "--port", "0",
         "--port-file", str(port_file),
@@ -299,6 +312,7 @@ def measure(folder: Path, sizes: Sizes, n_visits: int) -> list[dict[str, Any]]:
         own = next(word for word in told.split() if word.startswith("http://127.0.0.1"))
         return _visit_all(url, own, about, sizes, n_visits, folder)
     finally:
+        (folder / "about.json").write_text(json.dumps(about))
         for process in running:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=30)
@@ -325,7 +339,7 @@ def _visit_all(
                 page.wait_for_function("!document.querySelector('[data-job]')")
                 page.wait_for_timeout(3000)
             else:
-                _log_in(page, url, role, about["codes"][role][0])
+                _log_in(page, url, role, about["codes"][role].pop())
             base = own.partition("/?")[0] if role == "office" else url
             visits = WORKBENCH_PAGES if role == "office" else console_pages(about, sizes)
             for one in visits:
@@ -358,11 +372,19 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="A small installation.")
+    parser.add_argument("--folder", type=Path, help="Build here, or use what was built here.")
+    parser.add_argument("--only-build", action="store_true", help="Visit nothing yet.")
     parser.add_argument("--json", metavar="FILE", type=Path)
     arguments = parser.parse_args()
     sizes = QUICK if arguments.quick else FULL
-    with tempfile.TemporaryDirectory(prefix="tongqiao-pages-") as folder:
-        rows = measure(Path(folder), sizes, 1 if arguments.quick else 5)
+    with contextlib.ExitStack() as stack:
+        folder = arguments.folder or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="tongqiao-pages-"))
+        )
+        if not (folder / "about.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            build(folder, sizes)
+        rows = [] if arguments.only_build else measure(folder, sizes, 1 if arguments.quick else 5)
     if arguments.json:
         arguments.json.write_text(json.dumps({"sizes": vars(sizes), "pages": rows}, indent=2))
     bad = [row for row in rows if row["status"] != 200]
