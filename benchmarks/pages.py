@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyotp
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from api.office.workbench.joined_rows import store_lines
 from api.server.models import LOG_TABLES, Round, RoundOffice, Signature, StateChange, Upload
@@ -154,7 +154,7 @@ def _review(offices: list[str]) -> dict[str, Any]:
     duplicates = [{"office": office, "n_groups": 12} for office in offices]
     return {
         "pairs": pairs, "histogram": bins, "duplicates": duplicates, "threshold": 0.8,
-        "flows": None,
+        "flows": [],
     }  # fmt: skip
 
 
@@ -336,8 +336,8 @@ def _visit_all(
                 page.goto(own)
                 page.goto(own.partition("?")[0] + "list/")
                 page.set_input_files("#file", folder / "register.csv")
-                page.wait_for_function("!document.querySelector('[data-job]')")
-                page.wait_for_timeout(3000)
+                page.wait_for_load_state("domcontentloaded")
+                expect(page.locator("[data-job]")).to_have_count(0, timeout=60_000)
             else:
                 _log_in(page, url, role, about["codes"][role].pop())
             base = own.partition("/?")[0] if role == "office" else url

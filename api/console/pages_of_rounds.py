@@ -10,6 +10,7 @@ from marshmallow import ValidationError
 
 from api.audit.events import Action
 from api.console.asking import trying
+from api.console.log_query import parse_place
 from api.console.words import county_name, failure_words, to_do_of_member
 from api.pages.flow_chart import Flow
 from api.server.auth import caller, installation, login, may_use
@@ -23,6 +24,7 @@ from linkage.profile import builtin_profile_names, load_profile
 rounds = Blueprint("rounds_console", __name__, url_prefix="/console/rounds")
 
 _READERS = (Actor.OPERATOR, Actor.AUDITOR)
+_PAGE_PAIRS = 100
 
 
 @rounds.get("/")
@@ -90,9 +92,16 @@ def review(round_id: str) -> ResponseReturnValue:
         Flow(county_name(flow["origin"]), county_name(flow["residence"]), flow["n_children"])
         for flow in found["flows"]
     ]
+    pairs, office = _pairs_of(found, request.args.get("office", ""))
+    start = parse_place(request.args.get("start", "")) or 0
     return render_template(
         "console/review.html",
         review=found,
+        pairs=pairs[start : start + _PAGE_PAIRS],
+        n_pairs=len(pairs),
+        start=start,
+        page_pairs=_PAGE_PAIRS,
+        office=office,
         round=round_,
         steps=_steps(round_),
         trouble="",
@@ -100,6 +109,13 @@ def review(round_id: str) -> ResponseReturnValue:
         flow_rows=flows,
         placed=any(member["division"] for member in project["members"]),
     )
+
+
+def _pairs_of(review: Mapping[str, Any], office: str) -> tuple[list[Mapping[str, Any]], str]:
+    """Pairs with an office, or all; a hundred offices make five thousand."""
+    pairs = list(review["pairs"])
+    chosen = [pair for pair in pairs if office in (pair["office_a"], pair["office_b"])]
+    return (chosen, office) if chosen else (pairs, "")
 
 
 def _page(round_id: str, trouble: str) -> ResponseReturnValue:

@@ -96,9 +96,12 @@ def store_lines(
         )
         database.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
         database.executescript(
-            "CREATE INDEX by_kind ON line (kind, counterpart);"
+            # Rows of equal key stand in an index in the order of the list.
+            "CREATE INDEX by_kind ON line (kind);"
+            "CREATE INDEX by_counterpart ON line (kind, counterpart);"
             "CREATE INDEX by_change ON line (kind, change);"
             "CREATE INDEX by_band ON line (kind, band);"
+            "CREATE INDEX by_text ON line (kind, search);"
         )
         counts = dict(database.execute("SELECT kind, count(*) FROM line GROUP BY kind"))
         counterparts = database.execute(
@@ -126,7 +129,9 @@ def joined_page(database_file: Path, choice: Choice, page: int) -> JoinedPage | 
             (n_rows,) = database.execute(f"SELECT count(*) FROM line{where}", values).fetchone()  # noqa: S608
         page = min(max(page, 1), max(1, -(-n_rows // PAGE_ROWS)))
         found = database.execute(
-            f"SELECT own, added FROM line{where} ORDER BY rowid LIMIT ? OFFSET ?",  # noqa: S608
+            # What comes before the page is passed over in the index, without its cells.
+            f"SELECT own, added FROM line WHERE rowid IN (SELECT rowid FROM line{where} "  # noqa: S608
+            "ORDER BY rowid LIMIT ? OFFSET ?) ORDER BY rowid",
             (*values, PAGE_ROWS, (page - 1) * PAGE_ROWS),
         ).fetchall()
     rows = tuple((tuple(json.loads(own)), json.loads(added)) for own, added in found)
