@@ -57,6 +57,10 @@ class Clerk:
         self._page.get_by_role("checkbox").check()
         self.presses("签署约定")
 
+    def opens_the_secret(self, heard: str) -> None:
+        self._page.get_by_label("您听到的 30 位数字").fill(heard)
+        self.presses("领取并打开密钥")
+
     def sends(self) -> None:
         self.presses("编码并发送")
         self._waits_for_the_job()

@@ -43,6 +43,9 @@ class Person:
     def writes(self, label: str, text: str) -> None:
         self._page.get_by_label(label, exact=True).fill(text)
 
+    def ticks(self, label: str) -> None:
+        self._page.get_by_label(label).first.check()
+
     def chooses(self, label: str, option: str) -> None:
         self._page.get_by_label(label, exact=True).select_option(option)
 

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.demo.cast import OfficeDesk
+from api.demo.cast import COORDINATOR, OfficeDesk
 from api.demo.play import Play
 from api.demo.processes import Stage
+from keys.storage import load_public_identity
 
 OFFICE = "jinjiang-civil"
 _CHILDREN = 300
@@ -40,6 +41,11 @@ class RoundUnderWay:
         found = re.search(r"\b[0-9a-f]{32}\b", told)
         assert found is not None, told
         return found[0]
+
+    def fingerprint_of_the_coordinator(self) -> str:
+        """What the coordinating office reads out by telephone."""
+        folder = self.play.coordinator_folder / "keys"
+        return load_public_identity(folder / f"{COORDINATOR}.public.json").fingerprint
 
     def match_and_release(self) -> None:
         """The operators freeze, run, review and release."""
