@@ -64,7 +64,8 @@ def measure_load(folder: Path, size: Size, database: str = "sqlite") -> dict[str
     processes.start("server")
     try:
         profile_text = _PROFILE_FILE.read_text(encoding="utf-8")
-        open_round(processes, ROUND, offices, size.n_records, profile_text)
+        everybody = [*MATCHED, *offices]
+        open_round(processes, ROUND, offices, size.n_records, profile_text, project=everybody)
         busy = _queue_busy_rounds(folder, processes, size)
         chen = processes.client("chen", "operator")
         senders = Senders(processes, files)
