@@ -85,6 +85,8 @@ def measure_load(folder: Path, size: Size, database: str = "sqlite") -> dict[str
             raise AssertionError("not every upload is there")
         states = [chen.get_json(f"/v1/rounds/{name}") for name in busy]
         was_matching = any(state["state"] == "matching" for state in states)
+        # In the middle of a chunk, and with nothing left to show.
+        processes.kill("worker")
     finally:
         processes.stop()
     n_bytes = sum(path.stat().st_size for path in files.values())

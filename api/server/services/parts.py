@@ -167,7 +167,10 @@ def append_part(
         try:
             with incoming.locked():
                 _check_offset(incoming.offset, offset)
-            found = receive(body, append, n_bytes - offset)
+            with installation.transfers.set_aside():
+                found = receive(
+                    body, append, n_bytes - offset, give_way=installation.transfers.give_way
+                )
             check_digest(found, signed_sha256)
         except BodyBrokenError as error:
             raise RefusalError(
@@ -182,7 +185,8 @@ def append_part(
                     incoming.truncate(offset)
             raise
         finally:
-            incoming.sync()
+            with installation.transfers.set_aside():
+                incoming.sync()
     return _outline(installation, part)
 
 
