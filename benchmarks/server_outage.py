@@ -31,7 +31,8 @@ LATER = "2027-h1"
 OFFICES = ("office-a", "office-b", "office-c")
 _N_CLIENTS = 24
 _N_RECORDS = 2000
-_ALIVE_WITHIN_S = 2.0
+# As the container file asks, which gives up on a server that takes longer.
+_ALIVE_WITHIN_S = 5.0
 
 
 def measure_outage(folder: Path, away_s: float, database: str = "sqlite") -> dict[str, Any]:
