@@ -82,7 +82,12 @@ def render_report(
     until: str,
     made_at: str,
 ) -> str:
-    """The page as HTML text."""
+    """The page as HTML text.
+
+    Args:
+        since, until: the period, times as in entries.
+        made_at: when, for people.
+    """
     sections = [
         _summary(counts, unusual, marks, verification),
         _section("异常访问", "Unusual access", _unusual_table(unusual, marks)),
@@ -92,8 +97,8 @@ def render_report(
         _section("人员与操作", "Who did what", _by_person(counts)),
     ]
     return _PAGE.substitute(
-        since=_escape(since),
-        until=_escape(until),
+        since=_local(since),
+        until=_local(until),
         made_at=_escape(made_at),
         body="\n".join(sections),
     )
@@ -327,8 +332,8 @@ rect.failed { fill: #1a1a1a; }
 </head>
 <body>
 <h1>访问日志报告 <span lang="en" class="en">Access log report</span></h1>
-<p>$since 0:00 — $until 0:00 · 制作 <span lang="en" class="en">made</span> $made_at
-（北京时间 <span lang="en" class="en">Beijing time</span>）</p>
+<p>$since — $until（北京时间 <span lang="en" class="en">Beijing time</span>）
+· 制作 <span lang="en" class="en">made</span> $made_at</p>
 $body
 </body>
 </html>

@@ -56,8 +56,8 @@ def report_command(directory: Path, since: datetime, until: datetime | None, out
             unusual,
             marks,
             verification,
-            since=f"{since:%Y-%m-%d}",
-            until=f"{end:%Y-%m-%d}",
+            since=start,
+            until=stop,
             made_at=f"{now:%Y-%m-%d %H:%M}",
         )
         with out.open("x", encoding="utf-8") as file:

@@ -210,7 +210,7 @@ class Worker:
         swept = sweep(self._installation, self._caller) + sweep_chunks(
             self._installation, self._caller
         )
-        swept += sweep_files(self._installation)
+        swept += sweep_files(self._installation, self._caller)
         every_s = 86_400.0 * self._installation.config.log_seal_every_days
         if every_s and time.monotonic() >= self._sealing_at:
             n_archives = seal_all(self._installation, self._caller)

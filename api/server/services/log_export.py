@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import func, select
@@ -82,24 +83,50 @@ def export_entries(
         note = make_checkpoint(work.session, LOG_TABLES, installation.log_key, work.now)
     size = parse_checkpoint(parse_note(note.encode()).text).size
     with installation.database.reading() as session, installation.workspace.folder() as folder:
-        sealed_size = session.scalar(select(LOG_TABLES.head.c.sealed_size)) or 0
-        start, stop = span_of(session, wanted, sealed_size, size)
-        chosen = Chosen(start, stop, *_beside(session, start, stop, sealed_size, size))
+        chosen = begin_choice(session, wanted, size)
         path = folder / f"log.{form}"
-        write_export(chosen.noting(_fitting(session, wanted, start, stop, last)), path, form)
-        manifest = make_manifest(
-            TileTree(StoredTiles(session, LOG_TABLES), size),
-            form=form,
-            file_sha256=sha256_of(path),
-            wanted=wanted,
-            last=last,
-            checkpoint=note.encode(),
-            **chosen.claims(),
-        )
-        signature = installation.log_key.sign_export(manifest.signed_bytes())
-        return LogExport(
-            path.name, path.read_bytes(), replace(manifest, signature=signature).to_bytes()
-        )
+        fitting = _fitting(session, wanted, chosen.start, chosen.stop, last)
+        write_export(chosen.noting(fitting), path, form)
+        manifest = sign_manifest(installation, session, chosen, note, path, form, wanted, last)
+        return LogExport(path.name, path.read_bytes(), manifest)
+
+
+def begin_choice(session: Session, wanted: EntryFilter, size: int) -> Chosen:
+    """What a manifest says of the times wanted, in a log of this size."""
+    sealed_size = session.scalar(select(LOG_TABLES.head.c.sealed_size)) or 0
+    start, stop = span_of(session, wanted, sealed_size, size)
+    return Chosen(start, stop, *_beside(session, start, stop, sealed_size, size))
+
+
+def sign_manifest(
+    installation: Installation,
+    session: Session,
+    chosen: Chosen,
+    note: str,
+    path: Path,
+    form: str,
+    wanted: EntryFilter,
+    last: int | None = None,
+) -> bytes:
+    """The manifest of an export that was written, signed by the log's key.
+
+    Args:
+        chosen: what was written.
+        note: the checkpoint that the log had when it was chosen.
+        path: the exported file.
+    """
+    size = parse_checkpoint(parse_note(note.encode()).text).size
+    manifest = make_manifest(
+        TileTree(StoredTiles(session, LOG_TABLES), size),
+        form=form,
+        file_sha256=sha256_of(path),
+        wanted=wanted,
+        last=last,
+        checkpoint=note.encode(),
+        **chosen.claims(),
+    )
+    signature = installation.log_key.sign_export(manifest.signed_bytes())
+    return replace(manifest, signature=signature).to_bytes()
 
 
 def _check_number(session: Session, wanted: EntryFilter, last: int | None) -> None:
