@@ -66,7 +66,7 @@ def sweep_chunks(installation: "Installation", caller: "Caller") -> int:
                 Action.DATA_SWEEP,
                 project=projects.get(round_id),
                 round_id=round_id if is_round else None,
-                details={"n_folders": 1},
+                details={"n_files": 1},
             )
         installation.chunks.delete(round_id)
     return len(left_over)

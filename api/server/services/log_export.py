@@ -77,7 +77,7 @@ def export_entries(
             Action.LOG_EXPORT,
             project=project,
             round_id=round_id,
-            details={"form": form, "last": last, **details},
+            details={"form": form, "n_last": last, **details},
         )
         work.append_recorded()
         note = make_checkpoint(work.session, LOG_TABLES, installation.log_key, work.now)

@@ -86,7 +86,7 @@ def seal_all(installation: Installation, caller: Caller) -> int:
             work.record(
                 Action.LOG_SEAL,
                 outcome=Outcome.FAILED,
-                reason="log-damaged" if is_store else "cannot-write",
+                reason="log-damaged" if is_store else "write-error",
                 details={"n_archives": n_archives},
             )
     return n_archives

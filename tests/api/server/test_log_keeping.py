@@ -107,7 +107,7 @@ def test_a_sealing_that_fails_is_an_entry_and_ends_no_worker(server: SimulatedSe
     size = server.log_size()
     server.worker().run(once=True)
     actions = [(one["action"], one["outcome"], one["reason"]) for one in server.log(size)]
-    assert ("log:seal", "failed", "cannot-write") in actions
+    assert ("log:seal", "failed", "write-error") in actions
     assert actions[-1][0] == "worker:stop"
 
 
