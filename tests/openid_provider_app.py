@@ -173,7 +173,6 @@ def make_provider() -> Flask:
         ("GET", "/authorize", _form),
         ("POST", "/authorize", _authorize),
         ("POST", "/token", _token),
-        ("GET", "/test/metadata", _metadata),
         ("PUT", "/test/lies", _take_lies),
         ("PUT", "/test/people/<subject>", _take_person),
     ):
@@ -187,8 +186,7 @@ def _lie() -> Response | None:
     lies = book().lies
     time.sleep(lies.silent_s)
     if lies.status or lies.body:
-        right = f"{book().issuer}/test/metadata"
-        return Response(lies.body, lies.status or 200, {"Location": right})
+        return Response(lies.body, lies.status or 200, {"Location": f"{book().issuer}/keys"})
     return None
 
 
@@ -286,12 +284,11 @@ def _decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def serve(host: str, port_file: Path, *tls: str) -> None:
+def serve(host: str, port_file: Path) -> None:
     """Serve until killed; the port is written once the provider listens."""
     app = make_provider()
-    context = (tls[0], tls[1]) if tls else None
-    server = make_server(host, 0, app, threaded=True, ssl_context=context)
-    app.config["BOOK"].issuer = f"http{'s' if tls else ''}://{host}:{server.port}"
+    server = make_server(host, 0, app, threaded=True)
+    app.config["BOOK"].issuer = f"http://{host}:{server.port}"
     draft = port_file.with_suffix(".draft")
     draft.write_text(str(server.port))
     draft.rename(port_file)
@@ -299,4 +296,4 @@ def serve(host: str, port_file: Path, *tls: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    serve(sys.argv[1], Path(sys.argv[2]))

@@ -5,7 +5,8 @@ The common bits of two filters are the scalar product of their bits.  Intel's ma
 twice as fast as by counting bits in vectors, in spite of eight times the bytes.  A *block* is 32
 rows by 32 columns: four accumulators of the unit, two registers for each side.
 
-Rows of a panel are spread once, columns in chunks that stay in the second cache.
+Columns are spread once a cell, rows once a panel; columns are gone through in chunks that stay in
+the second cache.
 """
 
 import ctypes
@@ -22,7 +23,7 @@ from numba.extending import intrinsic
 
 from linkage.compiled import kernel
 from linkage.matching.finish import FINISHED, Output, Rule, Side, keep_matching, stop_at
-from linkage.types import I64
+from linkage.types import I64, U64
 
 BLOCK = 32
 _TILE = 16
@@ -218,6 +219,25 @@ def _spread_rows(head: Any, first: int, n_words: int, spread: Any) -> None:
                 spread[at + nibble] = _spread(value, nibble)
 
 
+SPREAD_WORDS = 8
+"""Words that a word takes when it is spread to one byte a bit."""
+
+
+def spread_into(spread: U64, first: int, heads: U64) -> None:
+    """Write heads of columns ``(n, n_words)``, spread, from column ``first`` on.
+
+    Args:
+        spread: flat, :data:`SPREAD_WORDS` for each word; filled up to whole blocks with zeros.
+        first: a multiple of :data:`BLOCK`.
+        heads: as they come.
+    """
+    n, n_words = heads.shape
+    whole = np.zeros((-(-n // BLOCK) * BLOCK, n_words), dtype=np.uint64)
+    whole[:n] = heads
+    target = spread[first * n_words * SPREAD_WORDS :].view(np.uint32)
+    _spread_columns(whole.reshape(-1), 0, len(whole), n_words, target)
+
+
 @kernel
 def _spread_columns(head: Any, first: int, n: int, n_words: int, spread: Any) -> None:
     """Heads of ``n`` columns: ``[block of 32][word][half][16][column]`` of four bytes."""
@@ -303,7 +323,7 @@ def _scan_blocks(
     n_left, n_right = len(left_slack) // 2, len(right_slack) // 2
     words_a_block = BLOCK * n_words * _TILE
     a_chunk = max(1, _CHUNK_BYTES // (4 * words_a_block))
-    columns = _aligned(a_chunk * words_a_block)
+    columns = right.head.view(np.uint32)
     sums = _aligned(BLOCK * BLOCK).view(np.int32)
     four_rows = np.zeros(4, dtype=np.uint64)
     masks = np.empty(_WAITING_ROOM, dtype=np.uint64)
@@ -313,7 +333,6 @@ def _scan_blocks(
     # Chunks begin at multiples, so that a scan that goes on has the same ones.
     for chunk in range(go_on_at // a_chunk * a_chunk, n_right // BLOCK, a_chunk):
         behind = min(chunk + a_chunk, n_right // BLOCK)
-        _spread_columns(right.head, chunk * BLOCK, (behind - chunk) * BLOCK, n_words, columns)
         for block in range(row_block, stop_block):
             # Within one set, only blocks on the diagonal and to its right.
             start = max(chunk, go_on_at, block if within else 0)
@@ -323,7 +342,7 @@ def _scan_blocks(
                     rows,
                     (block - first_block) * words_a_block,
                     columns,
-                    (column_block - chunk) * words_a_block,
+                    column_block * words_a_block,
                     n_words,
                     sums,
                 )

@@ -10,6 +10,7 @@ on where it was when they are emptied.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 
@@ -18,11 +19,15 @@ from linkage.matching.crew import Crew
 from linkage.matching.finish import FINISHED, Output, Rule, Side, keep_matching, stop_at
 from linkage.matching.head_test import NEVER, HeadTest, heads_of
 from linkage.matching.packing import empty_packed, pack_into
-from linkage.matching.products import scan_products
+from linkage.matching.products import SPREAD_WORDS, scan_products, spread_into
 from linkage.matching.tile import TileVariant, tile_intrinsic
 from linkage.types import F64, I64, U64
 
 CELL_ROWS = 1 << 16
+
+Form = Literal["packed", "plain", "spread"]
+"""Of heads in memory, as kernels take them."""
+
 _PIECE_ROWS = 1 << 12
 _PANELS_A_THREAD = 4
 _FIRST_ROOM = 1 << 14
@@ -139,7 +144,7 @@ class Laid:
 
 
 def lay_out(
-    filters: U64, first_row: int, test: HeadTest, block: int, crew: Crew, *, packed: bool = True
+    filters: U64, first_row: int, test: HeadTest, block: int, crew: Crew, form: Form = "packed"
 ) -> Laid:
     """Lay out consecutive filters in blocks.
 
@@ -149,7 +154,7 @@ def lay_out(
         test: which bits are the head, and what it needs.
         block: rows or columns of the tile; a divisor of :data:`_PIECE_ROWS`.
         crew: shares out the work.
-        packed: whether heads are packed in blocks, or stand one after the other.
+        form: heads packed in blocks, one after the other, or spread to bytes.
     """
     n = len(filters)
     pieces = [slice(start, start + _PIECE_ROWS) for start in range(0, n, _PIECE_ROWS)]
@@ -165,13 +170,16 @@ def lay_out(
     slack = np.full((2, padded), -NEVER, dtype=np.int64)
     slack[0, :n] = -need[order]
     slack[1, :n] = rest - need[order]
-    head = empty_packed(padded * test.n_words)
+    head = empty_packed(padded * test.n_words * (SPREAD_WORDS if form == "spread" else 1))
     ordered = np.empty_like(filters, order="C")
 
     def place(piece: slice) -> None:
         mine = order[piece]
         np.take(filters, mine, axis=0, out=ordered[piece], mode="clip")
-        pack_into(head, piece.start, words[mine], block if packed else 1)
+        if form == "spread":
+            spread_into(head, piece.start, words[mine])
+        else:
+            pack_into(head, piece.start, words[mine], block if form == "packed" else 1)
 
     crew.each(place, pieces)
     side = Side(
@@ -195,15 +203,13 @@ class Scanner:
 
     def lay_out_rows(self, filters: U64, first_row: int, crew: Crew) -> Laid:
         """The left side of a cell; it may serve for many cells."""
-        return self._lay_out(filters, first_row, self._variant.rows, crew)
+        form: Form = "plain" if self._variant.counting == "products" else "packed"
+        return lay_out(filters, first_row, self._test, self._variant.rows, crew, form)
 
     def lay_out_columns(self, filters: U64, first_row: int, crew: Crew) -> Laid:
         """The right side of a cell."""
-        return self._lay_out(filters, first_row, self._variant.columns, crew)
-
-    def _lay_out(self, filters: U64, first_row: int, block: int, crew: Crew) -> Laid:
-        packed = self._variant.counting != "products"
-        return lay_out(filters, first_row, self._test, block, crew, packed=packed)
+        form: Form = "spread" if self._variant.counting == "products" else "packed"
+        return lay_out(filters, first_row, self._test, self._variant.columns, crew, form)
 
     def scan(self, rows: Laid, columns: Laid, crew: Crew, *, within: bool) -> Iterator[FoundPairs]:
         """Pairs of one cell in parts, each in ascending order.

@@ -47,8 +47,7 @@ class TestTerms:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"format": "tongqiao-terms-v1"},
-            {"format": "tongqiao-terms-v3"},
+            {"format": "tongqiao-terms-v2"},
             {"extra": 1},
             {"round": "Second"},
             {"round": "second/round"},
