@@ -48,6 +48,7 @@ def measure_kills(
     settings = {"lease_s": 1.0, "poll_s": 0.1, "progress_s": 0.1, "max_attempts": 100}
     links: set[str] = set()
     killed: Counter[str] = Counter()
+    states: Counter[str] = Counter()
     began = time.perf_counter()
     n_rounds = 0
     files = encoded_shares(folder, ROUND, offices, 600)
@@ -65,6 +66,7 @@ def measure_kills(
             killer.stop()
             processes.stop()
         killed += killer.killed
+        states += killer.states
         links.add(_links_hash(directory, acknowledged))
         verify_log(directory)
         n_rounds += 1
@@ -72,6 +74,7 @@ def measure_kills(
         raise AssertionError(f"{len(links)} different results of the same round")
     return {
         "kills": dict(killed),
+        "kills_by_state_of_the_round": dict(states),
         "n_kills": sum(killed.values()),
         "n_rounds": n_rounds,
         "different_results": len(links),
@@ -80,10 +83,16 @@ def measure_kills(
 
 
 class _Killer:
-    """Kills server or worker at random moments and starts it again."""
+    """Kills server or worker at random moments and starts it again.
+
+    Attributes:
+        killed: how often which.
+        states: in which state the round was then, with the number of files that had arrived.
+    """
 
     def __init__(self, processes: Processes, source: random.Random, n_kills: int) -> None:
         self.killed: Counter[str] = Counter()
+        self.states: Counter[str] = Counter()
         self._processes = processes
         self._plan = [
             (source.uniform(0.05, 1.5), source.choice(("server", "worker"))) for _ in range(n_kills)
@@ -102,9 +111,20 @@ class _Killer:
         for delay, name in self._plan:
             if self._done.wait(delay):
                 return
+            self.states[self._state()] += 1
             self._processes.kill(name)
             self.killed[name] += 1
             self._processes.start(name)
+
+    def _state(self) -> str:
+        installation = open_installation(load_config(self._processes.directory))
+        try:
+            with installation.database.reading() as session:
+                state = session.scalar(select(Round.state)) or "none yet"
+                n_uploads = len(session.scalars(select(Upload.office_id)).all())
+        finally:
+            installation.close()
+        return f"{state}, {n_uploads} files" if state == "open" else state
 
 
 def _play(processes: Processes, offices: list[str], files: Any) -> dict[str, str]:

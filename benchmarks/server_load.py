@@ -64,7 +64,8 @@ def measure_load(folder: Path, size: Size, database: str = "sqlite") -> dict[str
     processes.start("server")
     try:
         profile_text = _PROFILE_FILE.read_text(encoding="utf-8")
-        open_round(processes, ROUND, offices, size.n_records, profile_text)
+        everybody = [*MATCHED, *offices]
+        open_round(processes, ROUND, offices, size.n_records, profile_text, project=everybody)
         busy = _queue_busy_rounds(folder, processes, size)
         chen = processes.client("chen", "operator")
         senders = Senders(processes, files)
@@ -84,6 +85,8 @@ def measure_load(folder: Path, size: Size, database: str = "sqlite") -> dict[str
             raise AssertionError("not every upload is there")
         states = [chen.get_json(f"/v1/rounds/{name}") for name in busy]
         was_matching = any(state["state"] == "matching" for state in states)
+        # In the middle of a chunk, and with nothing left to show.
+        processes.kill("worker")
     finally:
         processes.stop()
     n_bytes = sum(path.stat().st_size for path in files.values())

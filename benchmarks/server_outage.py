@@ -31,7 +31,8 @@ LATER = "2027-h1"
 OFFICES = ("office-a", "office-b", "office-c")
 _N_CLIENTS = 24
 _N_RECORDS = 2000
-_ALIVE_WITHIN_S = 2.0
+# As the container file asks, which gives up on a server that takes longer.
+_ALIVE_WITHIN_S = 5.0
 
 
 def measure_outage(folder: Path, away_s: float, database: str = "sqlite") -> dict[str, Any]:
@@ -50,26 +51,19 @@ def measure_outage(folder: Path, away_s: float, database: str = "sqlite") -> dic
         chen = processes.client("chen", "operator")
         for action in ("freeze", "run"):
             chen.post_json(f"/v1/rounds/{ROUND}/transitions", {"action": action})
-        asking = [_Asking(processes) for _ in range(_N_CLIENTS)]
-        pulse = _Pulse(processes)
-        with _away(directory, database, away_s) as is_away:
-            processes.start("worker")
-            for one in asking:
-                one.start()
-            pulse.start()
-            sent = _upload_meanwhile(processes, files[LATER])
-            is_away.wait()
-        back = time.perf_counter()
-        receipts = sent()
-        recovered_s = time.perf_counter() - back
-        state = _state_once(processes, "review")
-        matched_s = time.perf_counter() - back
-        for one in asking:
-            one.stop()
-        pulse.stop()
+        with _asked(processes) as (asking, pulse):
+            with _away(directory, database, away_s) as is_back:
+                processes.start("worker")
+                receipts = _upload_meanwhile(processes, files[LATER])
+                is_back.wait()
+                back = time.perf_counter()
+            sent = receipts()
+            recovered_s = time.perf_counter() - back
+            state = _state_once(processes, "review")
+            matched_s = time.perf_counter() - back
     finally:
         processes.stop()
-    if any(receipt["n_records"] != _N_RECORDS for receipt in receipts):
+    if any(receipt["n_records"] != _N_RECORDS for receipt in sent):
         raise AssertionError("an upload that was under way is lost")
     answers = sum((one.answers for one in asking), Counter[str]())
     if set(answers) - {"200", "503 unavailable"}:
@@ -87,6 +81,21 @@ def measure_outage(folder: Path, away_s: float, database: str = "sqlite") -> dic
         "round_matched_after_s": round(matched_s, 1),
         "log_entries_verified": verify_log(directory),
     }
+
+
+@contextlib.contextmanager
+def _asked(processes: Processes) -> "Iterator[tuple[list[_Asking], _Pulse]]":
+    """Clients ask, and somebody takes the server's pulse, until the block ends."""
+    asking, pulse = [_Asking(processes) for _ in range(_N_CLIENTS)], _Pulse(processes)
+    for one in asking:
+        one.start()
+    pulse.start()
+    try:
+        yield asking, pulse
+    finally:
+        for one in asking:
+            one.stop()
+        pulse.stop()
 
 
 @contextlib.contextmanager

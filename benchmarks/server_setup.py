@@ -156,12 +156,20 @@ def open_round(
     offices: Sequence[str],
     max_records: int,
     profile_text: str = factories.PROFILE_TEXT,
+    *,
+    project: Sequence[str] = (),
 ) -> None:
-    """A round that every office has signed; the project is made by the first."""
+    """A round that every office has signed; the project is made by the first.
+
+    Args:
+        project: offices of the project, where it has more than the round.
+    """
     chen = processes.client("chen", "operator")
-    members = [
-        {"office": office, "role": ROLES[number % 3]} for number, office in enumerate(offices)
+    everybody = [
+        {"office": office, "role": ROLES[number % 3]}
+        for number, office in enumerate(project or offices)
     ]
+    members = [member for member in everybody if member["office"] in offices]
     if not chen.get_json("/v1/projects")["projects"]:
         chen.post_json(
             "/v1/projects",
@@ -170,7 +178,7 @@ def open_round(
                 "name": "Benchmark",
                 "purpose": "Benchmark",
                 "coordinating_office": COORDINATOR,
-                "members": members,
+                "members": everybody,
             },
         )
     profile = factories.profile(profile_text)

@@ -52,3 +52,6 @@ PROTECTED_FILE = b"tongqiao/v1/protected-file"
 
 KEY_ROTATION = b"tongqiao/v1/key-rotation"
 """Signed: that a new identity takes the place of an old one, by the old one's key."""
+
+LOG_EXPORT = b"tongqiao/v1/log-export"
+"""Signed: the manifest of an export of the access log, by the log's key."""

@@ -98,7 +98,7 @@ def terms(**changes: Any) -> dict[str, Any]:
     """Terms of a round as a server accepts them; ``changes`` replace fields."""
     bound = profile()
     return {
-        "format": "tongqiao-terms-v1",
+        "format": "tongqiao-terms-v2",
         "project": PROJECT,
         "round": ROUND,
         "purpose": "Find children that two offices know.",
@@ -112,6 +112,7 @@ def terms(**changes: Any) -> dict[str, Any]:
         "threshold": "auto",
         "retention_days": 180,
         "max_records": 10_000,
+        "min_witnesses": 0,
         **changes,
     }
 

@@ -85,6 +85,8 @@ def _check(connection: Connection) -> None:
 
 
 def _forget(connection: Connection) -> None:
+    if connection.invalidated:
+        return
     connection.info.pop("changed_tables", None)
 
 

@@ -19,7 +19,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENT_ID, CLIENT_SECRET = "linkage-server", "between the two of us"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 
 
 @dataclass
@@ -32,7 +32,8 @@ class Lies:
             ``client-secret``, ``other-key`` (under the right key's id), ``unknown-key``,
             ``cut-off``.
         metadata: instead of the right entries.
-        status: of every answer but to people; 0: as it should be.
+        status: of every answer but to people; 0: as it should be. A redirect leads to what would
+            have been right.
         body: instead of every answer but to people, where not empty.
         silent_s: pause before every answer but to people.
         issuer: ``iss`` beside the code, instead of the right one; ``-``: none.
@@ -56,39 +57,59 @@ class RunningProvider:
     process: subprocess.Popen[bytes]
     port: int
     host: str = "127.0.0.1"
+    certificate: Path | None = None
 
     @property
     def issuer(self) -> str:
         """Its name."""
-        return f"http://{self.host}:{self.port}"
+        return f"http{'' if self.certificate is None else 's'}://{self.host}:{self.port}"
 
     def lies(self, **how: Any) -> None:
         """From now on: rightly, but for this."""
-        requests.put(f"{self.issuer}/test/lies", json=asdict(Lies(**how)), timeout=10)
+        self._tells("/test/lies", asdict(Lies(**how)))
 
     def says_of(self, subject: str, **claims: Any) -> None:
         """Claims about somebody, in every ID token from now on."""
-        requests.put(f"{self.issuer}/test/people/{subject}", json=claims, timeout=10)
+        self._tells(f"/test/people/{subject}", claims)
 
     def logs_in(self, url: str, subject: str) -> str:
         """What a person does there who was sent with this address; returns where it leads back."""
-        answer = requests.post(url, data={"subject": subject}, allow_redirects=False, timeout=10)
+        answer = requests.post(
+            url,
+            data={"subject": subject},
+            allow_redirects=False,
+            timeout=START_TIMEOUT_S,
+            verify=self._trusted,
+        )
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
+
+    @property
+    def _trusted(self) -> str | bool:
+        return True if self.certificate is None else str(self.certificate)
+
+    def _tells(self, path: str, value: Any) -> None:
+        answer = requests.put(
+            self.issuer + path, json=value, timeout=START_TIMEOUT_S, verify=self._trusted
+        )
+        answer.raise_for_status()
 
     def stop(self) -> None:
         """Away."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+        self.process.wait(START_TIMEOUT_S)
 
 
 @contextlib.contextmanager
-def running_provider(folder: Path, host: str = "127.0.0.1") -> Iterator[RunningProvider]:
-    """Start the provider; its client may come back to any address."""
+def running_provider(
+    folder: Path, host: str = "127.0.0.1", *, tls: tuple[Path, Path] | None = None
+) -> Iterator[RunningProvider]:
+    """Start the provider, with TLS where a certificate and its key are given."""
     port_file = folder / f"provider-{secrets.token_hex(4)}"
     with (folder / "provider.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.openid_provider_app", host, str(port_file)],
+            [sys.executable, "-m", "tests.openid_provider_app", host, str(port_file)]
+            + [str(file) for file in tls or ()],
             cwd=ROOT,
             stderr=log,
         )
@@ -98,7 +119,9 @@ def running_provider(folder: Path, host: str = "127.0.0.1") -> Iterator[RunningP
             assert process.poll() is None
             assert time.monotonic() < deadline, "the provider did not start"
             time.sleep(0.02)
-        yield RunningProvider(process, int(port_file.read_text()), host)
+        yield RunningProvider(
+            process, int(port_file.read_text()), host, None if tls is None else tls[0]
+        )
     finally:
         process.kill()
         process.wait()

@@ -173,6 +173,7 @@ def make_provider() -> Flask:
         ("GET", "/authorize", _form),
         ("POST", "/authorize", _authorize),
         ("POST", "/token", _token),
+        ("GET", "/test/metadata", _metadata),
         ("PUT", "/test/lies", _take_lies),
         ("PUT", "/test/people/<subject>", _take_person),
     ):
@@ -186,7 +187,8 @@ def _lie() -> Response | None:
     lies = book().lies
     time.sleep(lies.silent_s)
     if lies.status or lies.body:
-        return Response(lies.body, lies.status or 200, {"Location": f"{book().issuer}/keys"})
+        right = f"{book().issuer}/test/metadata"
+        return Response(lies.body, lies.status or 200, {"Location": right})
     return None
 
 
@@ -284,11 +286,12 @@ def _decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def serve(host: str, port_file: Path) -> None:
+def serve(host: str, port_file: Path, *tls: str) -> None:
     """Serve until killed; the port is written once the provider listens."""
     app = make_provider()
-    server = make_server(host, 0, app, threaded=True)
-    app.config["BOOK"].issuer = f"http://{host}:{server.port}"
+    context = (tls[0], tls[1]) if tls else None
+    server = make_server(host, 0, app, threaded=True, ssl_context=context)
+    app.config["BOOK"].issuer = f"http{'s' if tls else ''}://{host}:{server.port}"
     draft = port_file.with_suffix(".draft")
     draft.write_text(str(server.port))
     draft.rename(port_file)
@@ -296,4 +299,4 @@ def serve(host: str, port_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], Path(sys.argv[2]))
+    serve(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -16,7 +16,7 @@ from obstore.store import S3Store
 
 BUCKET = "encodings"
 ACCESS_KEY_ID, SECRET_ACCESS_KEY = "AKIATONGQIAOTEST", "between us and the storage"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 
 _SERVER = """
 import sys
@@ -91,11 +91,11 @@ class RunningS3:
 
     def refuse(self) -> None:
         """It answers 503 to everything."""
-        requests.put(f"{self.url}/-/away", timeout=30).raise_for_status()
+        requests.put(f"{self.url}/-/away", timeout=START_TIMEOUT_S).raise_for_status()
 
     def serve(self) -> None:
         """It does what it is asked again."""
-        requests.put(f"{self.url}/-/back", timeout=30).raise_for_status()
+        requests.put(f"{self.url}/-/back", timeout=START_TIMEOUT_S).raise_for_status()
 
     def pause(self) -> None:
         """It listens and does not answer any more."""
@@ -119,7 +119,7 @@ def running_s3(folder: Path) -> Iterator[RunningS3]:
             assert time.monotonic() < deadline, "the S3 server did not start"
             time.sleep(0.02)
         running = RunningS3(process, int(port_file.read_text()))
-        requests.put(f"{running.url}/{BUCKET}", timeout=30).raise_for_status()
+        requests.put(f"{running.url}/{BUCKET}", timeout=START_TIMEOUT_S).raise_for_status()
         yield running
     finally:
         process.kill()

@@ -17,6 +17,8 @@ from api.audit.errors import LogStoreError, NoteError
 from api.audit.events import format_time
 from api.audit.note import ED25519, Checkpoint, NoteSignature, SignedNote, VerifierKey
 from api.audit.tables import LogTables
+from keys import labels
+from keys.signing import sign_document
 from keys.storage import read_private_file, write_private_file
 
 _SEED_BYTES: Final = 32
@@ -71,6 +73,10 @@ class LogKey:
             self.origin, self.verifier_key.key_id, self._private.sign(text.encode())
         )
         return SignedNote(text, (signature,)).to_bytes().decode()
+
+    def sign_export(self, document: bytes) -> bytes:
+        """Sign the manifest of an export of this log; 64 bytes (``keys/labels.py``)."""
+        return sign_document(self._private, labels.LOG_EXPORT, document)
 
     def serialise(self) -> bytes:
         """``PRIVATE+KEY+NAME+KEYID+SEED`` and a newline, as Go's ``sumdb/note`` writes it."""

@@ -29,6 +29,7 @@ from api.client.terminal import (
 )
 
 if TYPE_CHECKING:
+    from api.audit.entry_filter import EntryFilter
     from api.audit.events import Entry
     from api.audit.verify import Verification
 
@@ -255,7 +256,8 @@ def list_command(
     """List entries of the log.
 
     With --dir from a fetched log, offline. With --server the server chooses, and each page that it
-    sends is an entry of the log; entries that are sealed in archives are not among them.
+    sends is an entry of the log; entries that are sealed in archives are not among them. A file
+    written with --out has a manifest beside it, which 'tongqiao audit verify-export' goes by.
 
     \b
     Examples:
@@ -264,7 +266,6 @@ def list_command(
       tongqiao audit list --dir log --office jinjiang-civil --format xlsx --out jinjiang.xlsx
     """
     from api.audit.entry_filter import EntryFilter
-    from api.audit.export import TooManyRowsError, write_export
     from api.audit.listing import directory_entries, server_entries
 
     if form == ("xlsx" if out is None else "table"):
@@ -282,26 +283,47 @@ def list_command(
     )
     with failing_audit("read the log"):
         # A folder named is meant, even where the environment names a server.
+        source: ServerLog | Path
         if directory is not None:
-            found = directory_entries(directory)
+            source = directory
         elif server is not None and keys is not None:
             source = ServerLog(open_client(server, keys, ca_file))
-            found = server_entries(source, wanted, last)
         else:
             raise click.UsageError("Give --dir, or both --server and --keys.")
-        chosen: Iterable[tuple[Entry, str]] = (pair for pair in found if wanted.accepts(pair[0]))
-        if last is not None:
-            chosen = deque(chosen, maxlen=last)
-        if out is None:
-            show_entries(chosen, form)
+        if out is not None:
+            _export(source, wanted, last, out, form)
             return
-        try:
-            n_entries = write_export(chosen, out, form)
-        except TooManyRowsError as error:
-            raise click.ClickException(
-                "A sheet of Excel cannot hold so many entries. Choose a shorter period, or csv."
-            ) from error
+        chosen: Iterable[tuple[Entry, str]]
+        if isinstance(source, ServerLog):
+            chosen = server_entries(source, wanted, last)
+        else:
+            chosen = (pair for pair in directory_entries(source) if wanted.accepts(pair[0]))
+            if last is not None:
+                chosen = deque(chosen, maxlen=last)
+        show_entries(chosen, form)
+
+
+def _export(
+    source: ServerLog | Path, wanted: "EntryFilter", last: int | None, out: Path, form: str
+) -> None:
+    from api.audit.export import TooManyRowsError
+    from api.audit.export_manifest import manifest_path
+    from api.audit.folder_export import export_folder, export_from_server
+
+    try:
+        if isinstance(source, ServerLog):
+            n_entries = export_from_server(source, wanted, last, out, form)
+        else:
+            n_entries = export_folder(source, wanted, last, out, form)
+    except TooManyRowsError as error:
+        raise click.ClickException(
+            "A sheet of Excel cannot hold so many entries. Choose a shorter period, or csv."
+        ) from error
     say(f"{_count(n_entries, 'entry', 'entries')} written.")
+    remark(
+        f"{manifest_path(out).name} beside it proves them: hand both on, and see 'tongqiao audit "
+        "verify-export'."
+    )
 
 
 @contextlib.contextmanager

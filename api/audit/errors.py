@@ -43,3 +43,7 @@ class DirectoryError(AuditError):
 
 class FetchError(AuditError):
     """The server's log does not fit what was fetched before, or does not fit itself."""
+
+
+class ExportError(AuditError):
+    """An exported file, or its manifest, is not what was exported."""

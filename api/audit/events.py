@@ -330,6 +330,11 @@ def renumbered(line: bytes, index: int) -> bytes | None:
     return _canonical(value)
 
 
+def canonical_line(fields: Mapping[str, Any]) -> bytes:
+    """The bytes of an entry with these fields, which may be none; ``v`` is added."""
+    return _canonical({**fields, "v": ENTRY_VERSION})
+
+
 def is_time(text: str) -> bool:
     """Whether this is a time as :func:`format_time` writes it, and one that exists."""
     if not _TIME.match(text):

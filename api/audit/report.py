@@ -82,7 +82,12 @@ def render_report(
     until: str,
     made_at: str,
 ) -> str:
-    """The page as HTML text."""
+    """The page as HTML text.
+
+    Args:
+        since, until: the period, times as in entries.
+        made_at: when, for people.
+    """
     sections = [
         _summary(counts, unusual, marks, verification),
         _section("异常访问", "Unusual access", _unusual_table(unusual, marks)),
@@ -92,8 +97,8 @@ def render_report(
         _section("人员与操作", "Who did what", _by_person(counts)),
     ]
     return _PAGE.substitute(
-        since=_escape(since),
-        until=_escape(until),
+        since=_local(since),
+        until=_local(until),
         made_at=_escape(made_at),
         body="\n".join(sections),
     )
@@ -255,7 +260,10 @@ def _table(
     headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, numeric: set[int]
 ) -> str:
     """A table; cells are HTML already."""
-    head = "".join(f"<th>{_both(*words)}</th>" for words in headings)
+    head = "".join(
+        f'<th class="n">{_both(*words)}</th>' if place in numeric else f"<th>{_both(*words)}</th>"
+        for place, words in enumerate(headings)
+    )
     lines = []
     for row in rows:
         cells = "".join(
@@ -304,7 +312,7 @@ body { font: 15px/1.5 "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", sans
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .6rem; }
 .en { color: #555; font-size: .88em; }
 .tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.2rem 0; }
-.tile { border: 1px solid #c8c8c8; border-radius: 6px; padding: .5rem .9rem; min-width: 7.2rem; }
+.tile { border: 1px solid #c8c8c8; border-radius: 6px; padding: .5rem .8rem; flex: 1 1 auto; }
 .tile b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 .good, .bad { border-left: 6px solid #0072b2; padding: .3rem .8rem; background: #eef5fa; }
 .bad { border-color: #b00020; background: #fdf0f0; font-weight: bold; }
@@ -312,7 +320,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2r
 table { border-collapse: collapse; width: 100%; margin-top: .6rem; }
 th, td { border-bottom: 1px solid #ddd; padding: .28rem .5rem; text-align: left;
   vertical-align: top; }
-th { border-bottom: 2px solid #666; font-weight: 600; } td.n { text-align: right;
+th { border-bottom: 2px solid #666; font-weight: 600; } th.n, td.n { text-align: right;
   font-variant-numeric: tabular-nums; }
 svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: #333; }
 .grid { stroke: #ccc; } rect.granted { fill: #0072b2; } rect.refused { fill: url(#hatch); }
@@ -324,8 +332,8 @@ rect.failed { fill: #1a1a1a; }
 </head>
 <body>
 <h1>访问日志报告 <span lang="en" class="en">Access log report</span></h1>
-<p>$since — $until <span class="en">(UTC)</span> · 制作 <span lang="en" class="en">made</span>
-$made_at</p>
+<p>$since — $until（北京时间 <span lang="en" class="en">Beijing time</span>）
+· 制作 <span lang="en" class="en">made</span> $made_at</p>
 $body
 </body>
 </html>

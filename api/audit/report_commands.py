@@ -1,6 +1,6 @@
 """``tongqiao audit``: a report on a period, and noting that a finding of it was looked at."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -18,7 +18,7 @@ _VERDICTS = ("explained", "followed-up", "reported")
 
 @audit_group.command("report")
 @click.argument("directory", metavar="DIR", type=_FETCHED)
-@click.option("--since", type=_DAY, required=True, help="First day (UTC), 2026-09-01.")
+@click.option("--since", type=_DAY, required=True, help="First day (Beijing time), 2026-09-01.")
 @click.option("--until", type=_DAY, help="First day that is not in it any more; else up to now.")
 @click.option("--out", required=True, type=OUTPUT_FILE, metavar="FILE.html", help="New file.")
 def report_command(directory: Path, since: datetime, until: datetime | None, out: Path) -> None:
@@ -34,12 +34,14 @@ def report_command(directory: Path, since: datetime, until: datetime | None, out
     """
     from api.audit.listing import directory_entries
     from api.audit.report import count_entries, render_report
-    from api.audit.unusual import find_unusual, marks_in
+    from api.audit.unusual import LOCAL_TIME, find_unusual, marks_in
     from api.audit.verify import verify_directory
 
-    start = format_time(since.replace(tzinfo=UTC))
-    now = datetime.now(UTC)
-    stop = format_time((until or now + timedelta(days=1)).replace(tzinfo=UTC))
+    now = datetime.now(LOCAL_TIME)
+    end = until or (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    # Days as the page counts them.
+    start = format_time(since.replace(tzinfo=LOCAL_TIME))
+    stop = format_time(end.replace(tzinfo=LOCAL_TIME))
     if stop <= start:
         raise click.UsageError("--until must be after --since.")
     with failing_audit("write the report"):
@@ -54,9 +56,9 @@ def report_command(directory: Path, since: datetime, until: datetime | None, out
             unusual,
             marks,
             verification,
-            since=start[:10],
-            until=stop[:10],
-            made_at=f"{now:%Y-%m-%d %H:%M} UTC",
+            since=start,
+            until=stop,
+            made_at=f"{now:%Y-%m-%d %H:%M}",
         )
         with out.open("x", encoding="utf-8") as file:
             file.write(page)

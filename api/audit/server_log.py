@@ -2,11 +2,14 @@
 
 import base64
 import binascii
+import io
+import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from api.audit.entry_filter import EntryFilter
 from api.audit.errors import FetchError, NoteError
+from api.audit.export_manifest import SUFFIX as MANIFEST_SUFFIX
 from api.audit.note import VerifierKey
 
 if TYPE_CHECKING:
@@ -78,6 +81,18 @@ class ServerLog:
                 raise FetchError(_STRANGE)
             # Each reading is an entry: what comes after the first is not waited for.
             start, stop = following, (stop or size) if limit is None else None
+
+    def export(self, wanted: EntryFilter, last: int | None, form: str) -> tuple[bytes, bytes]:
+        """Ask ``POST /v1/log/exports`` for a file and its manifest.  Raises: FetchError."""
+        body: dict[str, str | int] = {**dict(wanted.conditions()), "form": form}
+        if last is not None:
+            body["last"] = last
+        data = self._client.post_for_bytes("/v1/log/exports", body)
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                return archive.read(f"log.{form}"), archive.read(f"log.{form}{MANIFEST_SUFFIX}")
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise FetchError(_STRANGE) from error
 
     def cosigned(self, after: int) -> list[bytes]:
         """Ask ``GET /v1/log/cosignatures``.  Raises: FetchError."""

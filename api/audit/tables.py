@@ -79,6 +79,8 @@ def define_log_tables(metadata: MetaData) -> LogTables:
             sqlite_where=NOT_GRANTED,
             postgresql_where=NOT_GRANTED,
         ),
+        # All that a tile of leaf hashes reads: entries are some ten times as long.
+        Index("ix_log_entries_leaf", "entry_index", "leaf_hash"),
     )
     head = Table(
         "log_head",

@@ -9,7 +9,7 @@ Only the standard library.
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
@@ -92,21 +92,24 @@ def marks_in(entries: Iterable[Entry]) -> dict[str, Mark]:
 
 @dataclass(slots=True)
 class _Burst:
-    """Entries of one caller within the window."""
+    """Entries of one caller within the window, and the burst that goes on, if one does."""
 
     times: deque[tuple[datetime, Entry]] = field(default_factory=deque)
-    is_told: bool = False
+    first: Entry | None = None
+    n_entries: int = 0
 
-    def add(self, moment: datetime, entry: Entry, most: int) -> Entry | None:
-        """The first entry of a burst that this entry completes."""
+    def add(self, moment: datetime, entry: Entry, most: int) -> tuple[Entry, int] | None:
+        """The burst that this entry completes or goes on with: its first entry, and how many."""
         self.times.append((moment, entry))
         while moment - self.times[0][0] > BURST_WINDOW:
             self.times.popleft()
-            self.is_told = self.is_told and len(self.times) > 1
-        if len(self.times) < most or self.is_told:
-            return None
-        self.is_told = True
-        return self.times[0][1]
+        if len(self.times) == 1:
+            self.first = None
+        if self.first is not None:
+            self.n_entries += 1
+        elif len(self.times) >= most:
+            self.first, self.n_entries = self.times[0][1], len(self.times)
+        return None if self.first is None else (self.first, self.n_entries)
 
 
 def find_unusual(entries: Iterable[Entry], since: str, until: str) -> list[UnusualAccess]:
@@ -122,20 +125,20 @@ def find_unusual(entries: Iterable[Entry], since: str, until: str) -> list[Unusu
         told = list(rules.look(entry))
         if since <= entry.time < until:
             found += told
-    nights: dict[tuple[str, str], UnusualAccess] = {}
-    result = []
+    return sorted(_merged(found), key=lambda one: (one.entry, one.kind))
+
+
+def _merged(found: Iterable[UnusualAccess]) -> Iterable[UnusualAccess]:
+    """One finding for a person's night, and one for a burst, with how many entries it has."""
+    merged: dict[tuple[str, ...], UnusualAccess] = {}
     for one in found:
-        if one.kind != "night":
-            result.append(one)
-            continue
-        first = nights.get((one.who, one.detail))
-        nights[one.who, one.detail] = (
-            one
-            if first is None
-            else UnusualAccess("night", one.who, first.entry, first.time, first.n_entries + 1,
-                               one.detail)
-        )  # fmt: skip
-    return sorted([*result, *nights.values()], key=lambda one: (one.entry, one.kind))
+        key = (one.kind, one.who, one.detail if one.kind == "night" else str(one.entry))
+        known = merged.get(key)
+        if known is None or one.kind != "night":
+            merged[key] = one
+        else:
+            merged[key] = replace(known, n_entries=known.n_entries + 1)
+    return merged.values()
 
 
 class _Rules:
@@ -176,11 +179,12 @@ class _Rules:
             ("refusal-burst", entry.outcome == "refused", self._refusals, BURST_REFUSALS),
         ):  # fmt: skip
             if is_meant:
-                first = bursts[who].add(moment, entry, most)
-                if first is not None:
+                burst = bursts[who].add(moment, entry, most)
+                if burst is not None:
+                    first, n_entries = burst
                     minutes = int(BURST_WINDOW.total_seconds() // 60)
                     yield UnusualAccess(
-                        kind, who, first.index, first.time, most, f"{most} / {minutes} min"
+                        kind, who, first.index, first.time, n_entries, f"≥ {most} / {minutes} min"
                     )
 
     def _look_at_release(self, entry: Entry, who: str) -> Iterator[UnusualAccess]:

@@ -104,6 +104,12 @@ class ServerClient:
         """
         return self._send_json("POST", path, body, is_slow=is_slow)
 
+    def post_for_bytes(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """POST an object and return the answer's body as it is.  Raises: ApiError."""
+        data = json.dumps(body).encode()
+        answer = self._send("POST", path, data, content_type="application/json", accept="*/*")
+        return answer.body
+
     def patch_bytes(self, path: str, data: bytes, *, offset: int) -> dict[str, Any]:
         """PATCH bytes at an offset and return the answer.  Raises: ApiError."""
         answer = self._send(

@@ -15,7 +15,10 @@ from keys.canonical import canonical_json
 from keys.cipher_suites import CIPHER_SUITES, DEFAULT, CipherSuite
 from linkage.errors import LinkageError
 
-TERMS_FORMAT = "tongqiao-terms-v1"
+TERMS_FORMAT = "tongqiao-terms-v2"
+FIRST_FORMAT = "tongqiao-terms-v1"
+"""Terms of older rounds, which say nothing of witnesses."""
+
 MAX_TERMS_BYTES = 1024 * 1024
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -47,6 +50,8 @@ class Terms:
         visibility: ``None`` where all members see their links with all others, else a matrix: of
             every role, the roles whose links with it an office of that role is given.
         threshold: ``None`` where it is chosen automatically, else the least score of a link.
+        min_witnesses: how many members must have witnessed the access log before links are
+            released; ``None`` in terms of the first form, where the project says so.
         sha256: hex hash of the canonical form, which is what offices sign.
         document: the terms as JSON values.
     """
@@ -65,6 +70,7 @@ class Terms:
     threshold: float | None
     retention_days: int
     max_records: int
+    min_witnesses: int | None
     suite: CipherSuite
     sha256: str
     document: Mapping[str, Any]
@@ -108,9 +114,9 @@ def parse_terms(source: bytes | Mapping[str, Any]) -> Terms:
         "The terms",
         "format project round purpose coordinating_office secret_epoch members profile cleaning "
         "visibility solve threshold retention_days max_records",
-        optional="cipher_suite",
+        optional="cipher_suite min_witnesses",
     )
-    if body["format"] != TERMS_FORMAT:
+    if body["format"] not in (TERMS_FORMAT, FIRST_FORMAT):
         raise TermsError(f"The terms' format is not {TERMS_FORMAT}. Update the program.")
     members = _parse_members(body["members"])
     profile = _table(body["profile"], "profile")
@@ -134,6 +140,7 @@ def parse_terms(source: bytes | Mapping[str, Any]) -> Terms:
         threshold=_parse_threshold(body["threshold"]),
         retention_days=_whole(body["retention_days"], "retention_days", 1, _MAX_RETENTION_DAYS),
         max_records=_whole(body["max_records"], "max_records", 1, _MAX_RECORDS),
+        min_witnesses=_parse_witnesses(body),
         suite=_parse_suite(body.get("cipher_suite", DEFAULT.name)),
         sha256=terms_sha256(body),
         document=body,
@@ -221,6 +228,14 @@ def _parse_threshold(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise TermsError('threshold in the terms must be "auto" or a number from 0 to 1.')
     return float(value)
+
+
+def _parse_witnesses(body: Mapping[str, Any]) -> int | None:
+    if ("min_witnesses" in body) is (body["format"] == FIRST_FORMAT):
+        raise TermsError(f"min_witnesses goes with terms of {TERMS_FORMAT}, and must be there.")
+    if body["format"] == FIRST_FORMAT:
+        return None
+    return _whole(body["min_witnesses"], "min_witnesses", 0, _MAX_MEMBERS)
 
 
 def _parse_suite(value: Any) -> CipherSuite:

@@ -143,6 +143,7 @@ _REASONS: Final = {
     "out-of-memory": _l("the machine had too little memory"),
     "read-error": _l("a file could not be read"),
     "write-error": _l("a file could not be written"),
+    "log-damaged": _l("the access log in the database is damaged"),
     "too-many-rows": _l("a sheet of Excel cannot hold so many entries"),
 }
 
@@ -183,7 +184,9 @@ _DETAILS: Final = {
     "n_cosigned": _l("Witnessed checkpoints"),
     "n_entries": _l("Entries"),
     "n_faults": _l("Faults found"),
+    "n_archives": _l("Archives"),
     "n_files": _l("Files"),
+    "n_last": _l("Only the last so many"),
     "n_findings": _l("Findings"),
     "n_links": _l("Links"),
     "n_members": _l("Members"),

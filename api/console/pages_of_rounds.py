@@ -180,6 +180,7 @@ def _terms(given: Mapping[str, str]) -> tuple[Terms, str]:
         "threshold": float(threshold) if threshold else "auto",
         "retention_days": _whole(given, "retention_days"),
         "max_records": _whole(given, "max_records"),
+        "min_witnesses": project["min_witnesses"],
     }
     return Terms(TermsSchema().load(document)), profile.source
 

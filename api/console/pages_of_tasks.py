@@ -11,6 +11,7 @@ from flask_babel import format_decimal, gettext
 
 from api.audit.events import Action
 from api.audit.export import FORMATS
+from api.audit.export_manifest import manifest_path
 from api.console.asking import trying
 from api.console.log_query import day_begins, parse_place, parse_query
 from api.server.auth import caller, installation, may_use
@@ -111,13 +112,18 @@ def show_progress(task_id: str) -> ResponseReturnValue:
 @task_pages.get("/tasks/<id:task_id>/file")
 @may_use(Actor.AUDITOR, action=Action.LOG_TASK, page=True)
 def fetch_file(task_id: str) -> ResponseReturnValue:
-    """The file of a report or an export."""
+    """The file of a report or an export, or the manifest of an export (``?part=manifest``)."""
     task = service.read_task(installation(), caller(), task_id)
     if task.file is None:
         raise RefusalError("not-found", "The file is not there any more. Ask for it again.")
-    answer = Response(_chunks(task.file), content_type="application/octet-stream")
-    answer.headers["Content-Length"] = str(task.file.stat().st_size)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{task.file.name}"'
+    file = task.file
+    if request.args.get("part") == "manifest":
+        file = manifest_path(file)
+        if not file.is_file():
+            raise RefusalError("not-found", "There is no manifest of this file. Export again.")
+    answer = Response(_chunks(file), content_type="application/octet-stream")
+    answer.headers["Content-Length"] = str(file.stat().st_size)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
     return answer
 
 

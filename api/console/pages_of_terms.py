@@ -14,7 +14,7 @@ from api.console.asking import trying
 from api.console.pages_of_rounds import explained, rounds
 from api.server.auth import caller, installation, may_use
 from api.server.round_states import Actor
-from api.server.schemas.terms import Terms, TermsSchema
+from api.server.schemas.terms import TERMS_FORMAT, Terms, TermsSchema
 from api.server.services import rounds as service
 
 terms_pages: Final[Blueprint] = rounds
@@ -26,8 +26,9 @@ _LABELS: Final = {
     "retention_days": _l("Days until all is deleted"),
     "max_records": _l("Records of an office, at most"),
     "secret_epoch": _l("Number of the linkage secret"),
+    "min_witnesses": _l("Witnesses of the access log before a release"),
 }
-_WHOLE: Final = ("retention_days", "max_records", "secret_epoch")
+_WHOLE: Final = ("retention_days", "max_records", "secret_epoch", "min_witnesses")
 
 
 @rounds.get("/<id:round_id>/terms")
@@ -86,7 +87,8 @@ def _page(
 
 
 def _given(terms: Mapping[str, Any]) -> dict[str, str]:
-    given = {name: str(terms[name]) for name in _LABELS}
+    # Terms of older rounds say nothing of witnesses: amended, they do.
+    given = {name: str(terms.get(name, 0)) for name in _LABELS}
     return given | {"threshold": "" if terms["threshold"] == "auto" else given["threshold"]}
 
 
@@ -97,10 +99,12 @@ def _document(terms: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, A
     except ValueError as error:
         raise ValueError(gettext("Write a whole number where a number is asked for.")) from error
     wanted = {"purpose": given["purpose"], "solve": given["solve"], "threshold": threshold}
-    document: dict[str, Any] = TermsSchema().load({**terms, **wanted, **numbers})
+    document: dict[str, Any] = TermsSchema().load(
+        {**terms, "format": TERMS_FORMAT, **wanted, **numbers}
+    )
     return document
 
 
 def _shown(terms: Mapping[str, Any], name: str) -> str:
-    value = terms[name]
+    value = terms.get(name, 0)
     return gettext("estimated from the encodings") if value == "auto" else str(value)

@@ -115,6 +115,8 @@ def plain_words(terms: Terms, office: str) -> Sequence[str]:
         "What the server does with them: " + _HOW_LINKS_ARE_MADE[terms.solve] + " " + _bar(terms),
         "Who sees links: " + _who_sees(terms),
     ]
+    if terms.min_witnesses is not None:
+        paragraphs.append(_who_watches(terms.min_witnesses))
     if role is not None:
         paragraphs.append(_own_part(terms, office, role))
     elif office == terms.coordinating_office:
@@ -149,6 +151,16 @@ def _how_long(terms: Terms) -> str:
     return (
         f"How long: the server deletes encodings and links {days} after their release. If nothing "
         f"is released, it deletes the encodings {days} after the round was opened."
+    )
+
+
+def _who_watches(min_witnesses: int) -> str:
+    if not min_witnesses:
+        return "Who watches the release: no witness of the access log is asked for."
+    members = "1 member has" if min_witnesses == 1 else f"{min_witnesses} members have"
+    return (
+        f"Who watches the release: nothing is released before {members} witnessed the access log "
+        "of the matching ('tongqiao audit witness')."
     )
 
 

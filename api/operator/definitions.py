@@ -23,6 +23,7 @@ Terms; what is left out is taken from the project, from the profile or from the 
     secret_epoch = 1
     retention_days = 180
     max_records = 2000000
+    min_witnesses = 1              # of the access log, before a release; else as the project says
     cipher_suite = "gm"            # where national algorithms are required; else leave it out
 """
 
@@ -41,7 +42,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _MIN_MEMBERS = 2
 _MAX_WITNESSES = 500
 _MAX_FILE_BYTES = 1024 * 1024
-_FROM_PROJECT = ("purpose", "coordinating_office", "members")
+_FROM_PROJECT = ("purpose", "coordinating_office", "members", "min_witnesses")
 _OPTIONAL = ("profile", "cipher_suite")
 _DEFAULTS: Mapping[str, Any] = {
     "secret_epoch": 1,

@@ -203,9 +203,11 @@ def guard(app: Flask) -> None:
     """Verify every request of an app before its endpoint is called."""
     app.before_request(_begin)
     app.before_request(_verify)
+    app.teardown_request(_end)
 
 
 def _begin() -> None:
+    installation().transfers.begin_answer()
     g.request_id = new_request_id()
     g.caller = Caller(None, None, g.request_id, request.remote_addr or None)
     g.access = None
@@ -215,6 +217,10 @@ def _begin() -> None:
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         connection.settimeout(installation().config.idle_timeout_s)
+
+
+def _end(_error: BaseException | None) -> None:
+    installation().transfers.end_answer()
 
 
 def _verify() -> None:

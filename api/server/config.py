@@ -145,6 +145,20 @@ class ServerConfig:
         184,
         36_500,
     )
+    log_seal_every_days: int = _setting(
+        0,
+        "days",
+        "How often the worker seals what is old enough into an archive by itself; 0: never, only "
+        "`tongqiao server seal-log` does.",
+        0,
+        366,
+    )
+    log_archive_path: str = _setting(
+        "log-archives",
+        "path",
+        "Folder for archives of sealed entries. Relative paths begin in the server's folder; keep "
+        "copies elsewhere, since these entries are in no database any more.",
+    )
     max_pending_members: int = _setting(
         500, "offices", "Most enrolments that may wait for approval.", 1, 100_000
     )
@@ -314,6 +328,11 @@ class ServerConfig:
     def oidc_client_secret_file(self) -> Path:
         """This server's secret at the OpenID provider."""
         return self.directory / self.oidc_client_secret_path
+
+    @property
+    def log_archive_directory(self) -> Path:
+        """Archives of sealed entries of the access log."""
+        return self.directory / self.log_archive_path
 
     @property
     def log_key_file(self) -> Path:

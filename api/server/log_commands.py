@@ -17,8 +17,9 @@ def seal_log_command(directory: Path) -> None:
     """Seal old entries of the access log into an archive file.
 
     Takes entries older than the setting log_retention_days out of the database, once they are in
-    an archive below DIR/log-archives that verifies. All proofs stay possible. Keep the archives as
-    long as your rules ask for, and give copies to the auditors. Repeat until nothing is left.
+    an archive that verifies, in the folder of the setting log_archive_path. All proofs stay
+    possible. Keep the archives as long as your rules ask for, and give copies to the auditors.
+    Repeat until nothing is left; or have the worker do it: see the setting log_seal_every_days.
 
     Example:
 

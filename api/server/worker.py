@@ -30,6 +30,7 @@ from api.server.services.jobs import (
     finish_job,
     release_lease,
 )
+from api.server.services.log_keeping import seal_all
 from api.server.services.retention import expire_rounds, sweep
 from api.server.services.work import own_caller
 from keys.errors import AtRestError
@@ -67,6 +68,7 @@ class Worker:
         self._engine = engine
         self._kernel = kernel
         self._caller = own_caller("worker")
+        self._sealing_at = 0.0
         self._stopping = False
 
     def stop(self) -> None:
@@ -205,8 +207,15 @@ class Worker:
 
     def _keep_house(self) -> None:
         expired = expire_rounds(self._installation, self._caller)
-        swept = sweep(self._installation, self._caller) + sweep_chunks(self._installation)
-        swept += sweep_files(self._installation)
+        swept = sweep(self._installation, self._caller) + sweep_chunks(
+            self._installation, self._caller
+        )
+        swept += sweep_files(self._installation, self._caller)
+        every_s = 86_400.0 * self._installation.config.log_seal_every_days
+        if every_s and time.monotonic() >= self._sealing_at:
+            n_archives = seal_all(self._installation, self._caller)
+            self._sealing_at = time.monotonic() + every_s
+            _LOG.info("the access log was looked through", extra={"n_archives": n_archives})
         if expired or swept:
             _LOG.info("retention", extra={"n_rounds": expired, "n_files": swept})
 

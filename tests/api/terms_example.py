@@ -6,7 +6,7 @@ from typing import Any
 PROFILE_SHA256 = "ab" * 32
 
 _TERMS: dict[str, Any] = {
-    "format": "tongqiao-terms-v1",
+    "format": "tongqiao-terms-v2",
     "project": "sichuan-children",
     "round": "2026-h2",
     "purpose": "Find children that no service reaches.",
@@ -24,6 +24,7 @@ _TERMS: dict[str, Any] = {
     "threshold": "auto",
     "retention_days": 180,
     "max_records": 2_000_000,
+    "min_witnesses": 0,
 }
 
 

@@ -341,3 +341,32 @@ def test_a_proof_file_is_checked_offline(log: SimulatedLog, tmp_path: Path) -> N
     bad = check("--log-key", key)
     assert bad.exit_code == 1
     assert "does not lead to the root" in bad.stderr
+
+
+def test_an_export_is_verified_by_key_or_by_folder(
+    run: Callable[..., Result], folder: Path, tmp_path: Path
+) -> None:
+    export = tmp_path / "refused.csv"
+    result = run(
+        "list", "--dir", folder, "--outcome", "refused", "--format", "csv", "--out", export,
+        online=False,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "4 entries written.\n"
+    assert "refused.csv.manifest beside it" in result.stderr
+    result = run("verify-export", export, "--dir", folder, online=False)
+    assert result.exit_code == 0, result.output
+    assert "INTACT: 4 rows stand in the log of 25 entries.\nNone is missing" in result.stdout
+    key = ("--log-key", KEY.verifier_key.to_text())
+    result = run("verify-export", export, *key, online=False)
+    assert result.exit_code == 1
+    assert "cannot be told from the file alone" in result.stdout
+    assert run("verify-export", export, *key, "--rows-only", online=False).exit_code == 0
+    export.write_bytes(export.read_bytes().replace(b"refused", b"granted", 1))
+    result = run("verify-export", export, "--dir", folder, online=False)
+    assert result.exit_code == 1
+    assert "Row 1 was changed" in result.stdout
+    assert "NOT INTACT" in result.stderr
+    assert run("verify-export", export, online=False).exit_code == 2
+    (tmp_path / "refused.csv.manifest").unlink()
+    assert run("verify-export", export, "--dir", folder, online=False).exit_code == 2

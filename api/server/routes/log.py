@@ -19,11 +19,12 @@ from api.server.schemas.log import (
     FindingMarkSchema,
     FindingReceiptSchema,
     FoundEntriesSchema,
+    LogExportSchema,
     LogPageSchema,
     LogSearchSchema,
     OwnEntriesSchema,
 )
-from api.server.services import log, log_search, witnessing
+from api.server.services import log, log_export, log_search, witnessing
 
 blueprint = StrictBlueprint("log", __name__, url_prefix="/v1/log", description="The access log")
 
@@ -55,6 +56,18 @@ def search_entries(body: dict[str, Any]) -> dict[str, Any]:
     most = installation().config.max_page_entries
     page = replace(body["page"], limit=min(body["page"].limit, most))
     return log_search.search_log(installation(), caller(), body["wanted"], page)
+
+
+@blueprint.route("/exports", methods=["POST"])
+@may_call(Actor.AUDITOR, action=Action.LOG_EXPORT)
+@blueprint.arguments(LogExportSchema)
+@blueprint.response(200, {"type": "string", "format": "binary"}, content_type="application/zip")
+def export_entries(body: dict[str, Any]) -> Response:
+    """Entries that fit as a file for other programs, and the manifest that proves them."""
+    made = log_export.export_entries(
+        installation(), caller(), body["wanted"], body["form"], body["last"]
+    )
+    return Response(made.to_zip(), content_type="application/zip")
 
 
 @blueprint.route("/own-entries", methods=["GET"])

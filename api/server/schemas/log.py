@@ -7,6 +7,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from api.audit.entry_filter import EntryFilter, Page
 from api.audit.events import ROLES, Outcome, is_time
+from api.audit.export_manifest import FORMS
 from api.server.schemas.fields import StrictSchema, count_field, hex_field, id_field
 
 VERDICTS: Final = ("explained", "followed-up", "reported")
@@ -65,6 +66,20 @@ class LogSearchSchema(EntryFilterSchema):
             newest_first=rest.pop("order") == "newest",
         )
         return {"wanted": EntryFilter(**rest), "page": page}
+
+
+class LogExportSchema(EntryFilterSchema):
+    """Which entries are to be exported, and how."""
+
+    form = fields.String(required=True, validate=validate.OneOf(FORMS))
+    last = count_field(1, MAX_LOG_INDEX, required=False)
+
+    @post_load
+    def read(self, data: Mapping[str, Any], **_options: Any) -> dict[str, Any]:
+        """The filter typed, and the rest."""
+        rest = dict(data)
+        form, last = rest.pop("form"), rest.pop("last", None)
+        return {"wanted": EntryFilter(**rest), "form": form, "last": last}
 
 
 class FoundEntriesSchema(Schema):

@@ -10,7 +10,10 @@ from api.server.schemas.fields import StrictSchema, count_field, hex_field, id_f
 from keys.cipher_suites import CIPHER_SUITE_NAMES, CipherSuiteName
 from linkage.types import SolveMode
 
-TERMS_FORMAT = "tongqiao-terms-v1"
+TERMS_FORMAT = "tongqiao-terms-v2"
+FIRST_FORMAT = "tongqiao-terms-v1"
+"""Terms of older rounds, which say nothing of witnesses: they stay as they were signed."""
+
 _MAX_MEMBERS = 500
 _MAX_COUNT = 2**31 - 1
 
@@ -81,7 +84,7 @@ class TermsProfileSchema(StrictSchema):
 class TermsSchema(StrictSchema):
     """Everything that an office agrees to by its signature."""
 
-    format = fields.String(required=True, validate=validate.Equal(TERMS_FORMAT))
+    format = fields.String(required=True, validate=validate.OneOf([TERMS_FORMAT, FIRST_FORMAT]))
     project = id_field()
     round = id_field()
     purpose = text_field(2000, multiline=True)
@@ -97,12 +100,16 @@ class TermsSchema(StrictSchema):
     threshold = ThresholdField(required=True)
     retention_days = count_field(1, _MAX_COUNT)
     max_records = count_field(1, _MAX_COUNT)
+    min_witnesses = count_field(0, _MAX_MEMBERS, required=False)
+    """How many members must have witnessed the access log before a release; from v2 on."""
     cipher_suite = fields.String(required=False, validate=validate.OneOf(list(CIPHER_SUITE_NAMES)))
     """Left out in terms from before there was a choice: ``default``."""
 
     @validates_schema
     def check_members(self, data: Mapping[str, Any], **_options: Any) -> None:
         """Each office once; visibility names roles that are there."""
+        if ("min_witnesses" in data) is (data["format"] == FIRST_FORMAT):
+            raise ValidationError(f"goes with {TERMS_FORMAT}, and must be there", "min_witnesses")
         offices = [member["office"] for member in data["members"]]
         if len(set(offices)) != len(offices):
             raise ValidationError("names an office twice", "members")
@@ -185,6 +192,12 @@ class Terms:
     def max_records(self) -> int:
         """Most records an office may upload."""
         return int(self.document["max_records"])
+
+    @property
+    def min_witnesses(self) -> int | None:
+        """Members who must have witnessed the log before a release; ``None``: terms of v1."""
+        value: int | None = self.document.get("min_witnesses")
+        return value
 
     @property
     def cipher_suite(self) -> CipherSuiteName:

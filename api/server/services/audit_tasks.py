@@ -256,16 +256,22 @@ def file_of(installation: Installation, kind: TaskKind, task_id: str, form: str)
     return folder / f"{kind}-{task_id}.{form}"
 
 
-def sweep_files(installation: Installation) -> int:
-    """Delete files of a week ago, and drafts that a crash left; returns how many."""
+def sweep_files(installation: Installation, caller: Caller) -> int:
+    """Delete files of a week ago, and drafts that a crash left, with an entry; returns how many."""
     folder = installation.config.directory / FOLDER
     before = installation.clock() - timedelta(days=FILE_DAYS)
-    n_files = 0
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.stat().st_mtime < before.timestamp():
-            path.unlink(missing_ok=True)
-            n_files += 1
-    return n_files
+    old = [
+        path
+        for path in (sorted(folder.iterdir()) if folder.is_dir() else ())
+        if path.stat().st_mtime < before.timestamp()
+    ]
+    if not old:
+        return 0
+    with installation.work(caller) as work:
+        work.record(Action.DATA_SWEEP, details={"n_files": len(old)})
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
 
 
 def _task(installation: Installation, entry: AuditTask) -> Task:

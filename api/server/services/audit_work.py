@@ -12,11 +12,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.audit.append import read_head
+from api.audit.entry_filter import EntryFilter
 from api.audit.errors import LogStoreError
 from api.audit.events import Entry, parse_entry
 from api.audit.export import TooManyRowsError, write_export
+from api.audit.export_manifest import manifest_path
 from api.audit.findings import Finding, Kind
 from api.audit.merkle import EMPTY_ROOT
+from api.audit.note import parse_checkpoint, parse_note
 from api.audit.report import Counts, render_report
 from api.audit.stored_faults import StoredFault
 from api.audit.stored_search import LogQuery, index_at, search_all
@@ -36,9 +39,11 @@ from api.server.services.audit_tasks import (
 )
 from api.server.services.database import is_busy
 from api.server.services.installation import Installation
+from api.server.services.log import read_checkpoint
 from api.server.services.log_desk import marks_of
+from api.server.services.log_export import begin_choice, sign_manifest
 from api.server.services.log_keeping import check_stored
-from api.server.services.work import Caller
+from api.server.services.work import Caller, own_caller
 
 _LOG = logging.getLogger("tongqiao.worker")
 _STEP: Final = 2048
@@ -182,8 +187,8 @@ def _report(installation: Installation, task: ClaimedTask, progress: _OnProgress
         unusual,
         marks,
         _verification(installation, faults, checked),
-        since=since[:16],
-        until=until[:16],
+        since=since,
+        until=until,
         made_at=f"{installation.clock():%Y-%m-%d %H:%M} UTC, 由服务器自行制作 by the server itself",
     )
     path = file_of(installation, task.kind, task.id, "html")
@@ -230,20 +235,25 @@ def _verification(
 
 
 def _export(installation: Installation, task: ClaimedTask, progress: _OnProgress) -> _Result:
-    wanted, form = LogQuery(**task.parameters["query"]), str(task.parameters["form"])
+    asked, form = task.parameters["query"], str(task.parameters["form"])
+    wanted, query = EntryFilter(**asked), LogQuery(**asked)
     path = file_of(installation, task.kind, task.id, form)
     _draft(path).unlink(missing_ok=True)
+    note = read_checkpoint(installation, own_caller("worker"))
+    size = parse_checkpoint(parse_note(note.encode()).text).size
     with installation.database.reading() as session:
-        size = read_head(session, LOG_TABLES).size
+        chosen = begin_choice(session, wanted, size)
 
         def pairs() -> Iterator[tuple[Entry, str]]:
-            for number, (index, body) in enumerate(search_all(session, LOG_TABLES, wanted, size)):
+            for number, (index, body) in enumerate(search_all(session, LOG_TABLES, query, size)):
                 if number % _STEP == 0:
                     progress(index, size)
                 yield parse_entry(body.encode()), body
 
-        n_entries = write_export(pairs(), _draft(path), form)
+        n_entries = write_export(chosen.noting(pairs()), _draft(path), form)
+        manifest = sign_manifest(installation, session, chosen, note, _draft(path), form, wanted)
     _draft(path).chmod(0o600)
+    manifest_path(path).write_bytes(manifest)
     _draft(path).replace(path)
     return {"n_entries": n_entries}, {"n_entries": n_entries}
 

@@ -63,6 +63,9 @@ def make_backup(installation: Installation, caller: Caller, target: Path) -> Sum
     """
     if target.exists():
         raise ConfigError("The backup's folder exists already. Name a new one.")
+    # Before anything is copied: a backup that is cut off has read everything, too.
+    with installation.work(caller) as work:
+        work.record(Action.SERVER_BACKUP, details={"n_files": 0})
     config = installation.config
     # On the same file system, so that files can be linked at once and copied later.
     staging = config.directory / f".backup-{os.getpid()}"

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from api.audit.events import Action
 from api.server.models import Round
 from api.server.round_states import State
 
 if TYPE_CHECKING:
     from api.server.services.installation import Installation
+    from api.server.services.work import Caller
 
 
 class ChunkFolders:
@@ -40,14 +42,31 @@ class ChunkFolders:
         return sorted(path.name for path in self._directory.glob("*") if path.is_dir())
 
 
-def sweep_chunks(installation: "Installation") -> int:
-    """Delete chunks of rounds that are not being matched; returns the number of rounds."""
+def sweep_chunks(installation: "Installation", caller: "Caller") -> int:
+    """Delete chunks of rounds that are not being matched, with an entry for each round.
+
+    Returns:
+        Number of rounds.
+    """
     found = installation.chunks.round_ids()
     if not found:
         return 0
     with installation.database.reading() as session:
-        matching = set(session.scalars(select(Round.id).where(Round.state == State.MATCHING)))
-    left_over = [round_id for round_id in found if round_id not in matching]
+        rounds = {row.id: row for row in session.scalars(select(Round))}
+        left_over = [
+            round_id
+            for round_id in found
+            if round_id not in rounds or rounds[round_id].state != State.MATCHING
+        ]
+        projects = {name: entry.project_id for name, entry in rounds.items()}
     for round_id in left_over:
+        with installation.work(caller) as work:
+            is_round = round_id in projects
+            work.record(
+                Action.DATA_SWEEP,
+                project=projects.get(round_id),
+                round_id=round_id if is_round else None,
+                details={"n_files": 1},
+            )
         installation.chunks.delete(round_id)
     return len(left_over)

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
 from api.audit.append import log_size
@@ -31,29 +31,38 @@ def search_log(
     # Read without the writers' lock, and told only once the entry about it is committed.
     with installation.database.reading() as session:
         found = _search(session, wanted, page)
-    conditions = dict(wanted.conditions())
-    project, round_id = (_loggable(conditions.pop(name, None)) for name in ("project", "round"))
+    project, round_id, details = filter_details(wanted)
     with installation.work(caller) as work:
         work.record(
             Action.LOG_READ,
             project=project,
             round_id=round_id,
-            details={
-                "start": page.start,
-                "n_entries": len(found["entries"]),
-                **{
-                    name: value if name in ("since", "until", "action") else _loggable(value)
-                    for name, value in conditions.items()
-                },
-            },
+            details={"start": page.start, "n_entries": len(found["entries"]), **details},
         )
     return found
+
+
+def filter_details(wanted: EntryFilter) -> tuple[str | None, str | None, dict[str, str | None]]:
+    """What was looked for, as it may stand in the log: project, round, and details."""
+    conditions = dict(wanted.conditions())
+    project, round_id = (_loggable(conditions.pop(name, None)) for name in ("project", "round"))
+    details = {
+        name: value if name in ("since", "until", "action") else _loggable(value)
+        for name, value in conditions.items()
+    }
+    return project, round_id, details
+
+
+def matching(wanted: EntryFilter) -> Select[tuple[int, str]]:
+    """Index and text of what fits; the columns decide all but lookalikes, the entry the rest."""
+    entries = LOG_TABLES.entries
+    return select(entries.c.entry_index, entries.c.body).where(*_conditions(wanted))
 
 
 def _search(session: Session, wanted: EntryFilter, page: Page) -> dict[str, Any]:
     size = log_size(session, LOG_TABLES)
     sealed_size = session.scalar(select(LOG_TABLES.head.c.sealed_size)) or 0
-    first, end = _span(session, wanted, sealed_size, size)
+    first, end = span_of(session, wanted, sealed_size, size)
     if page.newest_first:
         end = end if page.start is None else min(end, page.start + 1)
     else:
@@ -64,16 +73,14 @@ def _search(session: Session, wanted: EntryFilter, page: Page) -> dict[str, Any]
     if not _INDEXED & dict(wanted.conditions()).keys():
         low = max(first, end - MAX_LOOKED_AT) if page.newest_first else first
         high = end if page.newest_first else min(end, first + MAX_LOOKED_AT)
-    entries = LOG_TABLES.entries
-    place = entries.c.entry_index
+    place = LOG_TABLES.entries.c.entry_index
     query = (
-        select(place, entries.c.body)
-        .where(place >= low, place < high, *_conditions(wanted))
+        matching(wanted)
+        .where(place >= low, place < high)
         .order_by(place.desc() if page.newest_first else place)
         .limit(page.limit + 1)
     )
     rows = session.execute(query).all()
-    # The columns decide all but lookalikes; the entry itself decides.
     texts = [
         row.body for row in rows[: page.limit] if wanted.accepts(parse_entry(row.body.encode()))
     ]
@@ -87,7 +94,7 @@ def _search(session: Session, wanted: EntryFilter, page: Page) -> dict[str, Any]
     return {"entries": texts, "next": following, "size": size, "sealed_size": sealed_size}
 
 
-def _span(session: Session, wanted: EntryFilter, sealed_size: int, size: int) -> tuple[int, int]:
+def span_of(session: Session, wanted: EntryFilter, sealed_size: int, size: int) -> tuple[int, int]:
     """From where to where entries have the times wanted: times never run backwards."""
     entries = LOG_TABLES.entries
 
@@ -99,7 +106,7 @@ def _span(session: Session, wanted: EntryFilter, sealed_size: int, size: int) ->
             .limit(1)
         )
         found = session.execute(query).scalar_one_or_none()
-        return size if found is None else int(found)
+        return size if found is None else min(int(found), size)
 
     first = sealed_size if wanted.since is None else max(sealed_size, first_from(wanted.since))
     return first, size if wanted.until is None else first_from(wanted.until)

@@ -72,27 +72,44 @@ def begin_part(
     """
     check_size(installation, n_bytes)
     with installation.database.reading() as session:
-        admitted(Work(session, installation.clock(), caller), round_id, office)
+        entry = admitted(Work(session, installation.clock(), caller), round_id, office)
+        suite = suite_of(entry)
     data_key = ensure_data_key(installation, caller, round_id)
-    dropped = Leftovers()
-    with installation.work(caller) as work:
-        entry = admitted(work, round_id, office)
-        part = work.session.get(UploadPart, (round_id, office))
-        offset = None if part is None else _offset(installation, part)
-        if part is not None and (
-            offset is None or (part.sha256, part.n_bytes) != (sha256, n_bytes)
-        ):
-            dropped.incoming.append(part.file)
-            work.session.delete(part)
-            work.session.flush()
-            part = None
-        is_new = part is None
-        if part is None:
-            part = _new_part(installation, work, entry, office, data_key, sha256, n_bytes)
-        status = _outline(installation, part)
-        _record(work, entry, Action.UPLOAD_BEGIN, part, offset=status["offset"])
-    delete_leftovers(installation, dropped)
+    # Made and synced before the write lock is taken: nobody waits for the disk but this office.
+    path: Path = installation.incoming.new_path()
+    context = encoding_context(round_id, sha256)
+    with new_incoming_file(
+        path, suite=suite, data_key=data_key, n_bytes=n_bytes, context=context
+    ) as incoming:
+        incoming.sync()
+    unused = Leftovers(incoming=[path.name])
+    try:
+        with installation.work(caller) as work:
+            entry = admitted(work, round_id, office)
+            part = work.session.get(UploadPart, (round_id, office))
+            is_new = part is None or not _goes_on(installation, part, sha256, n_bytes)
+            if part is not None and is_new:
+                unused.incoming.append(part.file)
+                work.session.delete(part)
+                work.session.flush()
+            if part is None or is_new:
+                part = _new_part(work, round_id, office, path.name, sha256, n_bytes)
+            status = _outline(installation, part)
+            _record(work, entry, Action.UPLOAD_BEGIN, part, offset=status["offset"])
+        if is_new:
+            unused.incoming.remove(path.name)
+    except BaseException:
+        unused.incoming[1:] = []
+        raise
+    finally:
+        delete_leftovers(installation, unused)
     return status, is_new
+
+
+def _goes_on(installation: Installation, part: UploadPart, sha256: str, n_bytes: int) -> bool:
+    """Whether an upload that was begun is of this very file, and what arrived is there."""
+    same = (part.sha256, part.n_bytes) == (sha256, n_bytes)
+    return same and _offset(installation, part) is not None
 
 
 def read_part(
@@ -150,7 +167,10 @@ def append_part(
         try:
             with incoming.locked():
                 _check_offset(incoming.offset, offset)
-            found = receive(body, append, n_bytes - offset)
+            with installation.transfers.set_aside():
+                found = receive(
+                    body, append, n_bytes - offset, give_way=installation.transfers.give_way
+                )
             check_digest(found, signed_sha256)
         except BodyBrokenError as error:
             raise RefusalError(
@@ -165,7 +185,8 @@ def append_part(
                     incoming.truncate(offset)
             raise
         finally:
-            incoming.sync()
+            with installation.transfers.set_aside():
+                incoming.sync()
     return _outline(installation, part)
 
 
@@ -259,28 +280,13 @@ def _completed_before(
 
 
 def _new_part(
-    installation: Installation,
-    work: Work,
-    entry: Round,
-    office: str,
-    data_key: bytes,
-    sha256: str,
-    n_bytes: int,
+    work: Work, round_id: str, office: str, file: str, sha256: str, n_bytes: int
 ) -> UploadPart:
-    path: Path = installation.incoming.new_path()
-    with new_incoming_file(
-        path,
-        suite=suite_of(entry),
-        data_key=data_key,
-        n_bytes=n_bytes,
-        context=encoding_context(entry.id, sha256),
-    ) as incoming:
-        incoming.sync()
     started_at: datetime = work.now
     part = UploadPart(
-        round_id=entry.id,
+        round_id=round_id,
         office_id=office,
-        file=path.name,
+        file=file,
         sha256=sha256,
         n_bytes=n_bytes,
         turn=0,

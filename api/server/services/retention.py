@@ -6,6 +6,7 @@ A file that a crash left behind is swept, since no row refers to it any more.
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -108,27 +109,38 @@ def delete_leftovers(installation: Installation, leftovers: Leftovers) -> None:
 def sweep(installation: Installation, caller: Caller) -> int:
     """Delete what interrupted requests left, encrypted or in the clear, with an entry if any.
 
+    The entry is committed before anything goes: what a full disk keeps from being logged stays.
+
     Returns:
         Number of files and folders deleted.
     """
-    swept = installation.workspace.sweep()
+    n_dropped = 0
     older_than = installation.clock().timestamp() - installation.config.abandoned_after_s
     for name in installation.incoming.abandoned(older_than):
         _forget_abandoned(installation, caller, name)
-        installation.incoming.path(name).unlink(missing_ok=True)
-        swept += 1
+        _delete_with_entry(installation, caller, installation.incoming.path(name))
+        n_dropped += 1
+    n_clear = installation.workspace.n_abandoned()
     # Asked before the write lock is held: a list of many objects takes its time.
     stored = list(installation.encodings.stored())
     with installation.database.reading() as session:
         litter = _litter(stored, session)
-    if not swept and not litter:
-        return 0
+    if not n_clear and not litter:
+        return n_dropped
     with installation.work(caller) as work:
-        for round_id, sha256 in _litter(litter, work.session):
+        work.record(Action.DATA_SWEEP, details={"n_files": len(litter) + n_clear})
+    installation.workspace.sweep()
+    with installation.database.writing() as session:
+        # Asked again: nobody can upload now, so that what is litter stays so.
+        for round_id, sha256 in _litter(litter, session):
             installation.encodings.delete(round_id, sha256)
-            swept += 1
-        work.record(Action.DATA_SWEEP, details={"n_files": swept})
-    return swept
+    return n_dropped + len(litter) + n_clear
+
+
+def _delete_with_entry(installation: Installation, caller: Caller, path: Path) -> None:
+    with installation.work(caller) as work:
+        work.record(Action.DATA_SWEEP, details={"n_files": 1})
+    path.unlink(missing_ok=True)
 
 
 def _litter(stored: list[StoredFile], session: Session) -> list[StoredFile]:

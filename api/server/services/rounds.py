@@ -21,7 +21,7 @@ from api.server.models import (
 )
 from api.server.refusals import RefusalError, naming
 from api.server.round_states import Actor, Deed, State, Step, check_deed
-from api.server.schemas.terms import Terms
+from api.server.schemas.terms import TERMS_FORMAT, Terms
 from api.server.services.data_keys import make_data_key
 from api.server.services.installation import Installation, format_time
 from api.server.services.members import check_loggable
@@ -62,8 +62,11 @@ def create_round(
     document, sha256 = _canonical(terms)
     with installation.work(caller) as work:
         project = visible_project(work, terms.project)
-        _check_offices(work, project, terms)
         known = work.session.get(Round, terms.round)
+        if known is None or known.terms_sha256 != sha256:
+            # The same terms again change nothing, of whatever form they are.
+            _check_current(terms, project)
+        _check_offices(work, project, terms)
         if known is not None and (
             known.terms_sha256 != sha256 or parse_profile(known.profile).sha256 != profile.sha256
         ):
@@ -110,9 +113,11 @@ def amend_terms(
             raise RefusalError(
                 "invalid", "A round keeps its id and its project. Create another round instead."
             )
-        _check_offices(work, visible_project(work, terms.project), terms)
+        project = visible_project(work, terms.project)
+        _check_offices(work, project, terms)
         replaced = entry.terms_sha256
         if sha256 != replaced:
+            _check_current(terms, project)
             leftovers = forget_data(work, entry)
             work.session.execute(delete(Signature).where(Signature.round_id == entry.id))
             entry.terms, entry.terms_sha256, entry.profile = document, sha256, profile.source
@@ -327,6 +332,24 @@ def _canonical(terms: Terms) -> tuple[str, str]:
     except KeysError as error:
         raise RefusalError("invalid", str(error)) from error
     return data.decode(), hashlib.sha256(data).hexdigest()
+
+
+def _check_current(terms: Terms, project: Project) -> None:
+    """New terms say how many witnesses a release needs, and not fewer than the project asks for."""
+    if terms.min_witnesses is None:
+        raise RefusalError(
+            "invalid",
+            f"Terms of a new round are of the form {TERMS_FORMAT}, which says how many witnesses a "
+            "release needs. Update the program that makes them.",
+            errors={"format": [f"must be {TERMS_FORMAT}"]},
+        )
+    if terms.min_witnesses < project.min_witnesses:
+        raise RefusalError(
+            "invalid",
+            f"The project asks for {project.min_witnesses} witnesses of the access log before a "
+            "release. Say so in the terms: they may ask for more, not for fewer.",
+            errors={"min_witnesses": [f"at least {project.min_witnesses}"]},
+        )
 
 
 def _check_offices(work: Work, project: Project, terms: Terms) -> None:

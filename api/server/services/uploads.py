@@ -82,14 +82,19 @@ def receive_upload(
     data_key = ensure_data_key(installation, caller, round_id)
     path = installation.incoming.new_path()
     try:
-        with new_incoming_file(
-            path,
-            suite=suite,
-            data_key=data_key,
-            n_bytes=n_bytes,
-            context=encoding_context(round_id, sha256),
-        ) as incoming:
-            found = receive(body, incoming.append, n_bytes)
+        with (
+            new_incoming_file(
+                path,
+                suite=suite,
+                data_key=data_key,
+                n_bytes=n_bytes,
+                context=encoding_context(round_id, sha256),
+            ) as incoming,
+            installation.transfers.set_aside(),
+        ):
+            found = receive(
+                body, incoming.append, n_bytes, give_way=installation.transfers.give_way
+            )
             check_digest(found, signed_sha256)
             incoming.sync()
         return keep_upload(installation, caller, round_id, office, path, sha256, n_bytes)
@@ -101,12 +106,19 @@ def receive_upload(
         path.unlink(missing_ok=True)
 
 
-def receive(body: ByteSource, append: Callable[[bytearray], int], most: int) -> bytes:
+def receive(
+    body: ByteSource,
+    append: Callable[[bytearray], int],
+    most: int,
+    *,
+    give_way: Callable[[], None] = lambda: None,
+) -> bytes:
     """Read a body to its end and append it piece by piece; returns its SHA-256, 32 bytes.
 
     Args:
         append: takes what it can from the start of the bytes and says how many those were.
         most: bytes that the body may have.
+        give_way: called for each piece; lets others go first.
 
     Raises:
         BodyBrokenError: the body is not whole; what arrived was appended.
@@ -122,6 +134,7 @@ def receive(body: ByteSource, append: Callable[[bytearray], int], most: int) -> 
                 )
             digest.update(chunk)
             buffer += chunk
+            give_way()
             if len(buffer) >= _FLUSH_BYTES:
                 del buffer[: append(buffer)]
     except BodyBrokenError:
@@ -198,7 +211,7 @@ def keep_upload(
 
 def _inspected(installation: Installation, upload: StoredUpload, details: Details) -> Manifest:
     try:
-        with installation.workspace.folder() as folder:
+        with installation.transfers.set_aside(), installation.workspace.folder() as folder:
             return installation.inspection.inspect(upload, folder / "upload.tqe")
     except AtRestError as error:
         raise RefusalError("digest-mismatch", _BROKEN, details=details) from error

@@ -12,6 +12,7 @@ from api.audit.witnessing import cosigned_notes, keep_cosignature, witnesses_ove
 from api.server.models import LOG_TABLES, Member, Project, Round
 from api.server.refusals import RefusalError
 from api.server.services.installation import Installation
+from api.server.services.steps import terms_of
 from api.server.services.work import Caller, Work
 
 
@@ -59,16 +60,20 @@ def witness_keys(installation: Installation, session: Session) -> dict[str, Witn
 
 
 def check_witnessed(work: Work, entry: Round) -> None:
-    """Whether as many members as the project asks for have witnessed a round's matching.
+    """Whether as many members as the terms ask for have witnessed a round's matching.
 
+    Terms of the first form say nothing of it: there the project's word holds, as when they were
+    signed.
     They count if they cosigned a checkpoint over the entry that ended it: then nobody can show
     them a history without this matching any more.
 
     Raises:
         RefusalError: ``not-witnessed``.
     """
-    project = work.session.get_one(Project, entry.project_id)
-    if not project.min_witnesses:
+    wanted = terms_of(entry).min_witnesses
+    if wanted is None:
+        wanted = work.session.get_one(Project, entry.project_id).min_witnesses
+    if not wanted:
         return
     entries = LOG_TABLES.entries
     matched = work.session.scalar(
@@ -81,10 +86,10 @@ def check_witnessed(work: Work, entry: Round) -> None:
     n_witnesses = 0
     if matched is not None:
         n_witnesses = len(witnesses_over(work.session, LOG_TABLES, matched))
-    if n_witnesses < project.min_witnesses:
+    if n_witnesses < wanted:
         raise RefusalError(
             "not-witnessed",
-            f"This project asks for {project.min_witnesses} witnesses of the access log before a "
+            f"This round asks for {wanted} witnesses of the access log before a "
             f"release; {n_witnesses} have signed it since the matching. Ask auditors and offices "
             "to run `tongqiao audit witness`, then release again.",
         )

@@ -48,19 +48,26 @@ class Workspace:
         finally:
             os.close(lock)
 
+    def n_abandoned(self) -> int:
+        """Number of folders that processes left that died."""
+        return len(self._abandoned())
+
     def sweep(self) -> int:
         """Delete what processes that died left in the clear; returns the number of folders."""
-        swept = 0
+        abandoned = self._abandoned()
+        for folder in abandoned:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(abandoned)
+
+    def _abandoned(self) -> list[Path]:
         if not self._directory.is_dir():
-            return swept
-        for folder in sorted(self._directory.iterdir()):
-            if folder.name.startswith(_DRAFT):
-                # Nothing is in the clear there yet; a moment later it has its name.
-                continue
-            if not _is_in_use(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                swept += 1
-        return swept
+            return []
+        # Nothing is in the clear in a draft yet; a moment later it has its name.
+        return [
+            folder
+            for folder in sorted(self._directory.iterdir())
+            if not folder.name.startswith(_DRAFT) and not _is_in_use(folder)
+        ]
 
 
 def _is_in_use(folder: Path) -> bool:

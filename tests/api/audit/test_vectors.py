@@ -22,6 +22,8 @@ from api.audit.archive import (
 from api.audit.checkpoint import make_checkpoint, parse_log_key
 from api.audit.cosignature import cosign, find_cosignatures, parse_witness_key
 from api.audit.events import Action, AuditEvent, Outcome, entry_bytes, parse_entry
+from api.audit.export_check import verify_export
+from api.audit.export_manifest import manifest_path
 from api.audit.fetch import fetch_log
 from api.audit.merkle import CompactRange, leaf_hash
 from api.audit.note import Checkpoint, open_checkpoint, parse_note, parse_verifier_key
@@ -125,3 +127,13 @@ def test_archives(tmp_path: Path) -> None:
     head = ArchiveHead(3, 5, tree, VECTORS["checkpoints"][-1]["note"].encode())
     write_archive(tmp_path / "again", head, lines[3:])
     assert gzip.decompress((tmp_path / "again").read_bytes()).decode() == VECTORS["archive"]
+
+
+def test_exports(tmp_path: Path) -> None:
+    vector = VECTORS["export"]
+    export = tmp_path / "refused.jsonl"
+    export.write_text(vector["file"], encoding="ascii")
+    manifest_path(export).write_text(vector["manifest"], encoding="utf-8")
+    check = verify_export(export, manifest_path(export), parse_verifier_key(VECTORS["log_key"]))
+    assert check.faults == ()
+    assert (check.n_rows, check.completeness, check.is_same_file) == (1, "signature", True)

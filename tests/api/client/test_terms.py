@@ -65,7 +65,8 @@ def test_who_sees_links_with_whom() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": "tongqiao-terms-v2"},
+        {"format": "tongqiao-terms-v1"},
+        {"format": "tongqiao-terms-v3"},
         {"project": "Sichuan"},
         {"round": "../2026"},
         {"round": "2026-h2\n"},
@@ -130,3 +131,16 @@ def test_a_key_that_stands_twice_is_refused() -> None:
 def test_what_is_no_terms_file(data: bytes) -> None:
     with pytest.raises(TermsError):
         parse_terms(data)
+
+
+def test_terms_of_the_first_form_say_nothing_of_witnesses() -> None:
+    old = example_terms(format="tongqiao-terms-v1")
+    with pytest.raises(TermsError, match="min_witnesses"):
+        parse_terms(old)
+    del old["min_witnesses"]
+    assert parse_terms(old).min_witnesses is None
+    assert parse_terms(example_terms(min_witnesses=2)).min_witnesses == 2
+    new = example_terms()
+    del new["min_witnesses"]
+    with pytest.raises(TermsError, match="min_witnesses"):
+        parse_terms(new)

@@ -10,6 +10,8 @@ from openpyxl import load_workbook
 
 import api
 from api.audit.events import Action
+from api.audit.export_check import verify_export
+from api.audit.export_manifest import manifest_path
 from api.audit.proof import verify_proof
 from api.audit.stored_faults import FaultKind
 from api.console import log_words
@@ -180,9 +182,19 @@ def test_exports(server: SimulatedServer, auditor: Browser, form: str, tmp_path:
         path.write_bytes(answer.body)
         found = [row[0].value for row in load_workbook(path)["log"].iter_rows(min_row=2)]
     assert found == wanted
-    assert sweep_files(server.installation) == 0
+    export = tmp_path / f"saved.{form}"
+    export.write_bytes(answer.body)
+    beside = asks(auditor, "GET", f"{address}/file?part=manifest")
+    assert ".manifest" in beside.headers["Content-Disposition"]
+    manifest_path(export).write_bytes(beside.body)
+    key = server.installation.log_key.verifier_key
+    check = verify_export(export, manifest_path(export), key)
+    assert (check.faults, check.n_rows, check.is_same_file) == ((), len(wanted), True)
+    assert check.completeness == "signature"
+    assert sweep_files(server.installation, own_caller("worker")) == 0
     server.clock.advance(days=400)
-    assert sweep_files(server.installation) == 1
+    assert sweep_files(server.installation, own_caller("worker")) == 2
+    assert server.log()[-1]["action"] == "data:sweep"
 
 
 def test_a_report_and_marking_what_is_unusual(server: SimulatedServer, auditor: Browser) -> None:

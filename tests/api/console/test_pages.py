@@ -112,6 +112,7 @@ def form_for(line: str, party: OpenRound, scene: Mapping[str, str]) -> dict[str,
         "/console/projects/P/witnesses": {"min_witnesses": "1", "sure": "yes"},
         "/console/rounds/R/terms": {
             "purpose": "Another purpose.", "solve": "groups", "threshold": "", "step": "amend",
+            "min_witnesses": "0",
             "retention_days": "31", "max_records": "101", "secret_epoch": "1", "sure": "yes",
         },
         "/console/log/reports": {"first": "2026-08-01", "last": "2026-08-31"},

@@ -23,6 +23,7 @@ PROJECT: dict[str, Any] = {
     "purpose": "Care.",
     "coordinating_office": "c",
     "members": MEMBERS,
+    "min_witnesses": 1,
 }
 
 
@@ -34,6 +35,7 @@ def test_what_terms_leave_out_comes_from_project_profile_and_defaults() -> None:
     assert terms.cleaning == PROFILE.cleaning
     assert (terms.solve, terms.threshold, terms.visibility) == ("groups", None, None)
     assert (terms.retention_days, terms.secret_epoch, terms.max_records) == (180, 1, 2_000_000)
+    assert terms.min_witnesses == 1
 
 
 def test_what_terms_say_themselves_counts() -> None:
@@ -49,6 +51,7 @@ def test_what_terms_say_themselves_counts() -> None:
         "secret_epoch": 2,
         "retention_days": 30,
         "max_records": 5,
+        "min_witnesses": 3,
     }
     assert project_to_ask_for(said) is None
     terms = complete_terms(said, PROFILE, None)
@@ -57,6 +60,7 @@ def test_what_terms_say_themselves_counts() -> None:
     assert terms.visibility == {"education": (), "health": ("education",)}
     assert (terms.solve, terms.threshold) == ("one-to-one", 0.95)
     assert (terms.secret_epoch, terms.retention_days, terms.max_records) == (2, 30, 5)
+    assert terms.min_witnesses == 3
 
 
 def test_the_project_is_asked_only_when_needed() -> None:

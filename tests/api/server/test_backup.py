@@ -101,7 +101,8 @@ def test_what_is_in_it(server: SimulatedServer, party: OpenRound) -> None:
             assert key not in path.read_bytes()
     assert backup.stat().st_mode & 0o077 == 0
     assert not list(server.directory.glob(".backup*"))
-    (entry,) = (e for e in server.log() if e["action"] == "server:backup")
+    begun, entry = (e for e in server.log() if e["action"] == "server:backup")
+    assert begun["details"] == {"n_files": 0}
     assert entry["role"] == "administrator"
 
 

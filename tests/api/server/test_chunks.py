@@ -7,6 +7,7 @@ import pytest
 
 import api.server.worker as worker_module
 from api.server.services.chunks import ChunkFolders, sweep_chunks
+from api.server.services.work import own_caller
 from linkage.matching.chunk_store import ChunkStore
 from linkage.pipeline import match_datasets
 from linkage.progress import MatchProgress
@@ -70,10 +71,10 @@ def test_chunks_of_a_round_that_is_not_being_matched_are_swept(
     folder = server.installation.chunks.folder(ROUND)
     folder.mkdir(parents=True)
     server.installation.chunks.folder("2020-h1").mkdir()
-    assert sweep_chunks(server.installation) == 1
+    assert sweep_chunks(server.installation, own_caller("worker")) == 1
     assert server.installation.chunks.round_ids() == [ROUND]
     granted(party.first.takes_step(ROUND, "cancel"))
-    assert sweep_chunks(server.installation) == 1
+    assert sweep_chunks(server.installation, own_caller("worker")) == 1
     assert not folder.exists()
 
 

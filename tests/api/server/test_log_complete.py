@@ -9,17 +9,22 @@ Three nets, one behind the other:
   changes data and appends nothing fails whichever test made it.
 """
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
+from api.audit.errors import LogStoreError
 from api.audit.events import Action
 from api.server.app import create_app, make_app
 from api.server.auth import access_of, is_public_address, may_call
 from api.server.config import load_config
 from api.server.round_states import Actor
+from api.server.services.backup import make_backup
+from api.server.services.chunks import sweep_chunks
+from api.server.services.retention import sweep
 from api.server.services.work import own_caller
 from tests.factories import PROJECT, ROUND
 from tests.logged_writes import UnloggedChangeError, changed_table
@@ -174,6 +179,72 @@ def test_files_that_nothing_refers_to_are_swept_with_an_entry(server: SimulatedS
     size = server.log_size()
     server.worker().run(once=True)
     assert "data:sweep" not in [entry["action"] for entry in server.log(size)]
+
+
+def test_nothing_that_is_deleted_goes_without_an_entry(server: SimulatedServer) -> None:
+    """Whatever a crash may leave in any folder of the server: each deletion has its entry."""
+    party = server.open_round()
+    party.is_released()
+    config = server.installation.config
+    stale = server.clock.now.timestamp() - 2 * config.abandoned_after_s
+    left = {
+        "chunks of a round that is over": config.chunks_directory / ROUND / "0.npz",
+        "chunks of no round": config.chunks_directory / "unknown" / "0.npz",
+        "an encoding in the clear": config.work_directory / ("a" * 32) / "office.tqe",
+        "a file of no upload": config.encodings_directory / ROUND / ("0" * 64),
+        "an upload cut off": config.incoming_directory / f"{'b' * 32}.part",
+    }
+    for what, path in left.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left over")
+        (path.parent / ".lock").touch()
+        os.utime(path, (stale, stale))
+        size = server.log_size()
+        server.worker().run(once=True)
+        assert not path.exists(), what
+        swept = [one for one in server.log(size) if one["action"] == "data:sweep"]
+        assert len(swept) == 1, what
+        assert swept[0]["role"] == "worker"
+
+
+def test_what_cannot_be_logged_is_not_deleted(server: SimulatedServer) -> None:
+    party = server.open_round()
+    party.is_released()
+    config = server.installation.config
+    left = [
+        config.chunks_directory / ROUND / "0.npz",
+        config.work_directory / ("a" * 32) / "office.tqe",
+        config.encodings_directory / ROUND / ("0" * 64),
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left over")
+        (path.parent / ".lock").touch()
+
+    def refuse(*_arguments: object) -> None:
+        raise LogStoreError("no room")
+
+    commits = server.installation.database._group_commit
+    append = commits._append
+    commits._append = refuse
+    for sweeping in (sweep, sweep_chunks):
+        with pytest.raises(LogStoreError):
+            sweeping(server.installation, own_caller("worker"))
+    commits._append = append
+    assert all(path.exists() for path in left)
+
+
+def test_a_backup_that_fails_has_its_entry(server: SimulatedServer, tmp_path: Path) -> None:
+    size = server.log_size()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.server.services.backup._copy_tree", _no_room)
+        with pytest.raises(OSError, match="No space"):
+            make_backup(server.installation, own_caller("administrator"), tmp_path / "backup")
+    assert [one["action"] for one in server.log(size)] == ["server:backup"]
+
+
+def _no_room(*_arguments: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_every_action_in_use_is_in_the_closed_set_and_the_other_way_round() -> None:

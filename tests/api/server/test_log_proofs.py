@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,12 @@ from api.audit.merkle import leaf_hash, verify_consistency
 from api.audit.note import VerifierKey, open_checkpoint, parse_note
 from api.audit.proof import verify_proof
 from api.audit.tiles import parse_bundle
-from api.server.models import LOG_TABLES, Project
+from api.client.terms import parse_terms, terms_sha256
+from api.server.models import LOG_TABLES, Project, Round
 from api.server.services.work import own_caller
-from tests.factories import PROJECT, ROUND
-from tests.simulator import Party, SimulatedServer, granted, refused
+from keys.canonical import canonical_json
+from tests.factories import PROFILE_TEXT, PROJECT, ROUND, SECRET
+from tests.simulator import OpenRound, Party, SimulatedServer, granted, refused
 
 
 def log_key(server: SimulatedServer) -> VerifierKey:
@@ -168,11 +171,8 @@ def test_the_head_is_the_root_of_the_tiles(server: SimulatedServer) -> None:
         assert tree.root() == head.root
 
 
-def test_a_project_may_ask_for_witnesses_before_a_release(server: SimulatedServer) -> None:
-    party = server.open_round()
-    with server.installation.work(own_caller("server")) as work:
-        work.session.get_one(Project, PROJECT).min_witnesses = 2
-        work.record(Action.SERVER_START)
+def test_terms_may_ask_for_witnesses_before_a_release(server: SimulatedServer) -> None:
+    party = server.open_round(min_witnesses=2)
     early = granted(party.auditor.reads_checkpoint()).body
     granted(party.auditor.cosigns(early))
     party.is_matched()
@@ -184,6 +184,64 @@ def test_a_project_may_ask_for_witnesses_before_a_release(server: SimulatedServe
     assert "1 have signed" in answer["detail"]
     granted(party.offices[0].cosigns())
     refused(party.first.takes_step(ROUND, "release"), "second-person")
+    granted(party.second.takes_step(ROUND, "release"))
+
+
+def asks_for_witnesses(server: SimulatedServer, n_members: int) -> None:
+    with server.installation.work(own_caller("server")) as work:
+        work.session.get_one(Project, PROJECT).min_witnesses = n_members
+        work.record(Action.SERVER_START)
+
+
+def test_what_was_signed_is_obeyed_and_not_what_the_project_says_later(
+    server: SimulatedServer,
+) -> None:
+    party = server.open_round(min_witnesses=1)
+    party.is_matched()
+    asks_for_witnesses(server, 0)
+    refused(party.second.takes_step(ROUND, "release"), "not-witnessed")
+    asks_for_witnesses(server, 5)
+    granted(party.auditor.cosigns())
+    granted(party.second.takes_step(ROUND, "release"))
+
+
+def test_terms_ask_for_no_fewer_witnesses_than_the_project(server: SimulatedServer) -> None:
+    party = server.open_round()
+    asks_for_witnesses(server, 2)
+    answer = refused(party.first.creates_round(round="second"), "invalid")
+    assert "2 witnesses" in answer["detail"]
+    refused(party.first.amends(ROUND, min_witnesses=1), "invalid")
+    granted(party.first.amends(ROUND, min_witnesses=3))
+
+
+def old_terms(party: OpenRound) -> dict[str, Any]:
+    terms = dict(party.first.server.terms_of(ROUND)) | {"format": "tongqiao-terms-v1"}
+    del terms["min_witnesses"]
+    return terms
+
+
+def test_terms_of_older_rounds_stay_as_they_were_signed(server: SimulatedServer) -> None:
+    """A round from before terms spoke of witnesses: the project's word holds, as it did."""
+    party = server.open_round()
+    old = old_terms(party)
+    body = {"terms": old, "profile": PROFILE_TEXT}
+    refused(party.first.puts(f"/v1/rounds/{ROUND}/terms", body), "invalid")
+    refused(party.first.posts("/v1/rounds", body | {"terms": old | {"round": "new"}}), "invalid")
+    sha256 = terms_sha256(old)
+    with server.installation.work(own_caller("server")) as work:
+        entry = work.session.get_one(Round, ROUND)
+        entry.terms, entry.terms_sha256 = canonical_json(old).decode(), sha256
+        work.record(Action.SERVER_START)
+    assert parse_terms(granted(party.offices[0].reads_round(ROUND))["terms"]).min_witnesses is None
+    # The same again changes nothing, and is no new round.
+    granted(party.first.posts("/v1/rounds", body), 200)
+    granted(party.coordinator.signs(ROUND, secret=SECRET))
+    for office in party.offices:
+        granted(office.signs(ROUND))
+    asks_for_witnesses(server, 1)
+    party.is_matched()
+    refused(party.second.takes_step(ROUND, "release"), "not-witnessed")
+    granted(party.auditor.cosigns())
     granted(party.second.takes_step(ROUND, "release"))
 
 

@@ -1,5 +1,6 @@
 """A server whose encodings lie with a real S3 server: as on files, and when that one is away."""
 
+import dataclasses
 import os
 import threading
 import time
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from api.cli import cli
 from api.server.config import ConfigError, load_config, parse_config
 from api.server.services.backup import make_backup, restore_backup
-from api.server.services.encodings import FileStorage
+from api.server.services.encodings import FileStorage, StorageAwayError
 from api.server.services.installation import create_installation, open_installation
 from api.server.services.object_storage import ObjectStorage, open_object_storage
 from api.server.services.retention import sweep
@@ -31,7 +32,6 @@ pytestmark = pytest.mark.process
 
 OFFICE, PEER = "jinjiang-civil", "zhongjiang-civil"
 ADMINISTRATOR = own_caller("administrator")
-TIMEOUT_S = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def prefix(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def server(tmp_path: Path, s3: RunningS3, prefix: str) -> Iterator[SimulatedServer]:
-    settings = s3.settings(tmp_path, prefix) + f"s3_timeout_s = {TIMEOUT_S}\npoll_s = 0.05\n"
+    settings = s3.settings(tmp_path, prefix) + "poll_s = 0.05\n"
     with simulated_server(tmp_path, settings=settings) as running:
         assert isinstance(running.installation.encodings, ObjectStorage)
         yield running
@@ -174,7 +174,7 @@ class TestAway:
         s3.refuse()
         try:
             thread.start()
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while "storage of encodings is not available" not in caplog.text:
                 assert thread.is_alive()
                 assert time.monotonic() < deadline
@@ -182,7 +182,7 @@ class TestAway:
         finally:
             s3.serve()
             worker.stop()
-            thread.join(20)
+            thread.join(60)
         assert not thread.is_alive()
         assert server.log()[-1]["action"] == "worker:stop"
 
@@ -191,12 +191,16 @@ class TestAway:
         answer = without(s3, lambda: server.client.get("/ready"))
         assert answer.status_code == 503
         assert "check-storage" in answer.json["detail"]
-        # One that takes the connection and says nothing holds nobody up for long.
+
+    def test_one_that_takes_the_connection_and_says_nothing(
+        self, server: SimulatedServer, s3: RunningS3
+    ) -> None:
+        config = dataclasses.replace(server.installation.config, s3_timeout_s=0.3)
+        storage = open_object_storage(config)
         s3.pause()
         try:
-            began = time.monotonic()
-            assert server.client.get("/ready").status_code == 503
-            assert time.monotonic() - began < 10 * TIMEOUT_S + 5
+            with pytest.raises(StorageAwayError):
+                storage.verify_reachable()
         finally:
             s3.go_on()
 
@@ -383,7 +387,7 @@ def test_a_server_process_answers_after_it_forked(tmp_path: Path, s3: RunningS3)
     with (tmp_path / "server" / "server.toml").open("a") as file:
         file.write(s3.settings(tmp_path))
     with server_process(tmp_path / "server") as running:
-        assert requests.get(f"{running.url}/ready", timeout=30).status_code == 200
+        assert requests.get(f"{running.url}/ready", timeout=60).status_code == 200
         assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()
 

@@ -47,7 +47,8 @@ class TestTerms:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"format": "tongqiao-terms-v2"},
+            {"format": "tongqiao-terms-v1"},
+            {"format": "tongqiao-terms-v3"},
             {"extra": 1},
             {"round": "Second"},
             {"round": "second/round"},

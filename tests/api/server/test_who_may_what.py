@@ -121,6 +121,7 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
             "action": "cancel" if isinstance(asker, InBrowser) else "freeze"
         },
         "/v1/log/search": {"outcome": "refused"},
+        "/v1/log/exports": {"form": "csv"},
         "/v1/log/findings": {
             "finding": "0" * 32,
             "kind": "night",

@@ -110,6 +110,43 @@ def _archive(lines: Sequence[bytes], leaves: Sequence[bytes], start: int, note: 
     return "\n".join(head) + "\n\n" + note + "\n" + entries
 
 
+def _export(lines: Sequence[bytes], private: Ed25519PrivateKey, note: str) -> dict[str, str]:
+    """The refused entries as JSON Lines, and a manifest signed by the log's key."""
+    leaves = [hashlib.sha256(b"\x00" + line).digest() for line in lines]
+    chosen = [at for at, line in enumerate(lines) if b'"outcome":"refused"' in line]
+    file = b"".join(lines[at] + b"\n" for at in chosen)
+    manifest: dict[str, Any] = {
+        "after": None,
+        "before": None,
+        "checkpoint": note,
+        "file_sha256": hashlib.sha256(file).hexdigest(),
+        "filter": {"outcome": "refused"},
+        "form": "jsonl",
+        "format": "tongqiao-log-export-v1",
+        "indexes": chosen,
+        "last": None,
+        "leaves": base64.b64encode(b"".join(leaves[at] for at in chosen)).decode(),
+        "proof": base64.b64encode(b"".join(_subset(leaves, 0, set(chosen)))).decode(),
+        "signature": None,
+        "start": 0,
+        "stop": len(lines),
+    }
+    signed = b"tongqiao/v1/log-export\x00" + rfc8785.dumps(manifest) + b"\n"
+    manifest["signature"] = base64.b64encode(private.sign(signed)).decode()
+    return {"file": file.decode(), "manifest": rfc8785.dumps(manifest).decode() + "\n"}
+
+
+def _subset(leaves: Sequence[bytes], first: int, wanted: set[int]) -> list[bytes]:
+    if not any(first <= index < first + len(leaves) for index in wanted):
+        return [_root(leaves)]
+    if len(leaves) == 1:
+        return []
+    k = 1
+    while 2 * k < len(leaves):
+        k *= 2
+    return _subset(leaves[:k], first, wanted) + _subset(leaves[k:], first + k, wanted)
+
+
 def vectors() -> dict[str, Any]:
     """Everything in ``log.json``; the same each time."""
     private = Ed25519PrivateKey.from_private_bytes(
@@ -131,6 +168,7 @@ def vectors() -> dict[str, Any]:
         "cosigned": cosigned,
         "proof": _proof(lines, leaves, PROVED, cosigned["note"]),
         "archive": _archive(lines, leaves, ARCHIVED_FROM, str(checkpoints[-1]["note"])),
+        "export": _export(lines, private, str(checkpoints[-1]["note"])),
         "log_key": f"{ORIGIN}+{key_id.hex()}+{_typed(public)}",
         "private_key": f"PRIVATE+KEY+{ORIGIN}+{key_id.hex()}+{_typed(private.private_bytes_raw())}",
         "entries": [

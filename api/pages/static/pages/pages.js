@@ -43,9 +43,11 @@ for (const field of document.querySelectorAll("[data-submits]")) {
   field.addEventListener("change", () => field.form.requestSubmit());
 }
 
-// A button that must not be pressed twice.
+// A button that must not be pressed twice; disabled only once the form has taken its value.
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", () => {
-    for (const button of form.querySelectorAll('button[type="submit"]')) { button.disabled = true; }
+    window.setTimeout(() => {
+      for (const button of form.querySelectorAll('button[type="submit"]')) { button.disabled = true; }
+    }, 0);
   });
 }
