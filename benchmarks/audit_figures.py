@@ -141,7 +141,7 @@ def verify_alone() -> None:
     print(verification.is_intact, round(seconds, 3), round(memory / 1024, 1))
 
 
-def measure_proofs(kind: str, n_entries: int, n_proofs: int = 400) -> dict[str, Any]:
+def measure_proofs(kind: str, n_entries: int, n_proofs: int = 1000) -> dict[str, Any]:
     """Inclusion and consistency proofs out of the server's database, each verified."""
     with new_server(kind) as installation:
         empty_log(installation)

@@ -1,8 +1,8 @@
 """Random tampering with everything that holds the log; all of it must be found.
 
-Targets: an auditor's folder, static tiles, archives, proof files, exports as JSON Lines, and the
-server's database (whose guards are taken away first). Each tampering is made on a fresh copy, and
-counts only if it changed something. The untouched ones are verified as often.
+Targets: an auditor's folder, static tiles, archives, proof files, exports in their three forms,
+and the server's database (whose guards are taken away first). Each tampering is made on a fresh
+copy, and counts only if it changed something. The untouched ones are verified as often.
 """
 
 import gzip
@@ -18,14 +18,14 @@ from typing import Any, Final
 
 from api.audit.archive import verify_archive, verify_sequence
 from api.audit.errors import AuditError
-from api.audit.events import parse_entry
-from api.audit.merkle import leaf_hash, tree_root
-from api.audit.note import Checkpoint, open_checkpoint
+from api.audit.merkle import leaf_hash
+from api.audit.note import Checkpoint
 from api.audit.proof import verify_proof
 from api.audit.sealing import write_sealed
 from api.audit.stored_check import check_database, check_tiles
 from api.audit.stored_tiles import export_tiles
 from api.audit.verify import verify_directory
+from benchmarks.audit_exports import export_is_bad, export_tamperings, write_exports
 from benchmarks.audit_logs import KEY, example_event
 from tests.api.audit.simulated_log import TABLES, immediate_engine, new_engine
 
@@ -151,15 +151,20 @@ def make_targets(folder: Path) -> dict[str, Target]:
     (folder / "entry.tlog-proof").write_bytes(
         LogProof(lines[index], index, hashes, notes[-1]).to_bytes()
     )
-    (folder / "export").mkdir()
-    (folder / "export" / "log.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
-    (folder / "export" / "checkpoint").write_bytes(notes[-1])
+    exports = write_exports(folder / "fetched", folder)
     return {
         "folder": Target(folder / "fetched", _folder_is_bad, _FOLDER_TAMPERINGS),
         "tiles": Target(folder / "tiles", _tiles_are_bad, _FILE_TAMPERINGS),
         "archives": Target(folder / "archives", _archives_are_bad, _ARCHIVE_TAMPERINGS),
         "proof": Target(folder / "entry.tlog-proof", _proof_is_bad, _PROOF_TAMPERINGS),
-        "export": Target(folder / "export", _export_is_bad, _EXPORT_TAMPERINGS),
+        **{
+            f"export as {form}": Target(
+                path,
+                export_is_bad,
+                {**_EXPORT_TAMPERINGS, **export_tamperings(form, folder / f"other-{form}")},
+            )
+            for form, path in exports.items()
+        },
         "database": Target(path, _database_is_bad, _DATABASE_TAMPERINGS),
     }
 
@@ -218,20 +223,6 @@ def _proof_is_bad(path: Path) -> bool:
         return True
 
 
-def _export_is_bad(path: Path) -> bool:
-    """A whole export as JSON Lines is held against a checkpoint by its own lines."""
-    try:
-        checkpoint = open_checkpoint((path / "checkpoint").read_bytes(), KEY.verifier_key)
-        lines = (path / "log.jsonl").read_bytes().split(b"\n")
-        if lines.pop() != b"":
-            return True
-        for line in lines:
-            parse_entry(line)
-        return (len(lines), tree_root(map(leaf_hash, lines))) != (_ENTRIES, checkpoint.root)
-    except (AuditError, OSError):
-        return True
-
-
 def _database_is_bad(path: Path) -> bool:
     engine = immediate_engine(f"sqlite:///{path}")
     try:
@@ -271,7 +262,7 @@ def _swap_files(path: Path, chance: random.Random) -> None:
 
 def _edit_lines(change: Callable[[list[bytes], random.Random], None]) -> Callable[..., None]:
     def edit(path: Path, chance: random.Random) -> None:
-        target = path / ("entries.jsonl" if (path / "entries.jsonl").exists() else "log.jsonl")
+        target = path / "entries.jsonl"
         lines = target.read_bytes().split(b"\n")[:-1]
         change(lines, chance)
         target.write_bytes(b"".join(line + b"\n" for line in lines))
@@ -378,7 +369,9 @@ _LINE_TAMPERINGS: Final = {
     "tail cut": _edit_lines(_cut_lines),
 }  # fmt: skip
 _FOLDER_TAMPERINGS: Final = _FILE_TAMPERINGS | _LINE_TAMPERINGS | {"checkpoint replayed": _replay}
-_EXPORT_TAMPERINGS: Final = _FILE_TAMPERINGS | _LINE_TAMPERINGS
+_EXPORT_TAMPERINGS: Final = {
+    name: _FILE_TAMPERINGS[name] for name in _FILE_TAMPERINGS if name != "fork"
+}
 _ARCHIVE_TAMPERINGS: Final = {
     "bit flipped inside": _recompress(_flip_inside),
     "lines swapped inside": _recompress(_swap_inside),
