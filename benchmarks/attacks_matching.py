@@ -28,7 +28,9 @@ _QUANTILES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.998)
 _COMPONENTS = 3
 _LEAST_COMPONENT = 0.01
 _STEPS = 40
-_SHARPNESS = ((4.0, 40.0), (1.0, 40.0))
+_SHARPNESS = (4.0, 40.0)
+_START_SHARPNESS = (1.0, 4.0)
+_PROFILE_POINTS = 16
 _BALANCING_ROUNDS = 6
 NO_ONE = -1
 _SIZE_BINS = (1, 2, 3, 5, 9, 17, 65)
@@ -229,11 +231,13 @@ def match_graphs(
     fixed = _by_sizes(target, known, worth)
     if standing is not None:
         fixed += standing
-    # Where everybody can be compared with everybody, the first way down may end in a wrong valley.
-    ways = (
-        _SHARPNESS if any(isinstance(r.target, np.ndarray) for r in relations) else _SHARPNESS[:1]
-    )
-    tries = [_sharpened(relations, fixed, seeds, low, high) for low, high in ways]
+    starts = [np.full(fixed.shape, 1.0 / fixed.shape[1], dtype=np.float32)]
+    dense = [each for each in relations if isinstance(each.target, np.ndarray)]
+    if dense:
+        # Where everybody can be compared with everybody, one way down may end in a wrong valley.
+        likeness = _likeness(dense, fixed.shape)
+        starts += [_balanced(likeness * sharpness, seeds) for sharpness in _START_SHARPNESS]
+    tries = [_sharpened(relations, fixed, seeds, start) for start in starts]
     p, _ = max(tries, key=lambda each: each[1])
     row = p.argmax(axis=1).astype(np.int64)
     top = p[np.arange(len(p)), row].astype(np.float64)
@@ -244,11 +248,10 @@ def _sharpened(
     relations: Sequence["_Relation"],
     fixed: F32,
     seeds: tuple[I64, I64] | None,
-    low: float,
-    high: float,
+    p: F32,
 ) -> tuple[F32, float]:
     """Probabilities at the end, and the log likelihood that the attacker gives them."""
-    p = np.full(fixed.shape, 1.0 / fixed.shape[1], dtype=np.float32)
+    low, high = _SHARPNESS
     _fix(p, seeds)
     evidence = fixed
     for step in range(_STEPS):
@@ -314,6 +317,21 @@ def _matrix(rows: I64, pairs: Pairs, values: F32) -> Any:
     dense = np.zeros((n, n), dtype=np.float32)
     dense[places] = values
     return dense
+
+
+def _likeness(relations: Sequence[_Relation], shape: tuple[int, int]) -> F32:
+    """How alike records are in the way that they resemble all others; one number has spread 1."""
+    distance = np.zeros(shape, dtype=np.float32)
+    for relation in relations:
+        one, other = (
+            np.quantile(each, np.linspace(0, 1, _PROFILE_POINTS), axis=1).T
+            for each in (relation.target, relation.known)
+        )
+        scale = np.maximum(1e-6, one.std(axis=0))
+        one, other = one / scale, other / scale
+        squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+        distance[np.ix_(relation.rows, relation.columns)] += squares
+    return -distance / max(1e-6, float(distance.std()))
 
 
 def _add_evidence(evidence: F32, relation: _Relation, p: F32) -> None:
