@@ -440,17 +440,9 @@ def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> Non
 
 
 def step_back(nice: int) -> None:
-    """Let other processes go first, unless this one does so already (``nice``).
-
-    Linux shares processors among sessions first (``sched(7)``, autogroup), so a service that leads
-    a session of its own says it for the session too.
-    """
-    if nice <= os.getpriority(os.PRIO_PROCESS, 0):
-        return
-    os.setpriority(os.PRIO_PROCESS, 0, nice)
-    if os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
+    """Let other processes of this session or unit go first, unless this one does so already."""
+    if nice > os.getpriority(os.PRIO_PROCESS, 0):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def _add(installation: "Installation", identity: "PublicIdentity") -> None:
