@@ -237,7 +237,7 @@ def test_what_cannot_be_logged_is_not_deleted(server: SimulatedServer) -> None:
 def test_a_backup_that_fails_has_its_entry(server: SimulatedServer, tmp_path: Path) -> None:
     size = server.log_size()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.server.services.backup._copy_tree", _no_room)
+        patch.setattr("api.server.services.backup._copy_encodings", _no_room)
         with pytest.raises(OSError, match="No space"):
             make_backup(server.installation, own_caller("administrator"), tmp_path / "backup")
     assert [one["action"] for one in server.log(size)] == ["server:backup"]
