@@ -111,7 +111,7 @@ def fill_database(database: Database, n_entries: int) -> LogHead:
         for index, line in enumerate(lines):
             leaf = leaf_hash(line)
             tree.append_noting(leaf, completed)
-            time = line[-30:-6].decode()
+            time = line[-32:-8].decode()
             rows.append(
                 {
                     "entry_index": index,

@@ -25,13 +25,18 @@ log_pages = Blueprint("log_console", __name__, url_prefix="/console/log")
 def show_log() -> ResponseReturnValue:
     """Entries that fit a filter, newest first."""
     asked = parse_query(request.args)
-    found = service.search_log(
-        installation(),
-        caller(),
-        asked.query,
-        below=parse_place(request.args.get("below", "")),
-        above=parse_place(request.args.get("above", "")),
-    )
+    try:
+        found = service.search_log(
+            installation(),
+            caller(),
+            asked.query,
+            below=parse_place(request.args.get("below", "")),
+            above=parse_place(request.args.get("above", "")),
+        )
+    except AuditError as error:
+        raise RefusalError(
+            "unavailable", "What stands as an entry here is none: verify the log."
+        ) from error
     page = render_template("console/log.html", asked=asked, found=found)
     return page, 422 if asked.trouble else 200
 
