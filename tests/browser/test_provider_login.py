@@ -31,7 +31,7 @@ class Desk:
         told = subprocess.run(
             [
                 sys.executable, "-m", "api", "server", "add-person", str(self.server.directory),
-                person, "--name", "吴芸", "--role", "auditor",
+                person, "--name", "吴芸", "--role", "operator",
             ],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
