@@ -85,7 +85,7 @@ def test_enrolling_and_logging_in_at_the_provider(browser: WatchedBrowser, desk:
         tab.look("console-enrol-provider.zh")
         wu.presses(f"用 {NAME} 登记")
         says_who(tab, "wu-there")
-        expect(tab.page).to_have_url(f"{desk.server.url}/console/log/")
+        expect(tab.page).to_have_url(f"{desk.server.url}/console/rounds/")
         wu.presses("退出")
 
         wu.opens("rounds/")
@@ -93,7 +93,7 @@ def test_enrolling_and_logging_in_at_the_provider(browser: WatchedBrowser, desk:
         tab.on_a_phone("console-login-provider")
         wu.presses(f"用 {NAME} 登录")
         says_who(tab, "wu-there")
-        expect(tab.page).to_have_url(f"{desk.server.url}/console/log/")
+        expect(tab.page).to_have_url(f"{desk.server.url}/console/rounds/")
         wu.presses("退出")
 
         tab.expected_status |= {401}
@@ -127,4 +127,4 @@ def test_the_code_of_the_app_where_the_provider_saw_none(
         wu.presses("登录")
         wu.sees("请保存这些备用码")
         wu.follows("回到首页")
-        expect(tab.page).to_have_url(f"{desk.server.url}/console/log/")
+        expect(tab.page).to_have_url(f"{desk.server.url}/console/rounds/")
