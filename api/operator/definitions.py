@@ -162,6 +162,9 @@ def complete_terms(
     _expect_keys(body, "terms", {"project", "round"}, {*_OPTIONAL, *_FROM_PROJECT, *_DEFAULTS})
     given = {key: value for key, value in body.items() if key != "profile"}
     inherited = {key: project[key] for key in _FROM_PROJECT if project and key in project}
+    if isinstance(inherited.get("members"), list):
+        # Where an office stands is the project's matter, and nothing to sign.
+        inherited["members"] = [_office_and_role(member) for member in inherited["members"]]
     document = {
         **_DEFAULTS,
         **inherited,
@@ -177,6 +180,12 @@ def complete_terms(
     if len(terms.members) < _MIN_MEMBERS:
         raise TermsError("A round needs at least two member offices.")
     return terms
+
+
+def _office_and_role(member: Any) -> Any:
+    if not isinstance(member, dict):
+        return member
+    return {key: member[key] for key in ("office", "role") if key in member}
 
 
 def load_terms_profile(body: Mapping[str, Any], terms_file: Path, given: str | None) -> Profile:

@@ -95,6 +95,9 @@ def test_the_keyboard_alone_reaches_every_control(
         clerk = Clerk(tab, played.workbench_url)
         clerk.opens_the_workbench()
         clerk.goes_to("轮次")
+        # A key that is pressed while one page gives way to the next reaches neither.
+        expect(tab.page.locator("h1")).to_have_text("轮次")
+        tab.page.wait_for_load_state("load")
         reached: list[str] = []
         for _ in range(40):
             tab.page.keyboard.press("Tab")

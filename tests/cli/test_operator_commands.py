@@ -265,8 +265,10 @@ def test_a_round_is_created_with_the_hash_of_its_profile(
     )
     terms = played_terms()
     routes["POST", "/v1/rounds"] = json_answer({}, 201)
+    inherited = ("purpose", "coordinating_office", "min_witnesses")
+    placed = [member | {"division": None, "side": None} for member in terms["members"]]
     routes["GET", "/v1/projects/sichuan-children"] = json_answer(
-        {key: terms[key] for key in ("purpose", "coordinating_office", "members")}
+        {key: terms[key] for key in inherited} | {"members": placed}
     )
     result = run("round", "create", path)
     assert result.exit_code == 0, result.output

@@ -181,7 +181,11 @@ def test_backup_and_restore(directory: Path, run: Run, tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
     assert "log is whole" in again.stdout
     inside = seen(tmp_path / "again")
-    assert [e["action"] for e in inside.log()] == ["server:init", "server:restore"]
+    assert [e["action"] for e in inside.log()] == [
+        "server:init",
+        "server:backup",
+        "server:restore",
+    ]
     inside.installation.close()
     assert run("server", "backup", directory, tmp_path / "backup").exit_code == 1
     other = run("server", "restore", tmp_path, tmp_path / "x", "--data-key", directory / "data.key")

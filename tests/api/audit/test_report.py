@@ -193,17 +193,20 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def page_of(story: Story, directory: Path, since: str = "2026-09-01") -> str:
+SINCE, UNTIL = "2026-09-01T00:00:00Z", "2027-01-01T00:00:00Z"
+
+
+def page_of(story: Story, directory: Path, since: str = SINCE) -> str:
     log = SimulatedLog(5)
     fetch_log(log, directory)
-    unusual = find_unusual(story.entries, since, "2027")
+    unusual = find_unusual(story.entries, since, UNTIL)
     return render_report(
-        count_entries(story.entries, since, "2027"),
+        count_entries(story.entries, since, UNTIL),
         unusual,
         marks_in(story.entries),
         verify_directory(directory),
         since=since,
-        until="2027",
+        until=UNTIL,
         made_at="2026-12-01",
     )
 
@@ -255,7 +258,7 @@ def test_a_log_that_does_not_verify_is_reported_so(story: Story, tmp_path: Path)
     path.write_bytes(path.read_bytes().replace(b"xuyong", b"zzyong"))
     text = render_report(
         count_entries([], "", "~"), [], {}, verify_directory(tmp_path / "log"),
-        since="a", until="<b>", made_at="c",
+        since=SINCE, until=UNTIL, made_at="<b>",
     )  # fmt: skip
     assert "does NOT verify" in text
     assert "&lt;b&gt;" in text

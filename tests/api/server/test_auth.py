@@ -48,6 +48,10 @@ def test_the_list_of_public_addresses() -> None:
         "GET /console/enrol",
         # These ask for a proof by themselves.
         "POST /console/login",
+        "POST /console/login/provider",
+        "GET /console/login/return",
+        "GET /console/login/code",
+        "POST /console/login/code",
         "POST /console/enrol",
         # Stylesheets, scripts and pictures.
         "GET /pages/<path:filename>",
