@@ -111,7 +111,7 @@ class ServerConfig:
         pattern=_OPTIONAL_LINE,
     )
     s3_timeout_s: float = _setting(
-        20.0, "seconds", "How long the object storage may take for one request.", 0.1, 600
+        60.0, "seconds", "How long the object storage may take for one request.", 0.1, 600
     )
     max_upload_bytes: int = _setting(4 * 1024**3, "bytes", "Largest .tqe file.", 1024, 1024**4)
     abandoned_after_s: float = _setting(
