@@ -38,6 +38,59 @@ class MemberState:
     n_records: int | None
 
 
+def next_step(
+    state: str, *, coordinates: bool, key_confirmed: bool, signed: bool | None, uploaded: bool
+) -> Step:
+    """What an office has to do next.
+
+    Args:
+        coordinates: whether it is the coordinating office.
+        signed: whether it has signed; ``None`` for an office that brings no records.
+    """
+    if coordinates and not key_confirmed:
+        return "sign" if state == "open" else "nothing"
+    if signed is None:
+        return "nothing"
+    if state == "released":
+        return "fetch"
+    if state != "open":
+        return "nothing"
+    if not signed:
+        return "sign"
+    if not key_confirmed:
+        return "wait-key"
+    return "sent" if uploaded else "send"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundSummary:
+    """A round in a list, and how far the asking office is in it.
+
+    Attributes:
+        created_at: RFC 3339.
+        signed: ``None`` for who brings no records.
+    """
+
+    id: str
+    project: str
+    state: str
+    created_at: str
+    coordinating_office: str
+    key_confirmed: bool
+    signed: bool | None
+    uploaded: bool
+
+    def next_step(self, office: str) -> Step:
+        """What the asking office has to do next."""
+        return next_step(
+            self.state,
+            coordinates=office == self.coordinating_office,
+            key_confirmed=self.key_confirmed,
+            signed=self.signed,
+            uploaded=self.uploaded,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RoundView:
     """What ``GET /v1/rounds/{id}`` says, checked.
@@ -62,19 +115,13 @@ class RoundView:
     def next_step(self, office: str) -> Step:
         """What an office has to do next."""
         member = self.member(office)
-        if office == self.terms.coordinating_office and not self.key_confirmed:
-            return "sign" if self.state == "open" else "nothing"
-        if member is None:
-            return "nothing"
-        if self.state == "released":
-            return "fetch"
-        if self.state != "open":
-            return "nothing"
-        if not member.signed:
-            return "sign"
-        if not self.key_confirmed:
-            return "wait-key"
-        return "sent" if member.uploaded else "send"
+        return next_step(
+            self.state,
+            coordinates=office == self.terms.coordinating_office,
+            key_confirmed=self.key_confirmed,
+            signed=None if member is None else member.signed,
+            uploaded=member is not None and member.uploaded,
+        )
 
     def to_do(self, office: str) -> str:
         """What an office has to do next, in a few words."""
@@ -90,6 +137,32 @@ class RoundView:
             "fetch": "fetch the results",
             "nothing": "nothing",
         }[step]
+
+
+def parse_rounds(answer: Mapping[str, Any]) -> tuple[RoundSummary, ...]:
+    """Check the answer of ``GET /v1/rounds``; in the order of the server, newest first.
+
+    Raises:
+        ApiError: ``bad-answer``; it is not as ``docs/http-api.md`` says.
+    """
+    try:
+        return tuple(_parse_summary(_mapping(entry)) for entry in answer["rounds"])
+    except (KeyError, TypeError) as error:
+        raise _unexpected() from error
+
+
+def _parse_summary(entry: Mapping[str, Any]) -> RoundSummary:
+    own = None if entry["own"] is None else _mapping(entry["own"])
+    return RoundSummary(
+        id=str(entry["id"]),
+        project=str(entry["project"]),
+        state=str(entry["state"]),
+        created_at=str(entry["created_at"]),
+        coordinating_office=str(entry["coordinating_office"]),
+        key_confirmed=entry["key_confirmed"] is True,
+        signed=None if own is None else own["signed"] is True,
+        uploaded=own is not None and own["uploaded"] is True,
+    )
 
 
 def parse_round(answer: Mapping[str, Any], round_id: str) -> RoundView:
@@ -204,14 +277,9 @@ def show_rounds(answer: Mapping[str, Any]) -> None:
     Raises:
         ApiError: ``bad-answer``; it is not as ``docs/http-api.md`` says.
     """
-    try:
-        rows = [
-            [_mapping(r)[k] for k in ("id", "project", "state", "created_at")]
-            for r in answer["rounds"]
-        ]
-    except (KeyError, TypeError) as error:
-        raise _unexpected() from error
-    if not rows:
+    rounds = parse_rounds(answer)
+    if not rounds:
         say("There are no rounds yet.")
         return
+    rows = [[each.id, each.project, each.state, each.created_at] for each in rounds]
     show_table(["round", "project", "state", "created at"], rows)

@@ -3,16 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import format_percent, gettext
 from marshmallow import ValidationError
 
 from api.audit.events import Action
 from api.console.asking import trying
 from api.console.log_query import parse_place
-from api.console.words import county_name, failure_words, to_do_of_member
+from api.console.words import (
+    county_name,
+    failure_words,
+    figures_of,
+    stage_name,
+    time_left,
+    to_do_of_member,
+)
 from api.pages.flow_chart import Flow
+from api.pages.languages import current_language
 from api.server.auth import caller, installation, login, may_use
 from api.server.round_states import OPERATOR_STEPS, STEPS, Actor, State
 from api.server.schemas.terms import TERMS_FORMAT, Terms, TermsSchema
@@ -25,6 +33,9 @@ rounds = Blueprint("rounds_console", __name__, url_prefix="/console/rounds")
 
 _READERS = (Actor.OPERATOR, Actor.AUDITOR)
 _PAGE_PAIRS = 100
+_OWN_EVERY_MS = 2000
+_OTHERS_EVERY_MS = 30_000
+"""Each look at a matching that somebody else started is an entry of the log."""
 
 
 @rounds.get("/")
@@ -66,6 +77,13 @@ def create() -> ResponseReturnValue:
 def show(round_id: str) -> ResponseReturnValue:
     """One round."""
     return _page(round_id, "")
+
+
+@rounds.get("/<id:round_id>/progress")
+@may_use(*_READERS, action=Action.ROUND_READ, page=True)
+def show_progress(round_id: str) -> ResponseReturnValue:
+    """How far the matching is, for the page's script."""
+    return jsonify(_job(service.watch_matching(installation(), caller(), round_id)))
 
 
 @rounds.post("/<id:round_id>/steps")
@@ -120,6 +138,7 @@ def _pairs_of(review: Mapping[str, Any], office: str) -> tuple[list[Mapping[str,
 
 def _page(round_id: str, trouble: str) -> ResponseReturnValue:
     round_ = service.read_round(installation(), caller(), round_id)
+    is_own = service.is_own_matching(installation(), caller(), round_id)
     page = render_template(
         "console/round.html",
         round=round_,
@@ -132,9 +151,24 @@ def _page(round_id: str, trouble: str) -> ResponseReturnValue:
         failure_reason=service.failure_reason(installation(), round_id),
         failure_words=failure_words,
         may_amend=login().role == Actor.OPERATOR and round_["state"] in (State.DRAFT, State.OPEN),
-        waits=round_["state"] == State.MATCHING,
+        job=_job(round_) if round_["state"] == State.MATCHING else None,
+        every_ms=_OWN_EVERY_MS if is_own else _OTHERS_EVERY_MS,
     )
     return page, 409 if trouble else 200
+
+
+def _job(round_: Mapping[str, Any]) -> dict[str, Any]:
+    now = round_["progress"]
+    # A total of 1 counts nothing: how far such a stage is, nobody knows.
+    share = now["done"] / now["total"] if now["total"] > 1 else None
+    between = "" if current_language() == "zh" else " "
+    known = [format_percent(share) if share is not None else "", time_left(now["seconds_left"])]
+    return {
+        "state": "running" if round_["state"] == State.MATCHING else "done",
+        "stage": between.join((gettext("The server is matching."), stage_name(now["stage"]))),
+        "share": share,
+        "figures": " · ".join([*filter(None, known), *figures_of(now)]),
+    }
 
 
 def _steps(round_: Mapping[str, Any]) -> list[str]:

@@ -26,6 +26,9 @@ task_pages = Blueprint("tasks_console", __name__, url_prefix="/console/log")
 
 _PAGE_FINDINGS: Final = 100
 _CHUNK_BYTES: Final = 256 * 1024
+_OWN_EVERY_MS: Final = 2000
+_OTHERS_EVERY_MS: Final = 30_000
+"""Each look at what somebody else asked for is an entry of the log."""
 
 
 @task_pages.get("/verification")
@@ -105,7 +108,7 @@ def show_task(task_id: str) -> ResponseReturnValue:
 @may_use(Actor.AUDITOR, action=Action.LOG_TASK, page=True)
 def show_progress(task_id: str) -> ResponseReturnValue:
     """How far it is, for the page's script."""
-    task = service.read_task(installation(), caller(), task_id)
+    task = service.watch_task(installation(), caller(), task_id)
     return jsonify(_job(task))
 
 
@@ -169,6 +172,7 @@ def _task_page(task: Task, trouble: str) -> ResponseReturnValue:
         f"console/task_{task.kind}.html",
         task=task,
         job=_job(task),
+        every_ms=_OWN_EVERY_MS if task.asked_by == caller().member else _OTHERS_EVERY_MS,
         trouble=trouble,
         result=task.result or {},
         shown=shown,

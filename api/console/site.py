@@ -14,12 +14,9 @@ from api.console.pages_of_tasks import task_pages
 from api.console.pages_of_terms import terms_pages
 from api.console.words import (
     county_name,
-    figures_of,
     refusal_advice,
     side_name,
-    stage_name,
     state_name,
-    time_left,
 )
 from api.pages.headers import add_headers
 from api.pages.site import Place, add_layout
@@ -56,9 +53,6 @@ def add_console(app: Flask) -> None:
     app.jinja_env.globals.update(
         county_name=county_name,
         side_name=side_name,
-        stage_name=stage_name,
-        time_left=time_left,
-        figures_of=figures_of,
     )
     app.context_processor(
         lambda: {"reader": _reader(), "state_name": state_name, "provider": _provider_name()}

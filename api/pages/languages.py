@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, Response, current_app, g, redirect, request
 from flask_babel import Babel, format_date, format_datetime, format_decimal, format_percent
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 LANGUAGES = {"zh": "中文", "en": "English"}
@@ -61,7 +62,7 @@ def _switch() -> AnyResponse | None:
     arguments = request.args.to_dict(flat=False)
     del arguments[_PARAMETER]
     g.switched_language = True
-    answer: Response | AnyResponse = redirect(_address(arguments), 303)
+    answer: Response | AnyResponse = redirect(_address(arguments, request.path), 303)
     answer.set_cookie(
         _COOKIE, chosen, max_age=_COOKIE_AGE_S, httponly=True, samesite="Strict",
         secure=request.is_secure,
@@ -70,19 +71,46 @@ def _switch() -> AnyResponse | None:
 
 
 def _in_language(code: str) -> str:
-    """Address of this page in another language."""
+    """Address of this page in another language; of the page with the form, where one was sent."""
     arguments = request.args.to_dict(flat=False)
     arguments[_PARAMETER] = [code]
-    return _address(arguments)
+    return _address(arguments, request.path if request.method == "GET" else _page_of_form())
 
 
-def _address(arguments: dict[str, list[str]]) -> str:
+def _page_of_form() -> str:
+    """The nearest address above that of a form which can be asked for as a page.
+
+    A form may go to an address that only takes forms (``/console/rounds/R/steps``): its page is
+    the one it is about (``/console/rounds/R``).
+    """
+    parts = request.path.strip("/").split("/")
+    while parts:
+        path = "/" + "/".join(parts)
+        for found in (path, f"{path}/"):
+            if _is_page(found):
+                return found
+        parts.pop()
+    return "/"
+
+
+def _is_page(path: str) -> bool:
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None:
+        return False
+    try:
+        adapter.match(path, method="GET")
+    except HTTPException:
+        return False
+    return True
+
+
+def _address(arguments: dict[str, list[str]], path: str) -> str:
     from urllib.parse import urlencode
 
     query = urlencode(arguments, doseq=True)
     # The path alone: neither host nor scheme can come from what was asked for. Two leading
     # slashes would name a host.
-    path = "/" + request.path.lstrip("/")
+    path = "/" + path.lstrip("/")
     return f"{path}?{query}" if query else path
 
 

@@ -185,7 +185,7 @@ def _hold_back_unlogged(response: Response) -> Response:
     if response.status_code == 303 and g.get("switched_language"):
         return response  # the same address again, in another language: nothing was read
     caller = g.get("caller")
-    if caller is not None and caller.trace.n_entries > 0:
+    if caller is not None and (caller.trace.n_entries > 0 or caller.trace.is_own_progress):
         return response
     return answer_unlogged()
 

@@ -49,6 +49,20 @@ def played_terms(**changes: Any) -> dict[str, Any]:
     return example_terms(**{"profile": profile, "cleaning": PROFILE.cleaning, **changes})
 
 
+def played_summary(**changes: Any) -> dict[str, Any]:
+    """A round in the answer of ``GET /v1/rounds``."""
+    return {
+        "id": ROUND,
+        "project": "sichuan-children",
+        "state": "open",
+        "created_at": "2026-09-01T01:00:00.000Z",
+        "coordinating_office": COORDINATOR,
+        "key_confirmed": True,
+        "own": None,
+        **changes,
+    }
+
+
 def played_round(
     *,
     state: str = "open",

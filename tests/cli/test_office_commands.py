@@ -37,6 +37,7 @@ from tests.api.played_round import (
     Holder,
     make_holder,
     played_round,
+    played_summary,
     played_terms,
     save_secret,
     write_encoded,
@@ -212,7 +213,7 @@ def test_a_refusal_comes_in_the_servers_words(run: Callable[..., Result], routes
 
 
 def test_status_lists_rounds(run: Callable[..., Result], routes: Routes) -> None:
-    listed = {"id": ROUND, "project": "p", "state": "open", "created_at": "2026-07-01T00:00:00Z"}
+    listed = played_summary()
     routes["GET", "/v1/rounds"] = json_answer({"rounds": [listed]})
     result = run("status")
     assert result.exit_code == 0

@@ -25,6 +25,7 @@ from tests.api.played_round import (
     Holder,
     make_holder,
     played_round,
+    played_summary,
     played_terms,
 )
 
@@ -363,7 +364,7 @@ def test_status_shows_who_has_to_do_what(run: Callable[..., Result], routes: Rou
     assert "nothing" in lines[OFFICE]
     assert "read and sign the terms" in result.stdout
     assert json.loads(run("round", "status", ROUND, "--json").stdout) == answer
-    listed = {"id": ROUND, "project": "p", "state": "open", "created_at": "2026-07-01T00:00:00Z"}
+    listed = played_summary()
     routes["GET", "/v1/rounds"] = json_answer({"rounds": [listed]})
     assert ROUND in run("round", "status").stdout
 

@@ -5,30 +5,33 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from api.client.errors import ApiError
+from api.client.round_view import RoundSummary
 from api.office.workbench.desk import desk
 from api.office.workbench.error_words import Told, tell
 from api.office.workbench.words import state_name, to_do_name
-from linkage.errors import LinkageError
 
 overview = Blueprint("overview", __name__)
+
+_SHOWN_ROUNDS = 10
 
 
 @overview.get("/")
 def show() -> ResponseReturnValue:
     """The overview."""
     bench = desk()
-    rounds = []
+    rounds: tuple[RoundSummary, ...] = ()
     trouble: Told | None = None
     if bench.rounds is not None:
         try:
-            rounds = [bench.rounds.view(row["id"]) for row in bench.rounds.rounds()[:10]]
-        except (ApiError, LinkageError) as error:
+            rounds = bench.rounds.rounds()
+        except ApiError as error:
             trouble = tell(error)
     return render_template(
         "workbench/overview.html",
         about=bench.register.about,
         inspection=bench.register.inspection,
-        rounds=rounds,
+        rounds=rounds[:_SHOWN_ROUNDS],
+        n_rounds=len(rounds),
         trouble=trouble,
         connected=bench.rounds is not None,
         state_name=state_name,

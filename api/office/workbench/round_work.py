@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext
 
 from api.client.errors import printable
 from api.client.private_files import replacing_privately, write_privately
-from api.client.round_view import RoundView
+from api.client.round_view import RoundSummary, RoundView, parse_rounds
 from api.client.terms import Terms, parse_terms
 from api.client.upload import upload_file
 from api.office.encoding import encode_to_files
@@ -121,15 +121,9 @@ class RoundWork:
         """Paths of a round."""
         return RoundFiles(self._folder.round(round_id))
 
-    def rounds(self) -> list[dict[str, str]]:
+    def rounds(self) -> tuple[RoundSummary, ...]:
         """The office's rounds, newest first.  Raises: ApiError."""
-        answer = self._client.get_json("/v1/rounds").get("rounds", [])
-        rows = [
-            {key: str(entry.get(key, "")) for key in ("id", "project", "state", "created_at")}
-            for entry in answer
-            if isinstance(entry, dict)
-        ]
-        return sorted(rows, key=lambda row: row["created_at"], reverse=True)
+        return parse_rounds(self._client.get_json("/v1/rounds"))
 
     def names(self) -> dict[str, str]:
         """Names of the offices that the server knows, by id; asked once in a while."""

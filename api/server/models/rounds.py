@@ -24,7 +24,7 @@ class Round(Base):
     terms: Mapped[str] = mapped_column(Text)
     """RFC 8785 form: what the offices sign."""
     terms_sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH))
-    profile: Mapped[str] = mapped_column(Text)
+    profile: Mapped[str] = mapped_column(Text, deferred=True)
     """The encoding profile, TOML text."""
     coordinating_office: Mapped[str] = mapped_column(ForeignKey("members.id"))
     key_confirmation: Mapped[str | None] = mapped_column(String(32))
@@ -34,8 +34,9 @@ class Round(Base):
     """When encodings and links go: set when the round opens, and anew when it is released."""
     ran_by: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     failure: Mapped[str | None] = mapped_column(Text)
-    review: Mapped[str | None] = mapped_column(Text)
-    """Aggregates for the operators, JSON text, small cells suppressed already."""
+    review: Mapped[str | None] = mapped_column(Text, deferred=True)
+    """Aggregates for the operators, JSON text, small cells suppressed already.  Among a hundred
+    offices this is a megabyte, so who needs it asks for it."""
     links_sha256: Mapped[str | None] = mapped_column(String(SHA256_LENGTH))
 
     stage: Mapped[str | None] = mapped_column(String(32))

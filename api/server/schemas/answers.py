@@ -106,6 +106,13 @@ class SecretReceiptSchema(Schema):
     stored_at = fields.String(required=True)
 
 
+class OwnPartSchema(Schema):
+    """How far the asking office is in a round."""
+
+    signed = fields.Boolean(required=True)
+    uploaded = fields.Boolean(required=True)
+
+
 class RoundOutlineSchema(Schema):
     """A round in a list."""
 
@@ -113,6 +120,14 @@ class RoundOutlineSchema(Schema):
     project = fields.String(required=True)
     state = fields.String(required=True)
     created_at = fields.String(required=True)
+    coordinating_office = fields.String(required=True)
+    key_confirmed = fields.Boolean(required=True)
+    own = fields.Nested(
+        OwnPartSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "`null` for who brings no records to the round"},
+    )
 
 
 class RoundListSchema(Schema):

@@ -174,6 +174,24 @@ def read_task(installation: Installation, caller: Caller, task_id: str) -> Task:
         return _task(installation, entry)
 
 
+def watch_task(installation: Installation, caller: Caller, task_id: str) -> Task:
+    """One task, for who waits for it: without an entry while it is unfinished and the caller's own.
+
+    Asking for it left one, and reading what came of it leaves one; a page that asks every few
+    seconds would bury them.
+
+    Raises:
+        RefusalError: ``not-found``.
+    """
+    with installation.database.reading() as session:
+        entry = session.get(AuditTask, task_id)
+        found = None if entry is None else _task(installation, entry)
+    if found is None or not found.is_unfinished or found.asked_by != caller.member:
+        return read_task(installation, caller, task_id)
+    caller.trace.is_own_progress = True
+    return found
+
+
 def claim_task(installation: Installation, caller: Caller) -> ClaimedTask | None:
     """Take the lease of a task that waits, or whose worker has died; ``None`` if there is none.
 

@@ -18,6 +18,7 @@ from api.server.models import (
     RoundOffice,
     Signature,
     StateChange,
+    Upload,
 )
 from api.server.refusals import RefusalError, naming
 from api.server.round_states import Actor, Deed, State, Step, check_deed
@@ -151,13 +152,18 @@ def _replace_offices(work: Work, entry: Round, terms: Terms) -> None:
 
 
 def list_rounds(installation: Installation, caller: Caller) -> list[dict[str, Any]]:
-    """Rounds that the caller may know of, newest first."""
+    """Rounds that the caller may know of, newest first; an office sees how far it is itself."""
     with installation.work(caller) as work:
-        query = select(Round).order_by(Round.created_at.desc(), Round.id)
+        columns = (
+            Round.id, Round.project_id, Round.state, Round.created_at, Round.coordinating_office,
+            Round.key_confirmation,
+        )  # fmt: skip
+        query = select(*columns).order_by(Round.created_at.desc(), Round.id)
+        own: dict[str, dict[str, bool]] = {}
         if caller.actor is Actor.OFFICE:
-            own = select(RoundOffice.round_id).where(RoundOffice.office_id == caller.member)
+            own = _own_parts(work)
             query = query.where(or_(Round.coordinating_office == caller.member, Round.id.in_(own)))
-        rounds = work.session.scalars(query).all()
+        rounds = work.session.execute(query).all()
         work.record(Action.ROUND_LIST, details={"n_rounds": len(rounds)})
         return [
             {
@@ -165,9 +171,27 @@ def list_rounds(installation: Installation, caller: Caller) -> list[dict[str, An
                 "project": entry.project_id,
                 "state": entry.state,
                 "created_at": format_time(entry.created_at),
+                "coordinating_office": entry.coordinating_office,
+                "key_confirmed": entry.key_confirmation is not None,
+                "own": own.get(entry.id),
             }
             for entry in rounds
         ]
+
+
+def _own_parts(work: Work) -> dict[str, dict[str, bool]]:
+    """How far the calling office is in each round that it brings records to."""
+    office = work.caller.member
+
+    def rounds_of(model: type[RoundOffice | Signature | Upload]) -> set[str]:
+        query = select(model.round_id).where(model.office_id == office)
+        return set(work.session.scalars(query))
+
+    signed, uploaded = rounds_of(Signature), rounds_of(Upload)
+    return {
+        round_id: {"signed": round_id in signed, "uploaded": round_id in uploaded}
+        for round_id in rounds_of(RoundOffice)
+    }
 
 
 def read_round(installation: Installation, caller: Caller, round_id: str) -> dict[str, Any]:
@@ -176,6 +200,45 @@ def read_round(installation: Installation, caller: Caller, round_id: str) -> dic
         entry = visible_round(work, round_id)
         work.record(Action.ROUND_READ, project=entry.project_id, round_id=entry.id)
         return _outline(entry, caller)
+
+
+def watch_matching(installation: Installation, caller: Caller, round_id: str) -> dict[str, Any]:
+    """State and progress of a round, for who waits for its matching.
+
+    Without an entry while it is matched and the caller started it: that left one, and reading the
+    round leaves one.
+
+    Raises:
+        RefusalError: ``not-found``.
+    """
+    with installation.database.reading() as session:
+        entry = session.get(Round, round_id)
+        if entry is not None and _is_own_matching(entry, caller):
+            caller.trace.is_own_progress = True
+            return _how_far(entry)
+    with installation.work(caller) as work:
+        entry = visible_round(work, round_id)
+        work.record(Action.ROUND_READ, project=entry.project_id, round_id=entry.id)
+        return _how_far(entry)
+
+
+def _how_far(entry: Round) -> dict[str, Any]:
+    return {"state": str(entry.state), "progress": _progress(entry, everything=True)}
+
+
+def is_own_matching(installation: Installation, caller: Caller, round_id: str) -> bool:
+    """Whether the round is being matched, and the caller started that; who asks has read it."""
+    with installation.database.reading() as session:
+        entry = session.get(Round, round_id)
+        return entry is not None and _is_own_matching(entry, caller)
+
+
+def _is_own_matching(entry: Round, caller: Caller) -> bool:
+    return (
+        entry.state == State.MATCHING
+        and caller.actor is Actor.OPERATOR
+        and entry.ran_by == caller.member
+    )
 
 
 def failure_reason(installation: Installation, round_id: str) -> str | None:
@@ -449,19 +512,23 @@ def _progress(entry: Round, everything: bool) -> dict[str, Any]:
 
 def _outline(entry: Round, caller: Caller) -> dict[str, Any]:
     everything = caller.actor is not Actor.OFFICE
+    signed = {signature.office_id for signature in entry.signatures}
+    uploads = {upload.office_id: upload for upload in entry.uploads}
+    withdrawn = {withdrawal.office_id for withdrawal in entry.withdrawals}
+    fetched = {receipt.office_id for receipt in entry.receipts}
     members = []
     for office in entry.offices:
-        upload = entry.upload_of(office.office_id)
+        upload = uploads.get(office.office_id)
         shown = upload is not None and (everything or office.office_id == caller.member)
         members.append(
             {
                 "office": office.office_id,
                 "role": office.role,
-                "signed": entry.is_signed_by(office.office_id),
+                "signed": office.office_id in signed,
                 "uploaded": upload is not None,
                 "n_records": upload.n_records if upload is not None and shown else None,
-                "withdrawn": entry.has_left(office.office_id),
-                "fetched": entry.has_results(office.office_id),
+                "withdrawn": office.office_id in withdrawn,
+                "fetched": office.office_id in fetched,
             }
         )
     return {

@@ -23,9 +23,12 @@ class Trace:
 
     Attributes:
         n_entries: entries that are committed.
+        is_own_progress: whether all that is told is how far something is that this very person
+            asked for: the entry about the asking stands for it (``AUDIT_LOG.md``).
     """
 
     n_entries: int = 0
+    is_own_progress: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,16 @@ import pytest
 
 from api.client.errors import ApiError
 from api.client.match_figures import MatchFigures
-from api.client.round_view import parse_round, show_rounds
+from api.client.round_view import parse_round, parse_rounds, show_rounds
 from linkage.errors import LinkageError
-from tests.api.played_round import COORDINATOR, OFFICE, ROUND, played_round, played_terms
+from tests.api.played_round import (
+    COORDINATOR,
+    OFFICE,
+    ROUND,
+    played_round,
+    played_summary,
+    played_terms,
+)
 
 
 def test_an_answer_about_a_round_is_read() -> None:
@@ -67,10 +74,35 @@ def test_terms_that_this_program_does_not_understand_are_not_shown_as_if_it_did(
         parse_round(played_round(terms=played_terms(also_to="the press")), ROUND)
 
 
-@pytest.mark.parametrize("answer", [{}, {"rounds": [7]}, {"rounds": [{}]}, {"rounds": 7}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"rounds": [7]},
+        {"rounds": [{}]},
+        {"rounds": 7},
+        {"rounds": [played_summary(own="yes")]},
+        {"rounds": [played_summary(own={})]},
+    ],
+)
 def test_a_list_of_rounds_that_is_none(answer: dict[str, Any]) -> None:
     with pytest.raises(ApiError):
         show_rounds(answer)
+
+
+@pytest.mark.parametrize("state", ["draft", "open", "frozen", "released", "expired"])
+@pytest.mark.parametrize("key_confirmed", [False, True])
+@pytest.mark.parametrize("done", [(), ("signed",), ("signed", "uploaded")])
+def test_a_list_says_what_the_round_itself_says(
+    state: str, key_confirmed: bool, done: tuple[str, ...]
+) -> None:
+    both = {"state": state, "key_confirmed": key_confirmed}
+    view = parse_round(played_round(**both, **dict.fromkeys(done, (OFFICE,))), ROUND)  # type: ignore[arg-type]
+    own = {"signed": "signed" in done, "uploaded": "uploaded" in done}
+    (office,) = parse_rounds({"rounds": [played_summary(**both, own=own)]})
+    assert office.next_step(OFFICE) == view.next_step(OFFICE)
+    (coordinator,) = parse_rounds({"rounds": [played_summary(**both)]})
+    assert coordinator.next_step(COORDINATOR) == view.next_step(COORDINATOR)
 
 
 @pytest.mark.parametrize(

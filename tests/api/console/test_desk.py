@@ -139,10 +139,24 @@ def task_page(server: SimulatedServer, auditor: Browser, path: str, form: dict[s
     assert answer.status == 303
     address = answer.headers["Location"]
     assert "data-job=" in asks(auditor, "GET", address).body.decode()
-    assert json.loads(asks(auditor, "GET", f"{address}/progress").body)["state"] == "running"
+    waiting = asks(auditor, "GET", f"{address}/progress")
+    assert json.loads(waiting.body)["state"] == "running"
+    assert not waiting.entries
     assert server.worker().work_once()
-    assert json.loads(asks(auditor, "GET", f"{address}/progress").body)["state"] == "done"
+    done = asks(auditor, "GET", f"{address}/progress")
+    assert json.loads(done.body)["state"] == "done"
+    assert [entry["action"] for entry in done.entries] == ["log:task"]
     return address
+
+
+def test_waiting_for_what_somebody_else_asked_for_is_logged(
+    server: SimulatedServer, auditor: Browser
+) -> None:
+    address = asks(auditor, "POST", "/console/log/verification").headers["Location"]
+    other = server.logged_in("shen", "auditor")
+    assert 'data-job-every="30000"' in asks(other, "GET", address).body.decode()
+    (entry,) = asks(other, "GET", f"{address}/progress").entries
+    assert (entry["action"], entry["actor"]) == ("log:task", "shen")
 
 
 def test_verification_in_one_press(server: SimulatedServer, auditor: Browser) -> None:

@@ -1,5 +1,7 @@
 """Every page of the console, asked by everybody: docs/who-may-what.md holds, and nothing leaks."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -246,6 +248,57 @@ def test_an_address_of_the_api_knows_no_language(server: SimulatedServer) -> Non
     answer = asks(browser, "GET", "/console/rounds/?language=en")
     assert (answer.status, answer.headers["Location"]) == (303, "/console/rounds/")
     assert "There is no round yet" in asks(browser, "GET", "/console/rounds/").body.decode()
+
+
+def test_after_a_refused_form_the_language_can_be_switched(server: SimulatedServer) -> None:
+    server.open_round().is_released()
+    server.invitation("zhao")
+    browsers = {role: server.logged_in(f"web-{role}", role) for role in ROLES.values()}
+    refused = 0
+    for _, path, *words in (line for line in LINES if line[0] == "POST"):
+        role = next(ROLES[c] for c, word in zip(HEADINGS, words, strict=True) if word == "yes")
+        while server.worker().work_once():
+            pass
+        asked = address(path, scene_for(path, server))
+        answer = asks(browsers[role], "POST", asked, {"min_witnesses": "many", "role-x": "A b"})
+        links = re.findall(r'href="([^"]*[?&]language=en)"', answer.body.decode())
+        if answer.status != 422 or not links:
+            continue
+        refused += 1
+        switched = asks(browsers[role], "GET", links[0].replace("&amp;", "&"))
+        assert switched.status == 303, path
+        shown = asks(browsers[role], "GET", switched.headers["Location"])
+        assert shown.status == 200, path
+        assert asked.startswith(switched.headers["Location"].rstrip("/")), path
+        assert '<html lang="en"' in shown.body.decode()
+    assert refused >= 5
+
+
+def test_waiting_for_ones_own_matching_leaves_no_entries(server: SimulatedServer) -> None:
+    party = server.open_round()
+    party.everybody_uploads()
+    own, other = server.logged_in("wu"), server.logged_in("zheng")
+    page = f"/console/rounds/{ROUND}"
+    for step in ("freeze", "run"):
+        assert asks(own, "POST", f"{page}/steps", {"step": step, "sure": "yes"}).status == 303
+    assert 'data-job-every="2000"' in asks(own, "GET", page).body.decode()
+    assert 'data-job-every="30000"' in asks(other, "GET", page).body.decode()
+    job = claim_job(server.installation, own_caller("worker"))
+    assert job is not None
+    extend_lease(server.installation, job, JobProgress("compare", 1, 4, 1, 0))
+    answer = asks(own, "GET", f"{page}/progress")
+    assert not answer.entries
+    assert json.loads(answer.body) == {
+        "state": "running", "stage": "服务器正在匹配。正在比对记录", "share": 0.25,
+        "figures": "25% · 已比对 1 对记录",
+    }  # fmt: skip
+    (entry,) = asks(other, "GET", f"{page}/progress").entries
+    assert (entry["action"], entry["actor"]) == ("round:read", "zheng")
+    assert server.worker().work_once() is False  # leased
+    granted(party.first.takes_step(ROUND, "cancel"))
+    after = asks(own, "GET", f"{page}/progress")
+    assert json.loads(after.body)["state"] == "done"
+    assert [entry["action"] for entry in after.entries] == ["round:read"]
 
 
 def test_a_round_that_is_being_matched_shows_how_far_it_is(server: SimulatedServer) -> None:

@@ -32,7 +32,15 @@ def site() -> FlaskClient:
 
     @app.post("/send")
     def send() -> str:
-        return "sent"
+        return home()
+
+    @app.post("/things/<name>/remove")
+    def remove(name: str) -> str:
+        return home()
+
+    @app.get("/things/<name>")
+    def thing(name: str) -> str:
+        return home()
 
     @app.get("/fault")
     def fault() -> str:
@@ -125,3 +133,15 @@ def test_a_fault_shows_and_logs_nothing_of_a_person(
         assert "王小明" not in text
         assert "510104" not in text
     assert "RuntimeError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sent_to", "page"), [("/things/one/remove", "/things/one"), ("/send", "/")]
+)
+def test_where_a_form_was_sent_the_language_leads_to_its_page(
+    site: FlaskClient, sent_to: str, page: str
+) -> None:
+    site.application.config["WTF_CSRF_ENABLED"] = False
+    shown = site.post(sent_to).get_data(as_text=True)
+    assert f'href="{page}?language=en"' in shown
+    assert site.get(page, query_string={"language": "en"}).headers["Location"] == page

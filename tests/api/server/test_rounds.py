@@ -319,6 +319,23 @@ class TestReading:
         assert granted(party.coordinator.gets("/v1/rounds"))["rounds"][0]["id"] == ROUND
         assert granted(party.coordinator.gets("/v1/projects"))["projects"][0]["id"]
 
+    def test_a_list_says_how_far_the_asking_office_is(self, server: SimulatedServer) -> None:
+        party = server.open_round()
+
+        def own(by: Any) -> Any:
+            return granted(by.gets("/v1/rounds"))["rounds"][0]["own"]
+
+        before = own(party.office(OFFICE))
+        assert before["uploaded"] is False
+        party.everybody_uploads()
+        assert own(party.office(OFFICE)) == {"signed": True, "uploaded": True}
+        assert own(party.coordinator) is None
+        assert own(party.first) is None
+        listed = granted(party.office(OFFICE).gets("/v1/rounds"))["rounds"][0]
+        shown = granted(party.office(OFFICE).reads_round(ROUND))
+        assert listed["key_confirmed"] == shown["key_confirmed"]
+        assert listed["coordinating_office"] == shown["terms"]["coordinating_office"]
+
     def test_review_before_there_is_one(self, party: OpenRound) -> None:
         refused(party.first.reads_review(ROUND), "wrong-state")
 
