@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.audit.cosignature import WitnessKey, parse_witness_key
+from api.audit.cosignature import WitnessKey
 from api.audit.errors import AuditError, NoteError
 from api.audit.events import ROLES, Action, Outcome, format_time
-from api.audit.note import VerifierKey, parse_verifier_key
+from api.audit.note import VerifierKey
 from api.audit.server_log import ServerLog
 from api.client.terminal import (
     ID,
@@ -44,7 +44,7 @@ def _parsed_key(
     if value is None:
         return None
     try:
-        return parse_verifier_key(value)
+        return VerifierKey.parse(value)
     except NoteError as error:
         raise click.BadParameter(
             "That is no key of a log: it looks like NAME+12ab34cd+BASE64. Copy it whole.",
@@ -57,7 +57,7 @@ def _parsed_witnesses(
     ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 ) -> tuple[WitnessKey, ...]:
     try:
-        return tuple(parse_witness_key(text) for text in value)
+        return tuple(WitnessKey.parse(text) for text in value)
     except NoteError as error:
         raise click.BadParameter(
             "That is no witness's key: it looks like NAME+12ab34cd+BASE64, as 'tongqiao audit "

@@ -7,23 +7,18 @@ See https://c2sp.org/tlog-cosignature.
 Only the standard library and ``keys.signing``.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from api.audit.errors import NoteError, NoteKeyError, NoteSignatureError
+from api.audit.errors import NoteKeyError, NoteSignatureError
 from api.audit.note import (
+    NoteKey,
     NoteSignature,
     SignedNote,
-    decode_base64,
-    encode_base64,
-    is_key_name,
 )
 from keys.errors import SignatureError
 from keys.signing import (
     SIGNATURE_BYTES,
-    SIGNING_KEY_BYTES,
-    is_weak_signing_key,
     sign_bytes,
     verify_bytes,
 )
@@ -39,31 +34,11 @@ _MAX_TIME: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class WitnessKey:
-    """A witness: its name and its raw Ed25519 public key (32 bytes).
+class WitnessKey(NoteKey):
+    """The key by which a witness cosigns checkpoints."""
 
-    Raises:
-        NoteError: the name is empty, or has spaces or a plus; or the key is no usable one.
-    """
-
-    name: str
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        if not is_key_name(self.name):
-            raise NoteError("the name of a witness must have neither spaces nor a plus")
-        if len(self.public_key) != SIGNING_KEY_BYTES or is_weak_signing_key(self.public_key):
-            raise NoteError("the witness's key is no usable Ed25519 key")
-
-    @property
-    def key_id(self) -> bytes:
-        """First 4 bytes of SHA-256 over name, newline, type and key."""
-        data = self.name.encode() + b"\n" + COSIGNATURE + self.public_key
-        return hashlib.sha256(data).digest()[:4]
-
-    def to_text(self) -> str:
-        """``NAME+KEYID+KEY``, the form in which such keys are passed on."""
-        return f"{self.name}+{self.key_id.hex()}+{encode_base64(COSIGNATURE + self.public_key)}"
+    signature_type = COSIGNATURE
+    holder = "witness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +52,6 @@ class Cosignature:
 def witness_name(origin: str, member: str) -> str:
     """What a member of a server is called as a witness of its log."""
     return f"{origin}/witness/{member}"
-
-
-def parse_witness_key(text: str) -> WitnessKey:
-    """Read a key as :meth:`WitnessKey.to_text` writes it.
-
-    Raises:
-        NoteError: not in that form, of another type, or its parts do not fit each other.
-    """
-    name, _, rest = text.partition("+")
-    key_id, _, key = rest.partition("+")
-    data = decode_base64(key)
-    if len(data) != 1 + SIGNING_KEY_BYTES or data[:1] != COSIGNATURE:
-        raise NoteError("the key is no witness's key in the form NAME+KEYID+KEY")
-    result = WitnessKey(name, data[1:])
-    if result.key_id.hex() != key_id:
-        raise NoteError("the witness's key does not fit its own id: ask for it again")
-    return result
 
 
 def cosign(private: "Ed25519PrivateKey", name: str, text: str, time: int) -> NoteSignature:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.audit.cosignature import WitnessKey, find_cosignatures, parse_witness_key
+from api.audit.cosignature import WitnessKey, find_cosignatures
 from api.audit.directory import (
     CHECKPOINT,
     CHECKPOINTS,
@@ -27,7 +27,6 @@ from api.audit.note import (
     VerifierKey,
     open_checkpoint,
     parse_note,
-    parse_verifier_key,
 )
 
 _NAME = re.compile(r"[0-9]{12}-[0-9a-f]{16}")
@@ -127,7 +126,7 @@ def _load_witnesses(directory: Path, evidence: Evidence) -> None:
     try:
         data = read_small_file(directory / WITNESSES) or b""
         for line in data.decode("ascii").split("\n")[:-1]:
-            evidence.witnesses.append(parse_witness_key(line))
+            evidence.witnesses.append(WitnessKey.parse(line))
         if data and not data.endswith(b"\n"):
             raise NoteError("the last line has no end")
     except (DirectoryError, NoteError, UnicodeDecodeError):
@@ -148,7 +147,7 @@ def parse_key_file(data: bytes) -> VerifierKey:
         raise NoteError("the log's key is not ASCII text") from error
     if not text.endswith("\n"):
         raise NoteError("the log's key has no newline at its end")
-    return parse_verifier_key(text[:-1])
+    return VerifierKey.parse(text[:-1])
 
 
 def _load_checkpoints(directory: Path, evidence: Evidence) -> set[str]:

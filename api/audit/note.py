@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final, Self
 
 from api.audit.errors import NoteError, NoteKeyError, NoteSignatureError
 from api.audit.merkle import HASH_BYTES
@@ -27,31 +27,64 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
-class VerifierKey:
-    """Whose signature a note must bear: a name and a raw Ed25519 public key (32 bytes).
+class NoteKey:
+    """A key that signs notes: its name and a raw Ed25519 public key (32 bytes).
+
+    What it signs differs with its type, and so does its id: a log's key is none of a witness's.
 
     Raises:
         NoteError: the name is empty, or has spaces or a plus; or the key is no usable one.
     """
+
+    signature_type: ClassVar[bytes]
+    holder: ClassVar[str]
 
     name: str
     public_key: bytes
 
     def __post_init__(self) -> None:
         if not is_key_name(self.name):
-            raise NoteError("the name of a log's key must have neither spaces nor a plus")
+            raise NoteError(f"the name of a {self.holder} must have neither spaces nor a plus")
         if len(self.public_key) != SIGNING_KEY_BYTES or is_weak_signing_key(self.public_key):
-            raise NoteError("the log's key is no usable Ed25519 key")
+            raise NoteError(f"the {self.holder}'s key is no usable Ed25519 key")
 
     @property
     def key_id(self) -> bytes:
         """First 4 bytes of SHA-256 over name, newline, type and key."""
-        data = self.name.encode() + b"\n" + ED25519 + self.public_key
+        data = self.name.encode() + b"\n" + self.signature_type + self.public_key
         return hashlib.sha256(data).digest()[:_KEY_ID_BYTES]
 
     def to_text(self) -> str:
         """``NAME+KEYID+KEY``, the form in which such keys are passed on."""
-        return f"{self.name}+{self.key_id.hex()}+{encode_base64(ED25519 + self.public_key)}"
+        key = encode_base64(self.signature_type + self.public_key)
+        return f"{self.name}+{self.key_id.hex()}+{key}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a key as :meth:`to_text` writes it.
+
+        Raises:
+            NoteError: not in that form, of another type, or its parts do not fit each other.
+        """
+        name, _, rest = text.partition("+")
+        key_id, _, key = rest.partition("+")
+        data = decode_base64(key)
+        if len(data) != 1 + SIGNING_KEY_BYTES or data[:1] != cls.signature_type:
+            raise NoteError(f"this is no {cls.holder}'s key in the form NAME+KEYID+KEY")
+        result = cls(name, data[1:])
+        if result.key_id.hex() != key_id:
+            raise NoteError(
+                f"the {cls.holder}'s key does not fit its own id: it was altered, ask for it again"
+            )
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey(NoteKey):
+    """The key of a log, by which its checkpoints are verified."""
+
+    signature_type = ED25519
+    holder = "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +124,6 @@ class Checkpoint:
     def to_text(self) -> str:
         """The text that is signed."""
         return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
-
-
-def parse_verifier_key(text: str) -> VerifierKey:
-    """Read a key as :meth:`VerifierKey.to_text` writes it.
-
-    Raises:
-        NoteError: not in that form, of another type, or its parts do not fit each other.
-    """
-    name, _, rest = text.partition("+")
-    key_id, _, key = rest.partition("+")
-    data = decode_base64(key)
-    if len(data) != 1 + SIGNING_KEY_BYTES or data[:1] != ED25519:
-        raise NoteError("the log's key is no Ed25519 key in the form NAME+KEYID+KEY")
-    result = VerifierKey(name, data[1:])
-    if result.key_id.hex() != key_id:
-        raise NoteError("the log's key does not fit its own id: it was altered, ask for it again")
-    return result
 
 
 def parse_note(data: bytes) -> SignedNote:

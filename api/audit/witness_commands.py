@@ -163,12 +163,12 @@ def check_proof_command(
     Example:
       tongqiao audit check-proof entry-1234.tlog-proof --log-key tongqiao/...+12ab34cd+BASE64
     """
-    from api.audit.note import parse_verifier_key
+    from api.audit.note import VerifierKey
     from api.audit.proof import LogProof, verify_proof
 
     with failing_audit("read the proof"):
         data = file.read_bytes()
-        proven = verify_proof(data, parse_verifier_key(log_key_text), witnesses)
+        proven = verify_proof(data, VerifierKey.parse(log_key_text), witnesses)
     line = LogProof.parse(data).line.decode("ascii")
     if as_json:
         show_json(

@@ -1,8 +1,9 @@
 """Server addresses: what a command accepts after ``--server``."""
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from linkage.loopback import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +45,10 @@ def parse_server_address(text: str) -> ServerAddress:
         raise ValueError("Write the address of the server alone, without a path behind it.")
     if not (name.isascii() and name.isprintable()) or " " in name:
         raise ValueError("Write the server's name in ASCII letters.")
-    loopback = _is_loopback(name)
+    loopback = is_loopback(name)
     if parts.scheme == "http" and not loopback:
         raise ValueError("Plain http is only for a server on this machine. Write https://...")
     host = f"[{name}]" if ":" in name else name
     if port is not None:
         host = f"{host}:{port}"
     return ServerAddress(origin=f"{parts.scheme}://{host}", host=host, loopback=loopback)
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -4,7 +4,6 @@ One process, because SQLite has one writer anyway and threads share its cache; t
 needs the processors, is the worker's.
 """
 
-import ipaddress
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from api.server.logs import JsonFormatter
 from api.server.metrics import Metrics
 from api.server.services.installation import Installation, open_installation
 from api.server.services.work import own_caller
+from linkage.loopback import is_loopback
 
 _MAX_REQUEST_LINE = 8190
 """Gunicorn's most: the code that an OpenID provider sends back may have thousands of characters."""
@@ -58,16 +58,6 @@ class Listening:
                 "Without TLS the server listens on this machine only. Give --tls-cert and "
                 "--tls-key, or --behind-proxy if a reverse proxy with TLS stands before it."
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def serve(config: ServerConfig, listening: Listening) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from api.audit.note import parse_verifier_key
+from api.audit.note import VerifierKey
 from api.cli import cli
 from api.server.config import load_config
 from api.server.services.installation import open_installation
@@ -65,7 +65,7 @@ def test_init_adds_people_and_tells_the_logs_key(
     assert fingerprint in done.stdout
     (line,) = (line for line in done.stdout.splitlines() if "access log" in line)
     inside = seen(tmp_path / "srv")
-    assert parse_verifier_key(line.split(": ")[1]) == inside.installation.log_key.verifier_key
+    assert VerifierKey.parse(line.split(": ")[1]) == inside.installation.log_key.verifier_key
     assert inside.installation.config.name == "Sichuan"
     assert [(row["id"], row["state"]) for row in inside.rows("members")] == [
         ("chen", "approved"),

@@ -8,7 +8,6 @@ Who may talk to a scheduler can run any code on its workers, so TLS with certifi
 is required unless the scheduler is on this very machine.
 """
 
-import ipaddress
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from linkage.errors import MatchingError
+from linkage.loopback import is_loopback
 from linkage.matching.engines import WAKE_S, Chunk, Result
 
 CONNECT_TIMEOUT_S = 30.0
@@ -190,17 +190,8 @@ def _verify_address(scheduler: str, tls: TlsFiles | None) -> None:
             "An address tls://... goes with certificates (authority, own, own key), and "
             "certificates go with such an address."
         )
-    if tls is None and not _is_loopback(parts.hostname):
+    if tls is None and not is_loopback(parts.hostname):
         raise MatchingError(
             "A scheduler on another machine needs TLS: whoever reaches one without it can run any "
             "program on its workers. Use tls:// and certificates (docs/cluster.md)."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

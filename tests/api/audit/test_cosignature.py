@@ -10,7 +10,6 @@ from api.audit.cosignature import (
     WitnessKey,
     cosign,
     find_cosignatures,
-    parse_witness_key,
     verify_cosignature,
 )
 from api.audit.errors import NoteError, NoteKeyError, NoteSignatureError
@@ -94,13 +93,13 @@ def test_the_logs_own_signature_is_no_cosignature() -> None:
 
 
 def test_keys_are_passed_on_as_text() -> None:
-    assert parse_witness_key(WITNESS.to_text()) == WITNESS
+    assert WitnessKey.parse(WITNESS.to_text()) == WITNESS
     as_log_key = (
         f"{NAME}+{WITNESS.key_id.hex()}+" + base64.b64encode(b"\x01" + WITNESS.public_key).decode()
     )
     for text in (WITNESS.to_text()[:-4], as_log_key, "x", "a+b+c", WITNESS.to_text() + "\n"):
         with pytest.raises(NoteError):
-            parse_witness_key(text)
+            WitnessKey.parse(text)
     for name in ("", "a b", "a+b"):
         with pytest.raises(NoteError):
             WitnessKey(name, WITNESS.public_key)

@@ -19,7 +19,6 @@ from api.audit.note import (
     open_checkpoint,
     parse_checkpoint,
     parse_note,
-    parse_verifier_key,
     verify_note,
 )
 from tests.api.audit.simulated_log import KEY, ORIGIN, OTHER_KEY, signed_note
@@ -38,7 +37,7 @@ def test_a_published_note_verifies() -> None:
     note = parse_note(data)
     assert note.text == VECTOR["text"]
     assert note.to_bytes() == data
-    verify_note(note, parse_verifier_key(VECTOR["verifier_key"]))
+    verify_note(note, VerifierKey.parse(VECTOR["verifier_key"]))
     with pytest.raises(NoteKeyError):
         verify_note(note, KEY.verifier_key)
 
@@ -144,13 +143,13 @@ def test_a_checkpoint_of_another_log_under_the_same_key_is_refused() -> None:
 
 def test_a_key_reads_back_and_every_changed_one_is_refused() -> None:
     text = KEY.verifier_key.to_text()
-    assert parse_verifier_key(text) == KEY.verifier_key
+    assert VerifierKey.parse(text) == KEY.verifier_key
     for at in range(len(text)):
         for other in "A/ +":
             bad = text[:at] + other + text[at + 1 :]
             if bad != text:
                 with pytest.raises(NoteError):
-                    parse_verifier_key(bad)
+                    VerifierKey.parse(bad)
 
 
 def test_a_key_under_which_anything_verifies_is_refused() -> None:

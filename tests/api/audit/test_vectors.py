@@ -20,13 +20,13 @@ from api.audit.archive import (
     write_archive,
 )
 from api.audit.checkpoint import make_checkpoint, parse_log_key
-from api.audit.cosignature import cosign, find_cosignatures, parse_witness_key
+from api.audit.cosignature import WitnessKey, cosign, find_cosignatures
 from api.audit.events import Action, AuditEvent, Outcome, entry_bytes, parse_entry
 from api.audit.export_check import verify_export
 from api.audit.export_manifest import manifest_path
 from api.audit.fetch import fetch_log
 from api.audit.merkle import CompactRange, leaf_hash
-from api.audit.note import Checkpoint, open_checkpoint, parse_note, parse_verifier_key
+from api.audit.note import Checkpoint, VerifierKey, open_checkpoint, parse_note
 from api.audit.proof import LogProof, verify_proof
 from tests.api.audit.simulated_log import TABLES, ForgedLog, new_engine
 
@@ -82,7 +82,7 @@ def test_a_log_that_is_appended_to_signs_the_same_checkpoints() -> None:
 
 @pytest.mark.parametrize("vector", VECTORS["checkpoints"])
 def test_checkpoints_are_read_alike(vector: dict[str, Any]) -> None:
-    key = parse_verifier_key(VECTORS["log_key"])
+    key = VerifierKey.parse(VECTORS["log_key"])
     assert key == KEY.verifier_key
     assert open_checkpoint(vector["note"].encode(), key) == Checkpoint(
         key.name, vector["size"], bytes.fromhex(vector["root"])
@@ -95,7 +95,7 @@ def test_the_log_verifies_as_a_fetched_folder(tmp_path: Path) -> None:
 
 
 def test_cosignatures() -> None:
-    key = parse_witness_key(VECTORS["cosigned"]["witness_key"])
+    key = WitnessKey.parse(VECTORS["cosigned"]["witness_key"])
     note = parse_note(VECTORS["cosigned"]["note"].encode())
     (found,) = find_cosignatures(note, [key])
     assert found.time == 1_772_352_060
@@ -108,8 +108,8 @@ def test_cosignatures() -> None:
 def test_proofs() -> None:
     data = VECTORS["proof"].encode()
     assert LogProof.parse(data).to_bytes() == data
-    witness = parse_witness_key(VECTORS["cosigned"]["witness_key"])
-    proven = verify_proof(data, parse_verifier_key(VECTORS["log_key"]), [witness])
+    witness = WitnessKey.parse(VECTORS["cosigned"]["witness_key"])
+    proven = verify_proof(data, VerifierKey.parse(VECTORS["log_key"]), [witness])
     assert proven.entry.index == 3
     assert [one.witness for one in proven.cosignatures] == [witness]
 
@@ -117,7 +117,7 @@ def test_proofs() -> None:
 def test_archives(tmp_path: Path) -> None:
     path = tmp_path / "archive"
     path.write_bytes(gzip.compress(VECTORS["archive"].encode()))
-    found = verify_archive(path, parse_verifier_key(VECTORS["log_key"]))
+    found = verify_archive(path, VerifierKey.parse(VECTORS["log_key"]))
     assert (found.start, found.stop) == (3, 5)
     lines = [entry["line"].encode() for entry in VECTORS["entries"]]
     assert list(read_archive_entries(path)) == lines[3:]
@@ -134,6 +134,6 @@ def test_exports(tmp_path: Path) -> None:
     export = tmp_path / "refused.jsonl"
     export.write_text(vector["file"], encoding="ascii")
     manifest_path(export).write_text(vector["manifest"], encoding="utf-8")
-    check = verify_export(export, manifest_path(export), parse_verifier_key(VECTORS["log_key"]))
+    check = verify_export(export, manifest_path(export), VerifierKey.parse(VECTORS["log_key"]))
     assert check.faults == ()
     assert (check.n_rows, check.completeness, check.is_same_file) == (1, "signature", True)

@@ -19,8 +19,9 @@ from api.server.config import ConfigError, load_config
 from api.server.services.installation import open_installation
 from api.server.services.members import add_member
 from api.server.services.work import own_caller
-from api.server.serving import Listening, is_loopback
+from api.server.serving import Listening
 from keys.request_signing import content_digest, sign_request
+from linkage.loopback import is_loopback
 from tests import databases, factories
 from tests.api.server.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.api.server.running_server import RunningServer, server_process
