@@ -406,6 +406,26 @@ class Operator(Party):
         """Open, freeze, run, release or cancel a round."""
         return self.posts(f"/v1/rounds/{round_id}/transitions", {"action": action})
 
+    def excludes(self, round_id: str, office: str) -> Answer:
+        """Ask to take an office out of a round."""
+        return self.sends("PUT", f"/v1/rounds/{round_id}/exclusions/{office}")
+
+    def recalls(self, round_id: str, office: str = next(iter(ROLES))) -> Answer:
+        """Take back a request to take an office out."""
+        return self.sends("DELETE", f"/v1/rounds/{round_id}/exclusions/{office}")
+
+    def expires(self, round_id: str) -> Answer:
+        """Ask to end a released round early."""
+        return self.sends("PUT", f"/v1/rounds/{round_id}/expiry")
+
+    def recalls_expiry(self, round_id: str) -> Answer:
+        """Take back a request to end a round early."""
+        return self.sends("DELETE", f"/v1/rounds/{round_id}/expiry")
+
+    def excludes_from_project(self, office: str) -> Answer:
+        """Take an office out of the project."""
+        return self.sends("PUT", f"/v1/projects/{PROJECT}/exclusions/{office}")
+
     def reads_review(self, round_id: str) -> Answer:
         """Read the aggregates of a matched round."""
         return self.gets(f"/v1/rounds/{round_id}/review")

@@ -29,13 +29,35 @@ Step = Literal["sign", "wait-key", "send", "sent", "fetch", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class MemberState:
-    """How far a member office is."""
+    """How far a member office is.
+
+    Attributes:
+        is_out: whether it left the round, or operators took it out.
+    """
 
     office: str
     role: str
     signed: bool
     uploaded: bool
     n_records: int | None
+    is_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """What one operator has asked for, and another must ask for too.
+
+    Attributes:
+        office: which is to be taken out; ``None`` where the round is to end early.
+    """
+
+    office: str | None
+    by: str
+
+    def sentence(self) -> str:
+        """What happens when a second operator joins in."""
+        what = "end this round early" if self.office is None else f"take {self.office} out"
+        return f"{self.by} asks to {what}; another operator must ask for the same"
 
 
 def next_step(
@@ -68,7 +90,7 @@ class RoundSummary:
 
     Attributes:
         created_at: RFC 3339.
-        signed: ``None`` for who brings no records.
+        signed: ``None`` for who brings no records, or is out of the round.
     """
 
     id: str
@@ -98,6 +120,7 @@ class RoundView:
     Attributes:
         terms: parsed and hashed here, whatever hash the server says.
         matching: how far it is.
+        requests: what waits for a second operator.
     """
 
     id: str
@@ -107,6 +130,7 @@ class RoundView:
     members: tuple[MemberState, ...]
     matching: MatchFigures
     failure: str | None
+    requests: tuple[PendingRequest, ...] = ()
 
     def member(self, office: str) -> MemberState | None:
         """State of one member office; ``None`` where it is none."""
@@ -119,7 +143,7 @@ class RoundView:
             self.state,
             coordinates=office == self.terms.coordinating_office,
             key_confirmed=self.key_confirmed,
-            signed=None if member is None else member.signed,
+            signed=None if member is None or member.is_out else member.signed,
             uploaded=member is not None and member.uploaded,
         )
 
@@ -127,6 +151,9 @@ class RoundView:
         """What an office has to do next, in a few words."""
         coordinator = self.terms.coordinating_office
         step = self.next_step(office)
+        member = self.member(office)
+        if step == "nothing" and member is not None and member.is_out:
+            return "nothing: it is out of the round"
         if step == "sign" and office == coordinator and not self.key_confirmed:
             return "sign the terms with --secret-file"
         return {
@@ -153,6 +180,8 @@ def parse_rounds(answer: Mapping[str, Any]) -> tuple[RoundSummary, ...]:
 
 def _parse_summary(entry: Mapping[str, Any]) -> RoundSummary:
     own = None if entry["own"] is None else _mapping(entry["own"])
+    if own is not None and own.get("withdrawn") is True:
+        own = None
     return RoundSummary(
         id=str(entry["id"]),
         project=str(entry["project"]),
@@ -182,6 +211,7 @@ def parse_round(answer: Mapping[str, Any], round_id: str) -> RoundView:
             members=tuple(_parse_member(entry) for entry in answer["members"]),
             matching=_parse_matching(_mapping(answer.get("progress") or {})),
             failure=None if answer.get("failure") is None else str(answer["failure"]),
+            requests=tuple(_parse_request(entry) for entry in answer.get("requests") or ()),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _unexpected() from error
@@ -211,6 +241,12 @@ def _parse_matching(body: Mapping[str, Any]) -> MatchFigures:
     )
 
 
+def _parse_request(entry: Any) -> PendingRequest:
+    body = _mapping(entry)
+    office = body.get("office")
+    return PendingRequest(None if office is None else str(office), str(body["by"]))
+
+
 def _parse_member(entry: Any) -> MemberState:
     body = _mapping(entry)
     n_records = body.get("n_records")
@@ -220,6 +256,7 @@ def _parse_member(entry: Any) -> MemberState:
         signed=body["signed"] is True,
         uploaded=body["uploaded"] is True,
         n_records=None if n_records is None else int(n_records),
+        is_out=body.get("withdrawn") is True,
     )
 
 
@@ -254,6 +291,8 @@ def show_round(view: RoundView) -> None:
         say(f"{view.matching.sentence()}.")
     if view.failure is not None:
         say(f"The last run failed: {view.failure}")
+    for request in view.requests:
+        say(f"{request.sentence()}.")
     show_table(
         ["office", "role", "signed", "uploaded", "records", "still to do"],
         [

@@ -205,7 +205,9 @@ def _terms(given: Mapping[str, str]) -> tuple[Terms, str]:
         "coordinating_office": project["coordinating_office"],
         "secret_epoch": _whole(given, "secret_epoch"),
         "members": [
-            {"office": member["office"], "role": member["role"]} for member in project["members"]
+            {"office": member["office"], "role": member["role"]}
+            for member in project["members"]
+            if member["excluded_at"] is None
         ],
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "cleaning": profile.cleaning,

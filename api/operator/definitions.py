@@ -164,7 +164,9 @@ def complete_terms(
     inherited = {key: project[key] for key in _FROM_PROJECT if project and key in project}
     if isinstance(inherited.get("members"), list):
         # Where an office stands is the project's matter, and nothing to sign.
-        inherited["members"] = [_office_and_role(member) for member in inherited["members"]]
+        inherited["members"] = [
+            _office_and_role(member) for member in inherited["members"] if not _is_out(member)
+        ]
     document = {
         **_DEFAULTS,
         **inherited,
@@ -180,6 +182,11 @@ def complete_terms(
     if len(terms.members) < _MIN_MEMBERS:
         raise TermsError("A round needs at least two member offices.")
     return terms
+
+
+def _is_out(member: Any) -> bool:
+    """Whether operators took an office out of its project."""
+    return isinstance(member, dict) and member.get("excluded_at") is not None
 
 
 def _office_and_role(member: Any) -> Any:

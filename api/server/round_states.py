@@ -8,6 +8,7 @@ the policy.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from api.server.refusals import RefusalError
 
@@ -50,6 +51,8 @@ class Step(StrEnum):
     CANCEL = "cancel"
     LAPSE = "lapse"
     EXPIRE = "expire"
+    EXPIRE_EARLY = "expire early"
+    RETURN = "return"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +61,23 @@ class Rule:
 
     Attributes:
         second_person: whether who ran the round may not take this step.
+        two_people: whether two of them must ask for it, since it destroys what others have.
         uploads: how many encoded files the round must hold.
+        named: whether who may take it asks for it by its name; else it is part of something else.
     """
 
     sources: frozenset[State]
     target: State
     by: Actor
     second_person: bool = False
+    two_people: bool = False
     uploads: int = 0
+    named: bool = True
 
 
-def _rule(
-    sources: str, target: State, by: Actor, *, second_person: bool = False, uploads: int = 0
-) -> Rule:
+def _rule(sources: str, target: State, by: Actor, **conditions: Any) -> Rule:
     states = frozenset(State(word) for word in sources.split())
-    return Rule(states, target, by, second_person, uploads)
+    return Rule(states, target, by, **conditions)
 
 
 STEPS: Mapping[Step, Rule] = {
@@ -86,11 +91,16 @@ STEPS: Mapping[Step, Rule] = {
     # A round that nobody brings to its end may not keep encodings longer than its terms say.
     Step.LAPSE: _rule("open frozen review", State.CANCELLED, Actor.WORKER),
     Step.EXPIRE: _rule("released", State.EXPIRED, Actor.WORKER),
+    Step.EXPIRE_EARLY: _rule(
+        "released", State.EXPIRED, Actor.OPERATOR, two_people=True, named=False
+    ),
+    # An office was taken out: what its records took part in is nobody's result any more.
+    Step.RETURN: _rule("review", State.FROZEN, Actor.OPERATOR, uploads=MIN_UPLOADS, named=False),
 }
 
 
 OPERATOR_STEPS: Mapping[str, Step] = {
-    str(step): step for step, rule in STEPS.items() if rule.by is Actor.OPERATOR
+    str(step): step for step, rule in STEPS.items() if rule.by is Actor.OPERATOR and rule.named
 }
 """What an operator may ask for, by name."""
 
@@ -105,6 +115,7 @@ class Deed(StrEnum):
     READ_RESULTS = "read results"
     LEAVE = "withdraw from a released round"
     AMEND = "change the terms"
+    EXCLUDE = "take an office out"
 
 
 DEEDS: Mapping[Deed, tuple[Actor, frozenset[State]]] = {
@@ -115,7 +126,14 @@ DEEDS: Mapping[Deed, tuple[Actor, frozenset[State]]] = {
     Deed.READ_RESULTS: (Actor.OFFICE, frozenset({State.RELEASED})),
     Deed.LEAVE: (Actor.OFFICE, frozenset({State.RELEASED})),
     Deed.AMEND: (Actor.OPERATOR, frozenset({State.DRAFT, State.OPEN})),
+    Deed.EXCLUDE: (
+        Actor.OPERATOR,
+        frozenset({State.OPEN, State.FROZEN, State.REVIEW, State.RELEASED}),
+    ),
 }
+
+TWO_PEOPLE: Mapping[Deed, frozenset[State]] = {Deed.EXCLUDE: frozenset({State.RELEASED})}
+"""When two must ask for a deed: what two people gave to the offices, one does not take away."""
 
 
 def next_state(
@@ -125,6 +143,7 @@ def next_state(
     *,
     person: str | None = None,
     ran_by: str | None = None,
+    asked_by: str | None = None,
     n_uploads: int = 0,
 ) -> State:
     """The state that follows, if this actor may take this step now.
@@ -135,6 +154,7 @@ def next_state(
         actor: role of who asks.
         person: id of who asks.
         ran_by: id of the operator who ran the round last.
+        asked_by: id of the operator who asked for the same step before.
         n_uploads: encoded files that the round holds.
 
     Raises:
@@ -161,14 +181,28 @@ def next_state(
             f"Who ran the round may not {step} it. Ask another operator to read the review "
             f"and to {step} it.",
         )
+    if rule.two_people:
+        _check_two(person, asked_by)
     return rule.target
 
 
-def check_deed(deed: Deed, state: State, actor: Actor) -> None:
+def check_deed(
+    deed: Deed,
+    state: State,
+    actor: Actor,
+    *,
+    person: str | None = None,
+    asked_by: str | None = None,
+) -> None:
     """Whether this actor may do this while the round is in this state.
 
+    Args:
+        deed, state, actor: what is to be done, where the round stands, and the role of who asks.
+        person: id of who asks.
+        asked_by: id of who asked for the same before.
+
     Raises:
-        RefusalError: ``forbidden`` or ``wrong-state``.
+        RefusalError: ``forbidden``, ``wrong-state`` or ``second-person``.
     """
     by, states = DEEDS[deed]
     if actor is not by:
@@ -177,6 +211,24 @@ def check_deed(deed: Deed, state: State, actor: Actor) -> None:
         raise RefusalError(
             "wrong-state",
             f"The round is {state}; to {deed}, it must be {_one_of(states)}." + _advice(state),
+        )
+    if needs_two(deed, state):
+        _check_two(person, asked_by)
+
+
+def needs_two(what: Step | Deed, state: State) -> bool:
+    """Whether two people must ask for this while the round is in this state."""
+    if isinstance(what, Deed):
+        return state in TWO_PEOPLE.get(what, ())
+    return STEPS[what].two_people and state in STEPS[what].sources
+
+
+def _check_two(person: str | None, asked_by: str | None) -> None:
+    if person is None or asked_by is None or person == asked_by:
+        raise RefusalError(
+            "second-person",
+            "Two operators must ask for this: it takes away what the offices were given. Ask "
+            "another operator to ask for the same.",
         )
 
 

@@ -18,6 +18,7 @@ from api.server.services.chunks import sweep_chunks
 from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.database import is_busy
 from api.server.services.encodings import StorageAwayError
+from api.server.services.exclusions import lapse_requests
 from api.server.services.incoming import decrypt_file
 from api.server.services.installation import Installation
 from api.server.services.jobs import (
@@ -207,6 +208,7 @@ class Worker:
 
     def _keep_house(self) -> None:
         expired = expire_rounds(self._installation, self._caller)
+        lapse_requests(self._installation, self._caller)
         swept = sweep(self._installation, self._caller) + sweep_chunks(
             self._installation, self._caller
         )

@@ -79,7 +79,8 @@ def _failed(result: Result, code: int = 1) -> str:
         "member", "member list", "member approve", "member revoke",
         "project", "project create", "project list", "project show",
         "round", "round create", "round open", "round freeze", "round run", "round review",
-        "round release", "round cancel", "round status",
+        "round release", "round cancel", "round status", "round exclude", "round expire",
+        "project exclude",
     ],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(words: str) -> None:
@@ -316,6 +317,63 @@ def test_cancelling_asks_first(
     assert run("round", "cancel", ROUND).exit_code == 1
     assert not server.requests
     assert run("round", "cancel", ROUND, answer="y\n").exit_code == 0
+
+
+WAITING = {"by": "operator-chen", "at": "2026-11-26T10:00:00Z", "until": "2026-12-03T10:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "waiting", "done"),
+    [
+        (["exclude", ROUND, OFFICE], f"exclusions/{OFFICE}", {"what": "exclude", "office": OFFICE},
+         f"{OFFICE} is out of round {ROUND}"),
+        (["expire", ROUND], "expiry", {"what": "expire", "office": None},
+         f"Round {ROUND} is now: expired"),
+    ],
+)  # fmt: skip
+def test_what_takes_two_operators(
+    run: Callable[..., Result],
+    routes: Routes,
+    server: LoopbackServer,
+    words: list[str],
+    path: str,
+    waiting: dict[str, Any],
+    done: str,
+) -> None:
+    assert run("round", *words, answer="n\n").exit_code == 1
+    assert not server.requests
+    routes[("PUT", f"{ROUND_PATH}/{path}")] = json_answer(
+        played_round(state="released", requests=[waiting | WAITING]), 202
+    )
+    first = run("round", *words, answer="y\n")
+    assert first.exit_code == 0, first.output
+    assert "nothing is deleted yet" in first.stdout
+    assert "another operator gives the same command" in " ".join(first.stderr.split())
+    routes[("GET", ROUND_PATH)] = json_answer(
+        played_round(state="released", requests=[waiting | WAITING])
+    )
+    assert "another operator must ask for the same" in run("round", "status", ROUND).stdout
+    routes[("DELETE", f"{ROUND_PATH}/{path}")] = json_answer(
+        played_round(state="released", requests=[])
+    )
+    recalled = run("round", *words, "--recall")
+    assert recalled.exit_code == 0, recalled.output
+    assert "Nobody asks any more" in recalled.stdout
+    routes[("PUT", f"{ROUND_PATH}/{path}")] = json_answer(
+        played_round(state="expired", requests=[])
+    )
+    second = run("round", *words, "--yes")
+    assert second.exit_code == 0, second.output
+    assert done in second.stdout
+
+
+def test_an_office_is_taken_out_of_a_project(
+    run: Callable[..., Result], routes: Routes, server: LoopbackServer
+) -> None:
+    routes[("PUT", f"/v1/projects/sichuan-children/exclusions/{OFFICE}")] = json_answer({})
+    result = run("project", "exclude", "sichuan-children", OFFICE)
+    assert result.exit_code == 0, result.output
+    assert "make a new one" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,14 @@ from api.server.models.people import (
     RecoveryCode,
 )
 from api.server.models.projects import Project, ProjectOffice, SealedSecret
-from api.server.models.rounds import Round, RoundOffice, Signature, StateChange, Upload
+from api.server.models.rounds import (
+    PendingRequest,
+    Round,
+    RoundOffice,
+    Signature,
+    StateChange,
+    Upload,
+)
 
 LOG_TABLES = define_log_tables(Base.metadata)
 """Tables of the access log; written by ``api.audit`` alone."""
@@ -32,6 +39,7 @@ __all__ = [
     "MemberKey",
     "Nonce",
     "PendingLogin",
+    "PendingRequest",
     "Person",
     "Project",
     "ProjectOffice",

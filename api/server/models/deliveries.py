@@ -26,13 +26,15 @@ class RetractedLink(Base):
 
 
 class Withdrawal(Base):
-    """An office that left a round after its release."""
+    """An office that is out of a round: it left after the release, or operators took it out."""
 
     __tablename__ = "withdrawals"
 
     round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
     office_id: Mapped[str] = mapped_column(ForeignKey("members.id"), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+    by: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """The operator who took it out; none where it left."""
 
 
 class Receipt(Base):

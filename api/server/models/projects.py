@@ -26,7 +26,7 @@ class Project(Base):
     def has_office(self, office: str) -> bool:
         """Whether the office belongs to the project, as a member or as its coordinator."""
         return office == self.coordinating_office or any(
-            entry.office_id == office for entry in self.offices
+            entry.office_id == office and entry.excluded_at is None for entry in self.offices
         )
 
 
@@ -42,6 +42,8 @@ class ProjectOffice(Base):
     """County of the office, six digits (GB/T 2260), if it has a place in flows between counties."""
     side: Mapped[str | None] = mapped_column(String(16))
     """``origin`` or ``residence``; with ``division``."""
+    excluded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When operators took it out: no new round may name it."""
 
 
 class SealedSecret(Base):

@@ -56,6 +56,9 @@ class Round(Base):
     uploads: Mapped[list["Upload"]] = relationship(order_by="Upload.office_id")
     withdrawals: Mapped[list[Withdrawal]] = relationship(order_by=Withdrawal.office_id)
     receipts: Mapped[list[Receipt]] = relationship(order_by=Receipt.office_id)
+    requests: Mapped[list["PendingRequest"]] = relationship(
+        order_by="PendingRequest.what, PendingRequest.office_id"
+    )
     history: Mapped[list["StateChange"]] = relationship(order_by="StateChange.id")
 
     def enter_stage(self, stage: str | None) -> None:
@@ -77,12 +80,8 @@ class Round(Base):
         return any(entry.office_id == office for entry in self.signatures)
 
     def has_left(self, office: str) -> bool:
-        """Whether the office withdrew after the release."""
+        """Whether the office is out of the round, by its own will or not."""
         return any(entry.office_id == office for entry in self.withdrawals)
-
-    def has_results(self, office: str) -> bool:
-        """Whether the office said that it has all of its links."""
-        return any(entry.office_id == office for entry in self.receipts)
 
     def upload_of(self, office: str) -> "Upload | None":
         """What the office has uploaded."""
@@ -125,6 +124,22 @@ class Upload(Base):
     n_records: Mapped[int] = mapped_column(BigInteger)
     n_bytes: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PendingRequest(Base):
+    """What one operator has asked for and another must ask for too, before it is done."""
+
+    __tablename__ = "pending_requests"
+
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    what: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """``exclude`` or ``expire``."""
+    office_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    """The office to take out; empty where it is about the whole round."""
+    by: Mapped[str] = mapped_column(String(ID_LENGTH))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    """Nobody may join in any more after this."""
 
 
 class StateChange(Base):

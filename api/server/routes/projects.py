@@ -71,6 +71,14 @@ def put_places(body: dict[str, Any], project_id: str) -> dict[str, Any]:
     return projects.put_places(installation(), caller(), project_id, _places(body["places"]))
 
 
+@blueprint.route("/<id:project_id>/exclusions/<id:office>", methods=["PUT"])
+@may_call(Actor.OPERATOR, action=Action.PROJECT_EXCLUDE)
+@blueprint.response(200, ProjectSchema)
+def exclude_office(project_id: str, office: str) -> dict[str, Any]:
+    """Take an office out of a project, once it is out of all rounds that hold data."""
+    return projects.exclude_office(installation(), caller(), project_id, office)
+
+
 @blueprint.route("/<id:project_id>/secrets/<epoch:epoch>/<id:office>", methods=["PUT"])
 @may_call(Actor.OFFICE, action=Action.SECRET_PUT, body="sealed-secret")
 @blueprint.doc(**BYTES_BODY)

@@ -16,9 +16,11 @@ from api.server.schemas.answers import (
 )
 from api.server.schemas.bodies import NewRoundSchema, TermsSignatureSchema, TransitionSchema
 from api.server.schemas.terms import Terms
-from api.server.services import results, rounds
+from api.server.services import exclusions, results, rounds
 
 blueprint = StrictBlueprint("rounds", __name__, url_prefix="/v1/rounds", description="Rounds")
+
+_WAITS = "Asked for; it is done when another operator asks for the same"
 
 
 @blueprint.route("", methods=["POST"])
@@ -97,6 +99,42 @@ def change_state(body: dict[str, Any], round_id: str) -> dict[str, Any]:
     """Open, freeze, run, release or cancel a round."""
     step = OPERATOR_STEPS[body["action"]]
     return rounds.change_state(installation(), caller(), round_id, step)
+
+
+@blueprint.route("/<id:round_id>/exclusions/<id:office>", methods=["PUT"])
+@may_call(Actor.OPERATOR, action=Action.ROUND_EXCLUDE)
+@blueprint.response(200, RoundSchema)
+@blueprint.alt_response(202, schema=RoundSchema, description=_WAITS)
+def exclude_office(round_id: str, office: str) -> tuple[dict[str, Any], int]:
+    """Take an office out of a round; after the release, two operators must ask for it."""
+    status, is_done = exclusions.exclude_office(installation(), caller(), round_id, office)
+    return status, 200 if is_done else 202
+
+
+@blueprint.route("/<id:round_id>/exclusions/<id:office>", methods=["DELETE"])
+@may_call(Actor.OPERATOR, action=Action.ROUND_RECALL)
+@blueprint.response(200, RoundSchema)
+def recall_exclusion(round_id: str, office: str) -> dict[str, Any]:
+    """Take back what one operator has asked for, before another has."""
+    return exclusions.recall_exclusion(installation(), caller(), round_id, office)
+
+
+@blueprint.route("/<id:round_id>/expiry", methods=["PUT"])
+@may_call(Actor.OPERATOR, action=Action.ROUND_EXPIRE)
+@blueprint.response(200, RoundSchema)
+@blueprint.alt_response(202, schema=RoundSchema, description=_WAITS)
+def expire_early(round_id: str) -> tuple[dict[str, Any], int]:
+    """End a released round before its time and delete its data; two operators must ask for it."""
+    status, is_done = exclusions.expire_early(installation(), caller(), round_id)
+    return status, 200 if is_done else 202
+
+
+@blueprint.route("/<id:round_id>/expiry", methods=["DELETE"])
+@may_call(Actor.OPERATOR, action=Action.ROUND_RECALL)
+@blueprint.response(200, RoundSchema)
+def recall_expiry(round_id: str) -> dict[str, Any]:
+    """Take back what one operator has asked for, before another has."""
+    return exclusions.recall_expiry(installation(), caller(), round_id)
 
 
 @blueprint.route("/<id:round_id>/review", methods=["GET"])

@@ -1,6 +1,6 @@
 """Answers of the server, and the form of its problems."""
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 
 class ProblemSchema(Schema):
@@ -77,6 +77,9 @@ class PlacedOfficeSchema(Schema):
     role = fields.String(required=True)
     division = fields.String(required=True, allow_none=True)
     side = fields.String(required=True, allow_none=True)
+    excluded_at = fields.String(
+        required=True, allow_none=True, metadata={"description": "When operators took it out."}
+    )
 
 
 class ProjectSchema(Schema):
@@ -111,6 +114,7 @@ class OwnPartSchema(Schema):
 
     signed = fields.Boolean(required=True)
     uploaded = fields.Boolean(required=True)
+    withdrawn = fields.Boolean(required=True)
 
 
 class RoundOutlineSchema(Schema):
@@ -144,7 +148,10 @@ class RoundMemberSchema(Schema):
     signed = fields.Boolean(required=True)
     uploaded = fields.Boolean(required=True)
     n_records = fields.Integer(required=True, allow_none=True)
-    withdrawn = fields.Boolean(required=True)
+    withdrawn = fields.Boolean(
+        required=True, metadata={"description": "Out of the round, by its own will or not."}
+    )
+    excluded = fields.Boolean(required=True, metadata={"description": "Operators took it out."})
     fetched = fields.Boolean(required=True)
 
 
@@ -191,6 +198,18 @@ class StateChangeSchema(Schema):
     by = fields.String(required=True)
 
 
+class PendingRequestSchema(Schema):
+    """What one operator has asked for; it is done when another asks for the same."""
+
+    what = fields.String(required=True, validate=validate.OneOf(["exclude", "expire"]))
+    office = fields.String(
+        required=True, allow_none=True, metadata={"description": "Who is to be taken out."}
+    )
+    by = fields.String(required=True)
+    at = fields.String(required=True)
+    until = fields.String(required=True)
+
+
 class RoundSchema(Schema):
     """A round."""
 
@@ -204,6 +223,7 @@ class RoundSchema(Schema):
     progress = fields.Nested(ProgressSchema, required=True)
     history = fields.List(fields.Nested(StateChangeSchema), required=True)
     failure = fields.String(required=True, allow_none=True)
+    requests = fields.List(fields.Nested(PendingRequestSchema), required=True)
     retained_until = fields.String(required=True, allow_none=True)
 
 

@@ -13,9 +13,14 @@ from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation, format_time
 from api.server.services.results import link_line, own_links, own_part
-from api.server.services.retention import Leftovers, delete_leftovers
+from api.server.services.retention import (
+    Leftovers,
+    delete_leftovers,
+    forget_parts,
+    forget_requests,
+)
 from api.server.services.steps import terms_of
-from api.server.services.work import Caller, Work
+from api.server.services.work import Caller, Details, Work
 
 _PAGE_LINKS = 10_000
 
@@ -95,32 +100,45 @@ def withdraw_office(
     Raises:
         RefusalError: ``not-found``, ``forbidden`` or ``wrong-state``.
     """
-    leftovers = Leftovers()
     with installation.work(caller) as work:
         entry = own_part(work, round_id, office, even_if_withdrawn=True)
         check_deed(Deed.LEAVE, State(entry.state), Actor.OFFICE)
         known = work.session.get(Withdrawal, (entry.id, office))
         withdrawal = known or Withdrawal(round_id=entry.id, office_id=office, at=work.now)
         work.session.add(withdrawal)
-        n_links = _retract(work, entry, office)
-        upload = entry.upload_of(office)
-        details: dict[str, str | int | None] = {"office": office, "n_links": n_links}
-        if upload is not None:
-            leftovers.files.append((entry.id, upload.sha256))
-            details |= {"sha256": upload.sha256, "n_records": upload.n_records}
-            work.session.delete(upload)
-        work.session.flush()
+        details, leftovers = take_out(work, entry, office)
         work.record(
             Action.ROUND_WITHDRAW, project=entry.project_id, round_id=entry.id, details=details
         )
         status = {
             "office": office,
-            "n_links": n_links,
+            "n_links": details["n_links"],
             "withdrawn_at": format_time(withdrawal.at),
         }
     delete_leftovers(installation, leftovers)
     installation.database.scrub()
     return status
+
+
+def take_out(work: Work, entry: Round, office: str) -> tuple[Details, Leftovers]:
+    """Delete an office's file, unfinished upload and side of all links; mark the others' sides.
+
+    Returns:
+        What went, for the log, and files to delete after the transaction.
+    """
+    details: dict[str, str | int | None] = {
+        "office": office,
+        "n_links": _retract(work, entry, office),
+    }
+    leftovers = forget_parts(work, entry, office)
+    upload = entry.upload_of(office)
+    if upload is not None:
+        leftovers.files.append((entry.id, upload.sha256))
+        details |= {"sha256": upload.sha256, "n_records": upload.n_records}
+        work.session.delete(upload)
+    forget_requests(work, entry, office)
+    work.session.flush()
+    return details, leftovers
 
 
 def _retract(work: Work, entry: Round, office: str) -> int:

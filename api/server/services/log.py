@@ -26,7 +26,8 @@ ROUND_ACTIONS: Final = (
     Action.ROUND_CREATE, Action.ROUND_OPEN, Action.ROUND_FREEZE, Action.ROUND_RUN,
     Action.ROUND_REVIEW, Action.ROUND_RELEASE, Action.ROUND_CANCEL, Action.ROUND_EXPIRE,
     Action.JOB_START, Action.JOB_RESUME, Action.JOB_RELEASE, Action.JOB_FINISH, Action.JOB_FAIL,
-    Action.REVIEW_READ, Action.DATA_DELETE,
+    Action.REVIEW_READ, Action.DATA_DELETE, Action.ROUND_ASK, Action.ROUND_RECALL,
+    Action.ROUND_UNDO,
 )  # fmt: skip
 """What happens to a whole round: about the data of every office that takes part in it."""
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action
-from api.server.models import Member, Project, ProjectOffice, SealedSecret
+from api.server.models import Member, Project, ProjectOffice, Round, SealedSecret
 from api.server.places import Place, Side
 from api.server.refusals import RefusalError
-from api.server.round_states import Actor
+from api.server.round_states import Actor, State
 from api.server.services.installation import Installation, format_time
 from api.server.services.members import check_loggable
 from api.server.services.work import Caller, Work
@@ -90,7 +90,9 @@ def list_projects(installation: Installation, caller: Caller) -> list[dict[str, 
     with installation.work(caller) as work:
         query = select(Project).order_by(Project.id)
         if caller.actor is Actor.OFFICE:
-            own = select(ProjectOffice.project_id).where(ProjectOffice.office_id == caller.member)
+            own = select(ProjectOffice.project_id).where(
+                ProjectOffice.office_id == caller.member, ProjectOffice.excluded_at.is_(None)
+            )
             query = query.where(
                 or_(Project.coordinating_office == caller.member, Project.id.in_(own))
             )
@@ -157,6 +159,65 @@ def set_witnesses(
             details={"n_witnesses": min_witnesses, "n_witnesses_before": before},
         )
         return _outline(project)
+
+
+def exclude_office(
+    installation: Installation, caller: Caller, project_id: str, office: str
+) -> dict[str, Any]:
+    """Take an office out of a project: no new round may name it, and its sealed secrets go.
+
+    It knows the linkage secret still; a round after this one should be keyed by a new epoch's.
+    Doing so again changes nothing.
+
+    Raises:
+        RefusalError: ``not-found``, ``invalid`` for the coordinating office, or ``conflict`` while
+            it takes part in a round that is not over.
+    """
+    with installation.work(caller) as work:
+        project = visible_project(work, project_id)
+        entry = next((entry for entry in project.offices if entry.office_id == office), None)
+        if office == project.coordinating_office:
+            raise RefusalError(
+                "invalid",
+                "A project cannot be without its coordinating office. Create another project with "
+                "another one.",
+                errors={"office": ["is the coordinating office"]},
+            )
+        if entry is None:
+            raise RefusalError(
+                "not-found", f"The office '{office}' is not in this project.", project=project.id
+            )
+        held = _rounds_that_hold(work.session, project_id, office)
+        if held:
+            raise RefusalError(
+                "conflict",
+                f"The office still takes part in: {', '.join(held)}. Take it out of these rounds "
+                "first (`tongqiao round exclude`), amend their terms, or cancel them.",
+                project=project.id,
+                details={"office": office, "n_rounds": len(held)},
+            )
+        secrets = delete(SealedSecret).where(
+            SealedSecret.project_id == project.id, SealedSecret.office_id == office
+        )
+        n_secrets = work.session.execute(secrets.returning(SealedSecret.epoch)).all()
+        entry.excluded_at = entry.excluded_at or work.now
+        work.record(
+            Action.PROJECT_EXCLUDE,
+            project=project.id,
+            details={"office": office, "n_secrets": len(n_secrets)},
+        )
+        return _outline(project)
+
+
+def _rounds_that_hold(session: Session, project_id: str, office: str) -> list[str]:
+    """Rounds of a project that an office takes part in and that are not over."""
+    over = (State.CANCELLED, State.EXPIRED)
+    rounds = session.scalars(
+        select(Round).where(Round.project_id == project_id, Round.state.not_in(over))
+    )
+    return sorted(
+        entry.id for entry in rounds if entry.has_records_of(office) and not entry.has_left(office)
+    )
 
 
 def places_of(session: Session, project_id: str) -> dict[str, Place]:
@@ -315,6 +376,9 @@ def _outline(project: Project) -> dict[str, Any]:
                 "role": entry.role,
                 "division": entry.division,
                 "side": entry.side,
+                "excluded_at": (
+                    None if entry.excluded_at is None else format_time(entry.excluded_at)
+                ),
             }
             for entry in project.offices
         ],

@@ -11,7 +11,7 @@ from api.server.models import Link, RetractedLink, Round
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation
-from api.server.services.steps import terms_of, visible_round
+from api.server.services.steps import check_taking_part, terms_of, visible_round
 from api.server.services.work import Caller, Work
 
 CERTAIN, PROBABLE = 0.99, 0.9
@@ -60,8 +60,8 @@ def own_part(work: Work, round_id: str, office: str, *, even_if_withdrawn: bool 
         raise RefusalError("forbidden", "An office reads its own results only.")
     if not entry.has_records_of(office):
         raise RefusalError("forbidden", "By the terms of this round, this office has no results.")
-    if entry.has_left(office) and not even_if_withdrawn:
-        raise RefusalError("forbidden", "Your office has withdrawn from this round.")
+    if not even_if_withdrawn:
+        check_taking_part(entry, office)
     return entry
 
 

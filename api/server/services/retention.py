@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action
-from api.server.models import Link, RetractedLink, Round, Upload, UploadPart
+from api.server.models import Link, PendingRequest, RetractedLink, Round, Upload, UploadPart
 from api.server.refusals import RefusalError
 from api.server.round_states import STEPS, Step
 from api.server.services.data_keys import destroy_data_key
@@ -53,6 +53,14 @@ def forget_data(work: Work, entry: Round) -> Leftovers:
             },
         )
         work.session.delete(upload)
+    forget_result(work, entry)
+    forget_requests(work, entry)
+    destroy_data_key(work, entry)
+    return leftovers
+
+
+def forget_result(work: Work, entry: Round) -> None:
+    """Delete what a matching found, with an entry for the hash of the links."""
     n_links = work.session.scalar(
         select(func.count()).select_from(Link).where(Link.round_id == entry.id)
     )
@@ -65,10 +73,17 @@ def forget_data(work: Work, entry: Round) -> Leftovers:
         )
     work.session.execute(delete(Link).where(Link.round_id == entry.id))
     work.session.execute(delete(RetractedLink).where(RetractedLink.round_id == entry.id))
-    destroy_data_key(work, entry)
     entry.review = entry.links_sha256 = None
     entry.enter_stage(None)
-    return leftovers
+
+
+def forget_requests(work: Work, entry: Round, office: str | None = None) -> None:
+    """Delete what waits for a second operator: all of a round, or what is about one office."""
+    query = delete(PendingRequest).where(PendingRequest.round_id == entry.id)
+    if office is not None:
+        query = query.where(PendingRequest.office_id == office)
+    work.session.execute(query)
+    work.session.expire(entry, ["requests"])
 
 
 def forget_parts(work: Work, entry: Round, office: str | None = None) -> Leftovers:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hashlib
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from api.server.models import (
     Signature,
     StateChange,
     Upload,
+    Withdrawal,
 )
 from api.server.refusals import RefusalError, naming
 from api.server.round_states import Actor, Deed, State, Step, check_deed
@@ -33,8 +33,14 @@ from api.server.services.retention import (
     forget_data,
     forget_parts,
 )
-from api.server.services.reviews import suppressed
-from api.server.services.steps import STEP_ACTIONS, take_step, terms_of, visible_round
+from api.server.services.round_outline import outline, progress
+from api.server.services.steps import (
+    STEP_ACTIONS,
+    check_taking_part,
+    take_step,
+    terms_of,
+    visible_round,
+)
 from api.server.services.upload_checks import check_stored
 from api.server.services.witnessing import check_witnessed
 from api.server.services.work import Caller, Work
@@ -89,7 +95,7 @@ def create_round(
                 "created": int(created),
             },
         )
-        return _outline(entry, caller), created
+        return outline(entry, caller), created
 
 
 def amend_terms(
@@ -136,13 +142,15 @@ def amend_terms(
         )
         work.session.flush()
         work.session.expire(entry)
-        status = _outline(entry, caller)
+        status = outline(entry, caller)
     delete_leftovers(installation, leftovers)
     return status
 
 
 def _replace_offices(work: Work, entry: Round, terms: Terms) -> None:
     work.session.execute(delete(RoundOffice).where(RoundOffice.round_id == entry.id))
+    # Under other terms, which all have to sign, who was taken out may be in again.
+    work.session.execute(delete(Withdrawal).where(Withdrawal.round_id == entry.id))
     work.session.flush()
     work.session.expire(entry, ["offices", "signatures"])
     for office, role in sorted(terms.roles.items()):
@@ -183,13 +191,17 @@ def _own_parts(work: Work) -> dict[str, dict[str, bool]]:
     """How far the calling office is in each round that it brings records to."""
     office = work.caller.member
 
-    def rounds_of(model: type[RoundOffice | Signature | Upload]) -> set[str]:
+    def rounds_of(model: type[RoundOffice | Signature | Upload | Withdrawal]) -> set[str]:
         query = select(model.round_id).where(model.office_id == office)
         return set(work.session.scalars(query))
 
-    signed, uploaded = rounds_of(Signature), rounds_of(Upload)
+    signed, uploaded, left = rounds_of(Signature), rounds_of(Upload), rounds_of(Withdrawal)
     return {
-        round_id: {"signed": round_id in signed, "uploaded": round_id in uploaded}
+        round_id: {
+            "signed": round_id in signed,
+            "uploaded": round_id in uploaded,
+            "withdrawn": round_id in left,
+        }
         for round_id in rounds_of(RoundOffice)
     }
 
@@ -199,7 +211,7 @@ def read_round(installation: Installation, caller: Caller, round_id: str) -> dic
     with installation.work(caller) as work:
         entry = visible_round(work, round_id)
         work.record(Action.ROUND_READ, project=entry.project_id, round_id=entry.id)
-        return _outline(entry, caller)
+        return outline(entry, caller)
 
 
 def watch_matching(installation: Installation, caller: Caller, round_id: str) -> dict[str, Any]:
@@ -223,7 +235,7 @@ def watch_matching(installation: Installation, caller: Caller, round_id: str) ->
 
 
 def _how_far(entry: Round) -> dict[str, Any]:
-    return {"state": str(entry.state), "progress": _progress(entry, everything=True)}
+    return {"state": str(entry.state), "progress": progress(entry, everything=True)}
 
 
 def is_own_matching(installation: Installation, caller: Caller, round_id: str) -> bool:
@@ -292,6 +304,7 @@ def sign_terms(
         if caller.member != office:
             raise RefusalError("forbidden", "An office signs for itself only.")
         check_deed(Deed.SIGN, State(entry.state), Actor.OFFICE)
+        check_taking_part(entry, office)
         if terms_sha256 != entry.terms_sha256:
             raise RefusalError(
                 "conflict",
@@ -349,9 +362,9 @@ def change_state(
             leftovers = forget_parts(work, entry)
         work.session.flush()
         work.session.expire(entry, ["uploads", "history"])
-        outline = _outline(entry, caller)
+        status = outline(entry, caller)
     delete_leftovers(installation, leftovers)
-    return outline
+    return status
 
 
 def _bound_profile(terms: Terms, text: str) -> Profile:
@@ -423,7 +436,7 @@ def _check_offices(work: Work, project: Project, terms: Terms) -> None:
             "Name it in the terms.",
             errors={"coordinating_office": ["not the project's"]},
         )
-    roles = {entry.office_id: entry.role for entry in project.offices}
+    roles = {entry.office_id: entry.role for entry in project.offices if entry.excluded_at is None}
     strangers = sorted(office for office, role in terms.roles.items() if roles.get(office) != role)
     if strangers:
         raise RefusalError(
@@ -495,57 +508,3 @@ def _confirm_key(entry: Round, office: str, key_confirmation: str | None) -> Non
             "offices must withdraw first; else sign with the secret that you sent to them.",
         )
     entry.key_confirmation = key_confirmation
-
-
-def _progress(entry: Round, everything: bool) -> dict[str, Any]:
-    """How far the matching is; how much alike the registers are is not for offices to know."""
-    return {
-        "stage": entry.stage,
-        "done": entry.done,
-        "total": entry.total,
-        "n_pairs": entry.n_pairs if everything else None,
-        "n_candidates": suppressed(entry.n_candidates) if everything else None,
-        "pairs_per_s": entry.pairs_per_s if everything else None,
-        "seconds_left": entry.seconds_left,
-    }
-
-
-def _outline(entry: Round, caller: Caller) -> dict[str, Any]:
-    everything = caller.actor is not Actor.OFFICE
-    signed = {signature.office_id for signature in entry.signatures}
-    uploads = {upload.office_id: upload for upload in entry.uploads}
-    withdrawn = {withdrawal.office_id for withdrawal in entry.withdrawals}
-    fetched = {receipt.office_id for receipt in entry.receipts}
-    members = []
-    for office in entry.offices:
-        upload = uploads.get(office.office_id)
-        shown = upload is not None and (everything or office.office_id == caller.member)
-        members.append(
-            {
-                "office": office.office_id,
-                "role": office.role,
-                "signed": office.office_id in signed,
-                "uploaded": upload is not None,
-                "n_records": upload.n_records if upload is not None and shown else None,
-                "withdrawn": office.office_id in withdrawn,
-                "fetched": office.office_id in fetched,
-            }
-        )
-    return {
-        "id": entry.id,
-        "project": entry.project_id,
-        "state": str(entry.state),
-        "terms": json.loads(entry.terms),
-        "terms_sha256": entry.terms_sha256,
-        "key_confirmed": entry.key_confirmation is not None,
-        "members": members,
-        "progress": _progress(entry, everything),
-        "history": [
-            {"state": change.state, "at": format_time(change.at), "by": change.by}
-            for change in entry.history
-        ],
-        "failure": entry.failure,
-        "retained_until": (
-            None if entry.retained_until is None else format_time(entry.retained_until)
-        ),
-    }

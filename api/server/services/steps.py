@@ -22,12 +22,26 @@ STEP_ACTIONS: Mapping[Step, Action] = {
     Step.CANCEL: Action.ROUND_CANCEL,
     Step.LAPSE: Action.ROUND_CANCEL,
     Step.EXPIRE: Action.ROUND_EXPIRE,
+    Step.EXPIRE_EARLY: Action.ROUND_EXPIRE,
+    Step.RETURN: Action.ROUND_UNDO,
 }
 """How the log calls each step."""
 
 
-def take_step(work: Work, entry: Round, step: Step, *, details: Details | None = None) -> None:
+def take_step(
+    work: Work,
+    entry: Round,
+    step: Step,
+    *,
+    asked_by: str | None = None,
+    details: Details | None = None,
+) -> None:
     """Change a round's state, if the caller may; written in its history and in the log.
+
+    Args:
+        work, entry, step: what is to be done, by whom, with which round.
+        asked_by: the operator who asked for the same before.
+        details: for the log, beside states and number of files.
 
     Raises:
         RefusalError: ``forbidden``, ``wrong-state`` or ``second-person``.
@@ -42,6 +56,7 @@ def take_step(work: Work, entry: Round, step: Step, *, details: Details | None =
         caller.actor,
         person=caller.member,
         ran_by=entry.ran_by,
+        asked_by=asked_by,
         n_uploads=len(entry.uploads),
     )
     entry.state = after
@@ -74,6 +89,16 @@ def visible_round(work: Work, round_id: str) -> Round:
             "`tongqiao office status` or `tongqiao round status`.",
         )
     return entry
+
+
+def check_taking_part(entry: Round, office: str) -> None:
+    """Whether an office of the round is still in it.  Raises: RefusalError: ``forbidden``."""
+    if entry.has_left(office):
+        raise RefusalError(
+            "forbidden",
+            "Your office is out of this round. If that should be otherwise, ask the linkage "
+            "operator.",
+        )
 
 
 def terms_of(entry: Round) -> Terms:

@@ -6,7 +6,7 @@ from api.server.models import Round, Upload
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation
-from api.server.services.steps import terms_of, visible_round
+from api.server.services.steps import check_taking_part, terms_of, visible_round
 from api.server.services.work import Work
 from linkage.profile import parse_profile
 from linkage.types import Manifest
@@ -29,6 +29,7 @@ def admitted(work: Work, round_id: str, office: str) -> Round:
             "forbidden", "By the terms of this round, the coordinating office brings no records."
         )
     check_deed(Deed.UPLOAD, State(entry.state), Actor.OFFICE)
+    check_taking_part(entry, office)
     if not entry.is_signed_by(office):
         raise RefusalError(
             "not-signed",

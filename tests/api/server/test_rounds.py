@@ -328,7 +328,7 @@ class TestReading:
         before = own(party.office(OFFICE))
         assert before["uploaded"] is False
         party.everybody_uploads()
-        assert own(party.office(OFFICE)) == {"signed": True, "uploaded": True}
+        assert own(party.office(OFFICE)) == {"signed": True, "uploaded": True, "withdrawn": False}
         assert own(party.coordinator) is None
         assert own(party.first) is None
         listed = granted(party.office(OFFICE).gets("/v1/rounds"))["rounds"][0]

@@ -38,6 +38,10 @@ AFTER_RELEASE = {
     "GET /v1/rounds/R/results/OWN",
     "PUT /v1/rounds/R/results/OWN/receipt",
     "PUT /v1/rounds/R/withdrawals/OWN",
+    "PUT /v1/rounds/R/exclusions/OWN",
+    "DELETE /v1/rounds/R/exclusions/OWN",
+    "PUT /v1/rounds/R/expiry",
+    "DELETE /v1/rounds/R/expiry",
 }
 
 
@@ -94,7 +98,7 @@ def ask(asker: Party, method: str, line: str, party: OpenRound) -> Answer:
     if line.endswith("/OWN/key"):
         rotation = rotate_identity(own.identity, factories.identity(OWN, key=9))
         return asker.sends(method, path, rotation.to_json(), content_type="application/json")
-    if line.endswith("/withdrawals/OWN"):
+    if line.endswith(("/withdrawals/OWN", "/exclusions/OWN", "/expiry")):
         return asker.sends(method, path)
     if line.endswith("/terms"):
         return asker.puts(path, {"terms": terms(purpose="Another."), "profile": PROFILE_TEXT})
@@ -179,13 +183,17 @@ def test_who_may_what(server: SimulatedServer, line: list[str]) -> None:
         party.everybody_uploads()
         if "/part" in path and method != "POST":
             granted(party.office(OWN).begins(ROUND, party.files[OWN].data))
+    if "/exclusions/" in path and path.startswith("/v1/projects"):
+        granted(party.first.excludes(ROUND, OWN))
     people = askers(server, party) | people_in_browsers(server)
     cells = dict(zip(HEADINGS, expected, strict=True))
     # What is refused changes nothing, so all of that first.
     for column, word in sorted(cells.items(), key=lambda cell: cell[1] == "yes"):
+        if method == "DELETE" and path.endswith(("/exclusions/OWN", "/expiry")) and word == "yes":
+            granted(ask(party.first, "PUT", path, party), 202)
         answer = ask(people[column], method, path, party)
         if word == "yes":
-            granted(answer)
+            granted(answer, 202 if answer.status == 202 else None)
         else:
             refused(answer, SLUGS[word])
 
