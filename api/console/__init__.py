@@ -9,7 +9,8 @@ ids, no encoding and no pseudonym.
 - :mod:`pages_of_log`, :mod:`pages_of_tasks` the auditor's desk, :mod:`log_words` what it says,
   :mod:`log_query` what is asked of it;
 - :mod:`pages_of_session` logging in, enrolling, logging out; :mod:`pages_of_provider` the same at
-  an OpenID provider; :mod:`pages_of_rounds`,
+  an OpenID provider;
+- :mod:`pages_of_rounds`, :mod:`pages_of_terms` with :mod:`visibility` (who sees links with whom),
   :mod:`pages_of_projects`, :mod:`pages_of_offices` for operators; :mod:`pages_of_people` for
   administrators.
 """

@@ -7,10 +7,12 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from flask_babel import format_percent, gettext
 from marshmallow import ValidationError
+from werkzeug.datastructures import MultiDict
 
 from api.audit.events import Action
 from api.console.asking import trying
 from api.console.log_query import parse_place
+from api.console.visibility import form_as_sent
 from api.console.words import (
     county_name,
     failure_words,
@@ -49,8 +51,8 @@ def list_rounds() -> ResponseReturnValue:
 @rounds.get("/new")
 @may_use(Actor.OPERATOR, action=Action.PROJECT_LIST, page=True)
 def show_new() -> ResponseReturnValue:
-    """The form for the terms of a round."""
-    return _form({}, "")
+    """The form for the terms of a round; first the project, whose roles it is about."""
+    return _form({"project": request.args.get("project", "")}, "")
 
 
 @rounds.post("/new")
@@ -105,7 +107,6 @@ def review(round_id: str) -> ResponseReturnValue:
     """Aggregates of the matching, to decide whether to release."""
     found = results.read_review(installation(), caller(), round_id)
     round_ = service.read_round(installation(), caller(), round_id)
-    project = project_service.read_project(installation(), caller(), round_["project"])
     flows = [
         Flow(county_name(flow["origin"]), county_name(flow["residence"]), flow["n_children"])
         for flow in found["flows"]
@@ -125,8 +126,14 @@ def review(round_id: str) -> ResponseReturnValue:
         trouble="",
         flows=flows,
         flow_rows=flows,
-        placed=any(member["division"] for member in project["members"]),
+        placed=bool(flows) or _is_placed(round_["project"]),
     )
+
+
+def _is_placed(project_id: str) -> bool:
+    """Whether any office of a project has a county."""
+    project = project_service.read_project(installation(), caller(), project_id)
+    return any(member["division"] for member in project["members"])
 
 
 def _pairs_of(review: Mapping[str, Any], office: str) -> tuple[list[Mapping[str, Any]], str]:
@@ -180,9 +187,14 @@ def _steps(round_: Mapping[str, Any]) -> list[str]:
 
 def _form(given: Mapping[str, str], trouble: str) -> ResponseReturnValue:
     found = project_service.list_projects(installation(), caller())
+    wanted = given.get("project") or (found[0]["id"] if len(found) == 1 else "")
+    project = next((each for each in found if each["id"] == wanted), None)
+    sent = request.form if request.method == "POST" else MultiDict[str, str]()
     page = render_template(
         "console/new_round.html",
         projects=found,
+        project=project,
+        visibility=None if project is None else form_as_sent(project["members"], sent),
         profiles=builtin_profile_names(),
         given=given,
         trouble=trouble,
@@ -211,7 +223,7 @@ def _terms(given: Mapping[str, str]) -> tuple[Terms, str]:
         ],
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "cleaning": profile.cleaning,
-        "visibility": "all",
+        "visibility": form_as_sent(project["members"], request.form).value(),
         "solve": given.get("solve", "groups"),
         "threshold": float(threshold) if threshold else "auto",
         "retention_days": _whole(given, "retention_days"),

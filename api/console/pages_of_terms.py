@@ -12,6 +12,14 @@ from marshmallow import ValidationError
 from api.audit.events import Action
 from api.console.asking import trying
 from api.console.pages_of_rounds import explained, rounds
+from api.console.visibility import (
+    FIELD,
+    VisibilityForm,
+    form_as_sent,
+    form_of_terms,
+    same_links,
+    visibility_in_words,
+)
 from api.server.auth import caller, installation, may_use
 from api.server.round_states import Actor
 from api.server.schemas.terms import TERMS_FORMAT, Terms, TermsSchema
@@ -49,11 +57,7 @@ def amend(round_id: str) -> ResponseReturnValue:
         document = _document(round_["terms"], given)
     except (ValidationError, ValueError) as error:
         return _page(round_, given, explained(error))
-    changes = [
-        (str(label), before, after)
-        for name, label in _LABELS.items()
-        if (before := _shown(round_["terms"], name)) != (after := _shown(document, name))
-    ]
+    changes = _changes(round_["terms"], document)
     if not changes:
         return _page(round_, given, gettext("Nothing would change."))
     if request.form.get("step") != "amend" or request.form.get("sure") != "yes":
@@ -67,15 +71,27 @@ def amend(round_id: str) -> ResponseReturnValue:
     return redirect(url_for(".show", round_id=round_id), 303)
 
 
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What differs: its name, how it was, and how it will be."""
+    found = [(str(label), _shown(before, n), _shown(after, n)) for n, label in _LABELS.items()]
+    members, seen = before["members"], [before["visibility"], after["visibility"]]
+    if seen[0] != seen[1]:
+        words = [visibility_in_words(members, each) for each in seen]
+        found.append((gettext("Who sees links"), words[0], words[1]))
+    return [(label, old, new) for label, old, new in found if old != new]
+
+
 def _page(
     round_: Mapping[str, Any],
     given: Mapping[str, str],
     trouble: str,
     changes: list[tuple[str, str, str]] | None = None,
 ) -> ResponseReturnValue:
+    terms = round_["terms"]
     page = render_template(
         "console/amend.html",
         round=round_,
+        visibility=_visibility(terms),
         given=given,
         fields=tuple(_LABELS),
         trouble=trouble,
@@ -84,6 +100,12 @@ def _page(
         n_uploaded=sum(member["uploaded"] for member in round_["members"]),
     )
     return page, 422 if trouble else 200
+
+
+def _visibility(terms: Mapping[str, Any]) -> VisibilityForm:
+    if FIELD in request.form:
+        return form_as_sent(terms["members"], request.form)
+    return form_of_terms(terms["members"], terms["visibility"])
 
 
 def _given(terms: Mapping[str, Any]) -> dict[str, str]:
@@ -98,7 +120,15 @@ def _document(terms: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, A
         threshold = float(given["threshold"]) if given["threshold"] else "auto"
     except ValueError as error:
         raise ValueError(gettext("Write a whole number where a number is asked for.")) from error
-    wanted = {"purpose": given["purpose"], "solve": given["solve"], "threshold": threshold}
+    members, visibility = terms["members"], terms["visibility"]
+    chosen = _visibility(terms).value()
+    wanted = {
+        "purpose": given["purpose"],
+        "solve": given["solve"],
+        "threshold": threshold,
+        # The same in other words is no change that anybody has to sign again.
+        "visibility": visibility if same_links(members, chosen, visibility) else chosen,
+    }
     document: dict[str, Any] = TermsSchema().load(
         {**terms, "format": TERMS_FORMAT, **wanted, **numbers}
     )

@@ -7,16 +7,27 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
+import numpy as np
 import python_calamine
 
 from api.client.private_files import replacing_privately
 from api.office import list_layout as layout
 from api.office.workbook import raw_text
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 PAGE_ROWS = 50
+MOST_FOUND = 10_000
+"""So many lines with a text are looked for at most: who sees more writes more of the text."""
+
 _ROWS_AT_ONCE = 5000
+_FORMAT = 2
+_STRETCH = 8192
+_FEW_LINES = 256
+_IDS_OF_A_KIND = 1 << 40
 
 Kind = Literal["linked", "missing", "ended"]
 KINDS: tuple[Kind, ...] = ("linked", "missing", "ended")
@@ -48,6 +59,7 @@ class JoinedPage:
         rows: own cells, then what the list adds, by the heading's English word.
         counts: rows of each kind in the whole list.
         counterparts: offices to choose from.
+        has_more: whether there are, or may be, more rows with the text than were looked for.
     """
 
     headings: tuple[str, ...]
@@ -56,6 +68,7 @@ class JoinedPage:
     page: int
     counts: dict[Kind, int]
     counterparts: tuple[str, ...]
+    has_more: bool = False
 
     @property
     def n_pages(self) -> int:
@@ -90,54 +103,157 @@ def store_lines(
         database,
     ):
         database.executescript(
-            "CREATE TABLE line (kind TEXT, counterpart TEXT, change TEXT, band TEXT, search TEXT,"
-            " own TEXT, added TEXT);"
+            # Stretches are long: few large pages are read faster than many small ones.
+            f"PRAGMA page_size = 32768; PRAGMA user_version = {_FORMAT};"
+            "CREATE TABLE line (id INTEGER PRIMARY KEY, own TEXT, added TEXT);"
             "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT);"
+            "CREATE TABLE searched (kind TEXT, number INTEGER, text BLOB, PRIMARY KEY"
+            " (kind, number)) WITHOUT ROWID;"
+            "CREATE TABLE sorted (kind TEXT, number INTEGER, sorts BLOB, PRIMARY KEY"
+            " (kind, number)) WITHOUT ROWID;"
         )
-        database.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
-        database.executescript(
-            # Rows of equal key stand in an index in the order of the list.
-            "CREATE INDEX by_kind ON line (kind);"
-            "CREATE INDEX by_counterpart ON line (kind, counterpart);"
-            "CREATE INDEX by_change ON line (kind, change);"
-            "CREATE INDEX by_band ON line (kind, band);"
-            "CREATE INDEX by_text ON line (kind, search);"
-        )
-        counts = dict(database.execute("SELECT kind, count(*) FROM line GROUP BY kind"))
-        counterparts = database.execute(
-            "SELECT DISTINCT counterpart FROM line WHERE counterpart != '' ORDER BY 1"
-        )
+        writer = _Writer(database)
+        for line in lines:
+            writer.add(*line)
+        writer.finish(headings)
+
+
+class _Writer:
+    """Puts lines into the database, and what they are found by in stretches of a kind.
+
+    A line's *sort* is its counterpart, change and band; there are few sorts, so a line's is two
+    bytes, and those of a million lines are read in a moment.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._waiting: list[tuple[int, str, str]] = []
+        self._sorts: dict[tuple[str, str, str], int] = {}
+        self._counts = dict.fromkeys(KINDS, 0)
+        self._open: dict[str, tuple[list[int], list[str]]] = {kind: ([], []) for kind in KINDS}
+
+    def add(  # one line, as it comes
+        self, kind: str, counterpart: str, change: str, band: str, search: str, own: str, added: str
+    ) -> None:
+        place = KINDS.index(cast("Kind", kind))
+        number = self._counts[KINDS[place]]
+        self._counts[KINDS[place]] += 1
+        self._waiting.append((place * _IDS_OF_A_KIND + number, own, added))
+        if len(self._waiting) >= _ROWS_AT_ONCE:
+            self._flush()
+        sorts, texts = self._open[kind]
+        sorts.append(self._sorts.setdefault((counterpart, change, band), len(self._sorts)))
+        texts.append(search.replace("\n", " "))
+        if len(sorts) == _STRETCH:
+            self._close(kind)
+
+    def finish(self, headings: Sequence[str]) -> None:
+        """Write what waits, and what is known of the whole list."""
+        self._flush()
+        for kind in KINDS:
+            self._close(kind)
+        counterparts = sorted({counterpart for counterpart, _, _ in self._sorts if counterpart})
         for name, value in (
             ("headings", list(headings)),
-            ("counts", counts),
-            ("counterparts", [row[0] for row in counterparts]),
+            ("counts", self._counts),
+            ("counterparts", counterparts),
+            ("sorts", list(self._sorts)),
         ):
-            database.execute("INSERT INTO fact VALUES (?, ?)", (name, json.dumps(value)))
+            self._database.execute("INSERT INTO fact VALUES (?, ?)", (name, json.dumps(value)))
+
+    def _flush(self) -> None:
+        self._database.executemany("INSERT INTO line VALUES (?, ?, ?)", self._waiting)
+        self._waiting.clear()
+
+    def _close(self, kind: str) -> None:
+        sorts, texts = self._open[kind]
+        if not sorts:
+            return
+        number = (self._counts[cast("Kind", kind)] - 1) // _STRETCH
+        packed = np.array(sorts, dtype=np.uint16).tobytes()
+        text = ("\n".join(texts) + "\n").encode("utf-8", "replace")
+        self._database.execute("INSERT INTO sorted VALUES (?, ?, ?)", (kind, number, packed))
+        self._database.execute("INSERT INTO searched VALUES (?, ?, ?)", (kind, number, text))
+        self._open[kind] = ([], [])
 
 
 def joined_page(database_file: Path, choice: Choice, page: int) -> JoinedPage | None:
     """One page of the list in the order of the office's file; ``None`` if there is no list yet."""
     if not database_file.exists():
         return None
-    where, values = _where(choice)
     with closing(sqlite3.connect(f"file:{database_file}?mode=ro", uri=True)) as database:
+        if database.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
+            return None  # of an older program: it is fetched again
         facts = {name: json.loads(value) for name, value in database.execute("SELECT * FROM fact")}
-        counts = {kind: int(facts["counts"].get(kind, 0)) for kind in KINDS}
-        if choice == Choice(kind=choice.kind):
-            n_rows = counts[choice.kind]
-        else:
-            (n_rows,) = database.execute(f"SELECT count(*) FROM line{where}", values).fetchone()  # noqa: S608
-        page = min(max(page, 1), max(1, -(-n_rows // PAGE_ROWS)))
+        counts = {kind: int(facts["counts"][kind]) for kind in KINDS}
+        numbers = _numbers(database, choice, facts["sorts"], counts[choice.kind])
+        page = min(max(page, 1), max(1, -(-len(numbers) // PAGE_ROWS)))
+        first = KINDS.index(choice.kind) * _IDS_OF_A_KIND
+        wanted = [first + int(n) for n in numbers[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]]
         found = database.execute(
-            # What comes before the page is passed over in the index, without its cells.
-            f"SELECT own, added FROM line WHERE rowid IN (SELECT rowid FROM line{where} "  # noqa: S608
-            "ORDER BY rowid LIMIT ? OFFSET ?) ORDER BY rowid",
-            (*values, PAGE_ROWS, (page - 1) * PAGE_ROWS),
+            "SELECT own, added FROM line WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(wanted),),
         ).fetchall()
     rows = tuple((tuple(json.loads(own)), json.loads(added)) for own, added in found)
     return JoinedPage(
-        tuple(facts["headings"]), rows, n_rows, page, counts, tuple(facts["counterparts"])
+        tuple(facts["headings"]), rows, len(numbers), page, counts, tuple(facts["counterparts"]),
+        has_more=bool(choice.text) and len(numbers) >= MOST_FOUND,
+    )  # fmt: skip
+
+
+def _numbers(
+    database: sqlite3.Connection, choice: Choice, sorts: Sequence[Sequence[str]], n_rows: int
+) -> "Sequence[int] | npt.NDArray[np.int64]":
+    """Places, within their kind, of the lines that fit; of those with a text the first ones."""
+    if choice == Choice(kind=choice.kind):
+        return range(n_rows)
+    asked = (choice.counterpart, choice.change, choice.band)
+    fits = np.array(
+        [
+            all(not want or want == has for want, has in zip(asked, one, strict=True))
+            for one in sorts
+        ],
+        dtype=np.bool_,
     )
+    packed = [
+        row[0]
+        for row in database.execute(
+            "SELECT sorts FROM sorted WHERE kind = ? ORDER BY number", (choice.kind,)
+        )
+    ]
+    allowed = fits[np.frombuffer(b"".join(packed), dtype=np.uint16)]
+    if not choice.text:
+        return np.flatnonzero(allowed)
+    needle = choice.text.casefold().encode("utf-8", "replace")
+    found: list[int] = []
+    # Only stretches that hold a line of a sort that is wanted are read at all.
+    for number in np.flatnonzero(np.logical_or.reduceat(allowed, range(0, n_rows, _STRETCH))):
+        (text,) = database.execute(
+            "SELECT text FROM searched WHERE kind = ? AND number = ?", (choice.kind, int(number))
+        ).fetchone()
+        start = int(number) * _STRETCH
+        found += [start + at for at in _lines_with(needle, text, allowed[start : start + _STRETCH])]
+        if len(found) >= MOST_FOUND:
+            break
+    return found[:MOST_FOUND]
+
+
+def _lines_with(needle: bytes, text: bytes, allowed: "npt.NDArray[np.bool_]") -> list[int]:
+    """Numbers of the lines of a stretch that are allowed and hold a text."""
+    if needle not in text:
+        return []
+    if np.count_nonzero(allowed) <= _FEW_LINES:
+        lines = text.split(b"\n")
+        return [at for at in np.flatnonzero(allowed).tolist() if needle in lines[at]]
+    found, line, at = [], 0, text.find(needle)
+    end = 0  # everything before it has been counted
+    while at >= 0:
+        line += text.count(b"\n", end, at)
+        end = text.index(b"\n", at)
+        if allowed[line]:
+            found.append(line)
+        at = text.find(needle, end)
+    return found
 
 
 def _lines(
@@ -164,16 +280,3 @@ def _lines(
                 json.dumps(own, ensure_ascii=False),
                 json.dumps(extra, ensure_ascii=False),
             )
-
-
-def _where(choice: Choice) -> tuple[str, list[str]]:
-    conditions, values = ["kind = ?"], [str(choice.kind)]
-    for column in ("counterpart", "change", "band"):
-        wanted = getattr(choice, column)
-        if wanted:
-            conditions.append(f"{column} = ?")
-            values.append(wanted)
-    if choice.text:
-        conditions.append("instr(search, ?) > 0")
-        values.append(choice.text.casefold())
-    return " WHERE " + " AND ".join(conditions), values

@@ -1,17 +1,26 @@
 """The joined list in pages says what the workbook says."""
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from api.office.join import OwnRecords, write_joined_list
 from api.office.links import Link
 from api.office.previous_list import load_previous_list
+from api.office.workbench import joined_rows
 from api.office.workbench.joined_rows import (
+    KINDS,
     PAGE_ROWS,
     Choice,
     JoinedPage,
+    Kind,
     joined_page,
+    store_lines,
     write_joined_rows,
 )
 
@@ -80,3 +89,68 @@ def test_what_ended_says_why(database: Path) -> None:
 
 def test_there_is_no_list_before_it_was_made(tmp_path: Path) -> None:
     assert joined_page(tmp_path / "none.sqlite", Choice(), 1) is None
+
+
+LINE = st.tuples(
+    st.sampled_from(KINDS),
+    st.sampled_from(["", "school", "clinic"]),
+    st.sampled_from(["", "new"]),
+    st.sampled_from(["certain", "possible"]),
+    st.text("王小\nAß", max_size=4),
+)
+CHOICE = st.builds(
+    Choice,
+    kind=st.sampled_from(KINDS),
+    counterpart=st.sampled_from(["", "school", "nobody"]),
+    change=st.sampled_from(["", "new"]),
+    band=st.sampled_from(["", "possible"]),
+    text=st.text("王小Aß", max_size=2),
+)
+
+
+@given(st.lists(LINE, max_size=40), CHOICE)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_is_found_in_stretches_is_what_fits(
+    tmp_path: Path, lines: list[tuple[Kind, str, str, str, str]], choice: Choice
+) -> None:
+    path = tmp_path / "rows.sqlite"
+    stored = [
+        (kind, counterpart, change, band, text.casefold(), json.dumps([str(n)]), json.dumps({}))
+        for n, (kind, counterpart, change, band, text) in enumerate(lines)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joined_rows, "_STRETCH", 4)
+        patch.setattr(joined_rows, "_FEW_LINES", 1)
+        store_lines(path, HEADINGS, stored)
+        shown = joined_page(path, choice, 1)
+    assert shown is not None
+    wanted = [
+        str(n)
+        for n, (kind, counterpart, change, band, text) in enumerate(lines)
+        if kind == choice.kind
+        and choice.counterpart in ("", counterpart)
+        and choice.change in ("", change)
+        and choice.band in ("", band)
+        and choice.text.casefold() in text.casefold()
+    ]
+    assert [own[0] for own, _ in shown.rows] == wanted
+    assert (shown.n_rows, shown.has_more) == (len(wanted), False)
+
+
+def test_of_very_many_rows_with_a_text_the_first_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joined_rows, "MOST_FOUND", 60)
+    path = tmp_path / "rows.sqlite"
+    line = ("linked", "school", "new", "certain", "王小明", '["王小明"]', "{}")
+    store_lines(path, HEADINGS, [line] * 100)
+    found = page(path, 2, text="小明")
+    assert (found.n_rows, found.has_more, len(found.rows)) == (60, True, 60 - PAGE_ROWS)
+    assert page(path, change="new").n_rows == 100
+
+
+def test_a_list_of_an_older_program_is_fetched_again(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE line (kind TEXT)")
+    assert joined_page(path, Choice(), 1) is None
