@@ -11,6 +11,6 @@ ids, no encoding and no pseudonym.
 - :mod:`pages_of_session` logging in, enrolling, logging out; :mod:`pages_of_provider` the same at
   an OpenID provider;
 - :mod:`pages_of_rounds`, :mod:`pages_of_terms` with :mod:`visibility` (who sees links with whom),
-  :mod:`pages_of_projects`, :mod:`pages_of_offices` for operators; :mod:`pages_of_people` for
-  administrators.
+  :mod:`pages_of_exclusions` (what takes away), :mod:`pages_of_projects`,
+  :mod:`pages_of_offices` for operators; :mod:`pages_of_people` for administrators.
 """

@@ -73,7 +73,7 @@ def create() -> ResponseReturnValue:
 @may_use(*_READERS, action=Action.PROJECT_READ, page=True)
 def show(project_id: str) -> ResponseReturnValue:
     """One project."""
-    return _page(project_id, "")
+    return project_page(project_id, "", "")
 
 
 @projects.post("/<id:project_id>/places")
@@ -90,17 +90,18 @@ def place(project_id: str) -> ResponseReturnValue:
     try:
         places = PlacesSchema().load({"places": entries})["places"]
     except ValidationError:
-        return _page(
+        return project_page(
             project_id,
             gettext(
                 "Write for each office the six-digit code of a county or district of today and "
                 "its side, or neither."
             ),
+            "places",
         )
     wanted = {each["office"]: Place(each["division"], Side(each["side"])) for each in places}
     _, trouble = trying(lambda: service.put_places(installation(), caller(), project_id, wanted))
     if trouble:
-        return _page(project_id, trouble)
+        return project_page(project_id, trouble, "places")
     return redirect(url_for(".show", project_id=project_id), 303)
 
 
@@ -110,16 +111,23 @@ def ask_for_witnesses(project_id: str) -> ResponseReturnValue:
     """Say how many members must have witnessed the log before a release."""
     wanted = request.form.get("min_witnesses", "")
     if not re.fullmatch("[0-9]{1,4}", wanted) or request.form.get("sure") != "yes":
-        return _page(project_id, gettext("Write a whole number, and tick that you are sure."))
+        return project_page(
+            project_id, gettext("Write a whole number, and tick that you are sure."), "witnesses"
+        )
     _, trouble = trying(
         lambda: service.set_witnesses(installation(), caller(), project_id, int(wanted))
     )
     if trouble:
-        return _page(project_id, trouble)
+        return project_page(project_id, trouble, part="witnesses")
     return redirect(url_for(".show", project_id=project_id), 303)
 
 
-def _page(project_id: str, trouble: str) -> ResponseReturnValue:
+def project_page(project_id: str, trouble: str, part: str) -> ResponseReturnValue:
+    """The page of a project, with what went wrong in a part of it; empty if nothing did.
+
+    Args:
+        part: ``places``, ``witnesses`` or ``exclude``; where the trouble is shown.
+    """
     found = service.read_project(installation(), caller(), project_id)
     page = render_template(
         "console/project.html",
@@ -127,6 +135,7 @@ def _page(project_id: str, trouble: str) -> ResponseReturnValue:
         may_place=login().role == Actor.OPERATOR,
         given=request.form,
         trouble=trouble,
+        part=part,
     )
     return page, 422 if trouble else 200
 

@@ -24,7 +24,7 @@ from api.console.words import (
 from api.pages.flow_chart import Flow
 from api.pages.languages import current_language
 from api.server.auth import caller, installation, login, may_use
-from api.server.round_states import OPERATOR_STEPS, STEPS, Actor, State
+from api.server.round_states import DEEDS, OPERATOR_STEPS, STEPS, Actor, Deed, State, Step
 from api.server.schemas.terms import TERMS_FORMAT, Terms, TermsSchema
 from api.server.services import projects as project_service
 from api.server.services import results
@@ -78,7 +78,7 @@ def create() -> ResponseReturnValue:
 @may_use(*_READERS, action=Action.ROUND_READ, page=True)
 def show(round_id: str) -> ResponseReturnValue:
     """One round."""
-    return _page(round_id, "")
+    return round_page(round_id, "")
 
 
 @rounds.get("/<id:round_id>/progress")
@@ -94,10 +94,10 @@ def step(round_id: str) -> ResponseReturnValue:
     """Take a step."""
     wanted = OPERATOR_STEPS.get(request.form.get("step", ""))
     if wanted is None or request.form.get("sure") != "yes":
-        return _page(round_id, gettext("Tick that you are sure, then press the button."))
+        return round_page(round_id, gettext("Tick that you are sure, then press the button."))
     _, trouble = trying(lambda: service.change_state(installation(), caller(), round_id, wanted))
     if trouble:
-        return _page(round_id, trouble)
+        return round_page(round_id, trouble)
     return redirect(url_for(".show", round_id=round_id), 303)
 
 
@@ -143,7 +143,8 @@ def _pairs_of(review: Mapping[str, Any], office: str) -> tuple[list[Mapping[str,
     return (chosen, office) if chosen else (pairs, "")
 
 
-def _page(round_id: str, trouble: str) -> ResponseReturnValue:
+def round_page(round_id: str, trouble: str) -> ResponseReturnValue:
+    """The page of a round, with what went wrong; empty if nothing did."""
     round_ = service.read_round(installation(), caller(), round_id)
     is_own = service.is_own_matching(installation(), caller(), round_id)
     page = render_template(
@@ -157,7 +158,10 @@ def _page(round_id: str, trouble: str) -> ResponseReturnValue:
         trouble=trouble,
         failure_reason=service.failure_reason(installation(), round_id),
         failure_words=failure_words,
-        may_amend=login().role == Actor.OPERATOR and round_["state"] in (State.DRAFT, State.OPEN),
+        may_exclude=_may(Deed.EXCLUDE, round_),
+        may_expire=login().role == Actor.OPERATOR
+        and round_["state"] in STEPS[Step.EXPIRE_EARLY].sources,
+        may_amend=_may(Deed.AMEND, round_),
         job=_job(round_) if round_["state"] == State.MATCHING else None,
         every_ms=_OWN_EVERY_MS if is_own else _OTHERS_EVERY_MS,
     )
@@ -178,6 +182,12 @@ def _job(round_: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _may(deed: Deed, round_: Mapping[str, Any]) -> bool:
+    """Whether the reader may do this now; the server checks it again."""
+    by, states = DEEDS[deed]
+    return login().role == by and round_["state"] in states
+
+
 def _steps(round_: Mapping[str, Any]) -> list[str]:
     """Steps that an operator may take now; the server checks them again."""
     if login().role != Actor.OPERATOR:
@@ -194,7 +204,7 @@ def _form(given: Mapping[str, str], trouble: str) -> ResponseReturnValue:
         "console/new_round.html",
         projects=found,
         project=project,
-        visibility=None if project is None else form_as_sent(project["members"], sent),
+        visibility=None if project is None else form_as_sent(_members(project), sent),
         profiles=builtin_profile_names(),
         given=given,
         trouble=trouble,
@@ -217,13 +227,11 @@ def _terms(given: Mapping[str, str]) -> tuple[Terms, str]:
         "coordinating_office": project["coordinating_office"],
         "secret_epoch": _whole(given, "secret_epoch"),
         "members": [
-            {"office": member["office"], "role": member["role"]}
-            for member in project["members"]
-            if member["excluded_at"] is None
+            {"office": member["office"], "role": member["role"]} for member in _members(project)
         ],
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "cleaning": profile.cleaning,
-        "visibility": form_as_sent(project["members"], request.form).value(),
+        "visibility": form_as_sent(_members(project), request.form).value(),
         "solve": given.get("solve", "groups"),
         "threshold": float(threshold) if threshold else "auto",
         "retention_days": _whole(given, "retention_days"),
@@ -231,6 +239,11 @@ def _terms(given: Mapping[str, str]) -> tuple[Terms, str]:
         "min_witnesses": project["min_witnesses"],
     }
     return Terms(TermsSchema().load(document)), profile.source
+
+
+def _members(project: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Offices that a new round has: those that were not taken out."""
+    return [member for member in project["members"] if member["excluded_at"] is None]
 
 
 def _whole(given: Mapping[str, str], name: str) -> int:

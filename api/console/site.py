@@ -4,6 +4,7 @@ from flask import Flask, Response, g, render_template, request, url_for
 from flask_babel import lazy_gettext as _l
 
 from api.console import log_words
+from api.console.pages_of_exclusions import exclusion_pages
 from api.console.pages_of_log import log_pages
 from api.console.pages_of_offices import offices
 from api.console.pages_of_people import people_pages
@@ -60,16 +61,14 @@ def add_console(app: Flask) -> None:
     app.jinja_env.globals.update({name: getattr(log_words, name) for name in _WORDS})
     app.after_request(_add_headers)
     app.extensions[PAGE_OF_REFUSAL] = _page_of_refusal
-    for blueprint in (
-        session_pages,
-        provider_pages,
-        log_pages,
-        task_pages,
-        terms_pages,
-        projects,
-        offices,
-        people_pages,
-    ):
+    # Several modules add to the pages of rounds, which are registered once.
+    blueprints = dict.fromkeys(
+        (
+            session_pages, provider_pages, log_pages, task_pages, terms_pages, exclusion_pages,
+            projects, offices, people_pages,
+        )
+    )  # fmt: skip
+    for blueprint in blueprints:
         app.register_blueprint(blueprint)
 
 

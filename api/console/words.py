@@ -163,7 +163,7 @@ def failure_words(reason: str | None) -> str:
 
 def to_do_of_member(round_: dict[str, object], member: dict[str, object]) -> str:
     """What an office of a round still has to do."""
-    if round_["state"] != "open":
+    if round_["state"] != "open" or member["withdrawn"]:
         return ""
     if not member["signed"]:
         return str(gettext("Sign the terms"))

@@ -111,6 +111,10 @@ def form_for(line: str, party: OpenRound, scene: Mapping[str, str]) -> dict[str,
         "/console/people/": {"id": "sun", "name": "孙", "role": "auditor"},
         "/console/people/PERSON/disablement": {"reason": "test"},
         "/console/log/checkpoints": {"note": "none"},
+        "/console/rounds/R/exclusions": {"office": OWN, "sure": "yes"},
+        "/console/rounds/R/exclusions/recall": {"office": OWN},
+        "/console/rounds/R/expiry": {"sure": "yes"},
+        "/console/projects/P/exclusions": {"office": OWN, "sure": "yes"},
         "/console/projects/P/witnesses": {"min_witnesses": "1", "sure": "yes"},
         "/console/rounds/R/terms": {
             "purpose": "Another purpose.", "solve": "groups", "threshold": "", "step": "amend",
@@ -126,12 +130,23 @@ def form_for(line: str, party: OpenRound, scene: Mapping[str, str]) -> dict[str,
     return forms.get(line, {})
 
 
+def prepare(path: str, party: OpenRound) -> None:
+    """What has to be so before an operator may do it."""
+    if path.endswith(("/review", "/expiry", "/recall")):
+        party.is_released()
+    if path.endswith("/exclusions/recall"):
+        party.first.excludes(ROUND, OWN)
+    if path.endswith("/expiry/recall"):
+        party.first.expires(ROUND)
+    if path == "/console/projects/P/exclusions":
+        granted(party.first.excludes(ROUND, OWN))
+
+
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line[0]} {line[1]}")
 def test_who_may_see_and_do_what(server: SimulatedServer, line: list[str]) -> None:
     method, path, *expected = line
     party = server.open_round()
-    if path.endswith("/review"):
-        party.is_released()
+    prepare(path, party)
     server.invitation("zhao")
     scene = scene_for(path, server)
     browsers = {column: server.logged_in(f"web-{role}", role) for column, role in ROLES.items()}
