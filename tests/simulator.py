@@ -48,19 +48,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyotp
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from api.audit.append import log_size, read_entries
 from api.audit.cosignature import cosign, witness_name
 from api.audit.note import parse_checkpoint, parse_note
-from api.server.app import create_app
+from api.server.app import bind_installation, make_unbound_app
 from api.server.config import load_config
 from api.server.models import LOG_TABLES, Base
 from api.server.refusals import PROBLEMS
 from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.encodings import StorageAwayError
-from api.server.services.installation import Installation, create_installation
+from api.server.services.installation import Installation, create_installation, open_installation
 from api.server.services.members import add_member
 from api.server.services.people import add_person
 from api.server.services.results import link_line
@@ -79,6 +80,7 @@ from tests import databases, factories, postgresql
 from tests.factories import COORDINATOR, PROJECT, ROLES, ROUND, SECRET
 from tests.logged_writes import watch_writes
 
+_IDLE_APPS: list[Flask] = []
 _SCENES: dict[tuple[str, str], tuple[Any, datetime]] = {}
 """Databases after scenes that were played (a SQLite file's bytes, the name of a PostgreSQL
 database), and when that was; keys of people stay the same."""
@@ -805,13 +807,16 @@ def simulated_server(
     with (directory / "server.toml").open("a", encoding="utf-8") as file:
         file.write(settings)
     time = clock or SimulatedClock()
-    app = create_app(load_config(directory), clock=time)
-    installation: Installation = app.extensions["tongqiao"]
+    installation = open_installation(load_config(directory), time)
+    # Making all addresses takes a tenth of a second or two, and every test has a server of its own.
+    app = _IDLE_APPS.pop() if _IDLE_APPS else make_unbound_app()
     watch_writes(installation.database.engine)
     try:
+        bind_installation(app, installation)
         yield SimulatedServer(directory, time, installation, app.test_client())
     finally:
         installation.close()
+        _IDLE_APPS.append(app)
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,25 @@ def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask
     Raises:
         ConfigError: files for the OpenID provider are missing.
     """
+    app = make_unbound_app(behind_proxy=behind_proxy)
+    bind_installation(app, installation)
+    return app
+
+
+def bind_installation(app: Flask, installation: Installation) -> None:
+    """Let an application answer for this installation, and for no other from now on.
+
+    Raises:
+        ConfigError: files for the OpenID provider are missing.
+    """
     if installation.provider is not None:
         installation.provider.check_files()
+    app.extensions["tongqiao"] = installation
+    app.extensions["tongqiao-metrics"] = Metrics(installation)
+
+
+def make_unbound_app(*, behind_proxy: bool = False) -> Flask:
+    """Make the application with all its addresses, which has no installation to answer for yet."""
     app = Flask("tongqiao", static_folder=None, static_url_path="/static")
     app.config.update(
         API_TITLE="Tongqiao",
@@ -80,8 +97,6 @@ def make_app(installation: Installation, *, behind_proxy: bool = False) -> Flask
         PROPAGATE_EXCEPTIONS=False,
     )
     app.config["TONGQIAO_BEHIND_PROXY"] = behind_proxy
-    app.extensions["tongqiao"] = installation
-    app.extensions["tongqiao-metrics"] = Metrics(installation)
     app.url_map.merge_slashes = False
     app.url_map.converters[ID] = IdConverter
     app.url_map.converters[EPOCH] = EpochConverter
