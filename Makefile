@@ -31,7 +31,7 @@ demo: setup
 	$(BIN)/tongqiao demo $(DEMO)
 
 test: setup-dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: setup-dev
 	$(BIN)/ruff check .
