@@ -1,15 +1,15 @@
 """How fast every page of console and workbench is, in a real browser, on a server full of data.
 
-``python -m benchmarks.pages --json FILE``: 100 offices, 50 rounds, a log of 5 million entries on
-SQLite, a list of links with a million rows.  Each page is asked for over HTTP by Chromium, which
-says when the first byte came and when the page stood; printed is the median of some visits.
+``python -m benchmarks.pages --json FILE``: 100 offices, 50 rounds, a log of 5 million entries with
+10,000 witnessed checkpoints on SQLite, and a list of a million own rows joined with their links.
+Each page is asked for over HTTP by Chromium, which says when the first byte came and when the page
+stood; printed is the median of some visits.  ``--folder`` builds once and measures again.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import signal
 import statistics
@@ -17,37 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pyotp
 from playwright.sync_api import Page, expect, sync_playwright
 
-from api.office.workbench.joined_rows import store_lines
-from api.server.models import LOG_TABLES, Round, RoundOffice, Signature, StateChange, Upload
-from api.server.services import log, people
-from api.server.services.audit_tasks import TaskKind, ask_for
-from api.server.services.installation import Installation, create_installation
-from api.server.services.members import add_member
-from api.server.services.projects import NewProject, create_project
-from api.server.services.work import own_caller
-from api.server.worker import Worker
-from benchmarks.audit_figures import empty_log
-from benchmarks.audit_logs import fill_database
-from keys.canonical import canonical_json
-from keys.storage import save_identity
-from tests import factories
+from benchmarks.pages_data import FULL, OWN, PASSWORD, PROJECT, QUICK, Sizes, build
 
 FIRST_BYTE_MS: Final = 100.0
 DRAWN_MS: Final = 1000.0
 
-_PROJECT: Final = "sichuan-children"
-_STATES: Final = ("draft", "open", "frozen", "review", "released", "expired", "cancelled")
-_OWN: Final = "office-00"
-_PASSWORD: Final = "four words that are long"  # noqa: S105 - of an invented person
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _TIMING: Final = """() => {
   const page = performance.getEntriesByType("navigation")[0];
@@ -55,19 +36,13 @@ _TIMING: Final = """() => {
   return [page.responseStart - page.startTime, Math.max(page.loadEventEnd, ...paints)];
 }"""
 
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much there is."""
-
-    n_offices: int
-    n_rounds: int
-    n_entries: int
-    n_rows: int
-
-
-FULL: Final = Sizes(100, 50, 5_000_000, 1_000_000)
-QUICK: Final = Sizes(12, 7, 20_000, 5_000)
+_FETCHING: Final = """async (address) => {
+  const began = performance.now();
+  const answer = await fetch(address);
+  const first = performance.now() - began;
+  await answer.arrayBuffer();
+  return [first, performance.now() - began, answer.status];
+}"""
 
 
 @dataclass(frozen=True)
@@ -78,134 +53,6 @@ class Visit:
     path: str
 
 
-def build_server(folder: Path, sizes: Sizes) -> dict[str, Any]:
-    """A server's folder with all of it; what its pages are about."""
-    installation = create_installation(folder / "server", "Benchmark")
-    offices = [f"office-{number:02d}" for number in range(sizes.n_offices)]
-    administrator = own_caller("administrator")
-    for office in (factories.COORDINATOR, *offices):
-        add_member(installation, administrator, factories.identity(office).public)
-    chen = replace(own_caller("operator"), member="chen")
-    project = NewProject(
-        _PROJECT, "Children", "To find children.", factories.COORDINATOR,
-        [(office, "education") for office in offices],
-    )  # fmt: skip
-    create_project(installation, chen, project)
-    for number in range(sizes.n_rounds):
-        _add_round(installation, f"round-{number:02d}", _STATES[number % 7], offices)
-    report = _report(installation)
-    codes = {role: _enrol(installation, role) for role in ("operator", "auditor", "administrator")}
-    _fill_log(installation, sizes)
-    log.read_checkpoint(installation, chen)
-    installation.close()
-    return {"codes": codes, "report": report}
-
-
-def _fill_log(installation: Installation, sizes: Sizes) -> None:
-    """Put the long log in the place of the short one that building left."""
-    empty_log(installation)
-    with installation.database.migrating() as connection:
-        for table in (LOG_TABLES.subtrees, LOG_TABLES.checkpoints):
-            connection.execute(table.delete())
-    fill_database(installation.database, sizes.n_entries)
-
-
-def _add_round(installation: Installation, round_id: str, state: str, offices: list[str]) -> None:
-    members = [{"office": office, "role": "education"} for office in offices]
-    terms = canonical_json(factories.terms(project=_PROJECT, round=round_id, members=members))
-    now = datetime.now(UTC)
-    entry = Round(
-        id=round_id, project_id=_PROJECT, state=state, terms=terms.decode(),
-        terms_sha256="0" * 64, profile=factories.PROFILE_TEXT,
-        coordinating_office=factories.COORDINATOR, key_confirmation="0" * 32, created_at=now,
-        created_by="chen", retained_until=now + timedelta(days=100), done=0, total=0, attempts=0,
-    )  # fmt: skip
-    entry.offices = [RoundOffice(office_id=office, role="education") for office in offices]
-    entry.signatures = [
-        Signature(office_id=office, terms_sha256="0" * 64, signature="AA==", signed_at=now)
-        for office in offices
-    ]
-    if state not in ("draft", "open", "cancelled", "expired"):
-        entry.uploads = [
-            Upload(office_id=office, sha256=secrets.token_hex(32), n_records=10_000,
-                   n_bytes=10**7, received_at=now)
-            for office in offices
-        ]  # fmt: skip
-    if state in ("review", "released"):
-        entry.review = json.dumps(_review(offices))
-    entry.history = [StateChange(state=state, at=now, by="chen")]
-    from api.audit.events import Action
-
-    with installation.work(own_caller("server")) as work:
-        work.session.add(entry)
-        work.record(Action.ROUND_CREATE, project=_PROJECT, round_id=round_id)
-
-
-def _review(offices: list[str]) -> dict[str, Any]:
-    pairs = [
-        {
-            "office_a": a, "office_b": b, "n_records_a": 10_000, "n_records_b": 10_000,
-            "n_links": 500, "estimated_precision": 0.99, "estimated_recall": 0.95,
-        }
-        for number, a in enumerate(offices)
-        for b in offices[number + 1 :]
-    ]  # fmt: skip
-    bins = [{"from": n / 40, "to": (n + 1) / 40, "n": n * n * 10} for n in range(20, 40)]
-    duplicates = [{"office": office, "n_groups": 12} for office in offices]
-    return {
-        "pairs": pairs, "histogram": bins, "duplicates": duplicates, "threshold": 0.8,
-        "flows": [],
-    }  # fmt: skip
-
-
-def _report(installation: Installation) -> str:
-    """A report that a worker has made; its task."""
-    he = replace(own_caller("auditor"), member="he")
-    period = {"since": "2026-01-01T00:00:00.000Z", "until": "2100-01-01T00:00:00.000Z"}
-    given = {**period, "first": "2026-01-01", "last": "2099-12-31"}
-    task_id = ask_for(installation, he, TaskKind.REPORT, given, period)
-    Worker(installation).work_once()
-    return task_id
-
-
-def _enrol(installation: Installation, role: str) -> list[str]:
-    """Invite and enrol ``a-ROLE``; recovery codes."""
-    administrator, person = own_caller("administrator"), f"a-{role}"
-    invited = people.add_person(installation, administrator, person, name=person, role=role)
-    invitation = str(invited["invitation"])
-    started = people.begin_enrolment(installation, administrator, person, invitation)
-    code = pyotp.TOTP(str(started["secret"])).now()
-    return people.complete_enrolment(
-        installation, administrator, person, invitation, password=_PASSWORD, code=code
-    )
-
-
-def build_workbench(folder: Path, sizes: Sizes) -> None:
-    """An office's folder with a list taken in, and the links of a round."""
-    released = folder / "bench" / "rounds" / "round-04"
-    released.mkdir(parents=True)
-    save_identity(factories.identity(_OWN), folder)
-    store_lines(released / "list.sqlite", ("登记编号", "姓名", "出生日期"), _lines(sizes.n_rows))
-    (released / "encoded.map.csv").write_text("pseudonym,record\n", encoding="utf-8")
-    register = folder / "register.csv"
-    with register.open("w", encoding="utf-8") as file:
-        file.write("登记编号,儿童姓名,性别,出生日期,身份证号\n")
-        for number in range(min(sizes.n_rows, 20_000)):
-            file.write(f"R{number},王小{chr(0x4E00 + number % 5000)},男,2015-03-0{number % 9},\n")
-
-
-def _lines(n_rows: int) -> Iterator[tuple[str, ...]]:
-    for number in range(n_rows):
-        own = [f"R{number:07d}", f"王{chr(0x4E00 + number % 20000)}", "2015-03-07"]
-        other = f"office-{1 + number % 99:02d}"
-        change = ("new", "same", "withdrawn")[number % 3]
-        added = {"counterpart": other, "score": "0.93", "band": "sure", "change": change}
-        yield (
-            "missing" if number % 10 == 0 else "linked", other, change, "sure",
-            "\t".join(own).casefold(), json.dumps(own, ensure_ascii=False), json.dumps(added),
-        )  # fmt: skip
-
-
 def console_pages(about: Mapping[str, Any], sizes: Sizes) -> list[Visit]:
     """Every page of the console that is read."""
     middle = sizes.n_entries // 2
@@ -213,19 +60,28 @@ def console_pages(about: Mapping[str, Any], sizes: Sizes) -> list[Visit]:
         "", "?actor=office-7", "?office=office-7&outcome=refused", "?action=upload:put",
         "?outcome=refused", "?round=2026-h2&action=terms:sign",
         "?since=2026-01-06&until=2026-01-06",
-        "?actor=office-7&action=log:seal", f"?below={middle}", f"entries/{middle}", "checkpoints",
-        "verification", "reports", "exports", f"tasks/{about['report']}",
+        "?actor=office-7&action=log:seal", "?actor=office-7&action=upload:put",
+        f"?below={middle}", "?above=1000", f"entries/{middle}", "checkpoints",
+        f"checkpoints?below={middle}", "checkpoints?witnessed=yes", "verification", "reports",
+        "exports", *(f"tasks/{task}" for task in about["tasks"].values()),
     )  # fmt: skip
-    auditor = [Visit("auditor", f"/console/log/{path}") for path in log_pages]
+    auditor = [
+        *(Visit("auditor", f"/console/log/{path}") for path in log_pages),
+        Visit("auditor", "/console/rounds/round-04"),
+        Visit("auditor", f"/console/projects/{PROJECT}"),
+        Visit("auditor", "/console/people/"),
+    ]
     operator = [
         Visit("operator", f"/console/{path}")
         for path in (
             "rounds/", "rounds/new", "rounds/round-00", "rounds/round-01", "rounds/round-03",
-            "rounds/round-03/review", "rounds/round-04", "rounds/round-01/terms", "projects/",
-            "projects/new", f"projects/{_PROJECT}", "offices/",
+            "rounds/round-03/review", "rounds/round-03/review?office=office-07",
+            "rounds/round-04", "rounds/round-01/terms", "projects/",
+            "projects/new", f"projects/{PROJECT}", "offices/",
         )
     ]  # fmt: skip
-    return [*auditor, *operator, Visit("administrator", "/console/people/")]
+    nobody = [Visit("nobody", f"/console/{path}") for path in ("login", "enrol")]
+    return [*nobody, *auditor, *operator, Visit("administrator", "/console/people/")]
 
 
 WORKBENCH_PAGES: Final = tuple(
@@ -235,7 +91,9 @@ WORKBENCH_PAGES: Final = tuple(
         "/rounds/round-01/send", "/rounds/round-01/secret", "/rounds/round-04/links",
         "/rounds/round-04/links?page=900", "/rounds/round-04/links?counterpart=office-07",
         "/rounds/round-04/links?change=new", "/rounds/round-04/links?kind=missing",
-        "/rounds/round-04/links?text=R0900001",
+        "/rounds/round-04/links?text=R0900001", "/rounds/round-04/links?text=2015-03",
+        "/rounds/round-04/links?counterpart=office-07&change=new&band=certain&text=王",
+        "/rounds/round-04/links?page=20000", "/rounds/round-04", "/list/problems?page=3",
     )
 )  # fmt: skip
 
@@ -253,10 +111,31 @@ def visit(page: Page, address: str, n_visits: int) -> tuple[float, float, int]:
     return statistics.median(first), statistics.median(drawn), status
 
 
+def press_verification(page: Page, url: str, n_visits: int) -> tuple[float, float, int]:
+    """The same for the press that begins a verification, up to the page that shows progress."""
+    found = []
+    for _ in range(n_visits):
+        page.goto(f"{url}/console/log/verification?language=en")
+        page.get_by_role("button", name="Verify the whole log").click()
+        page.wait_for_url("**/tasks/**")
+        page.wait_for_load_state("load")
+        page.wait_for_timeout(30)
+        found.append(page.evaluate(_TIMING))
+    first, drawn = zip(*found, strict=True)
+    return statistics.median(first), statistics.median(drawn), 200
+
+
+def fetch_export(page: Page, address: str, n_visits: int) -> tuple[float, float, int]:
+    """Median milliseconds to the first byte of the list for Excel, and to its last."""
+    found = [page.evaluate(_FETCHING, f"{address}?{number}") for number in range(n_visits)]
+    first, whole, status = zip(*found, strict=True)
+    return statistics.median(first), statistics.median(whole), max(status)
+
+
 def _log_in(page: Page, url: str, role: str, code: str) -> None:
     page.goto(f"{url}/console/login?language=en")
     page.get_by_label("Your id").fill(f"a-{role}")
-    page.get_by_label("Password", exact=True).fill(_PASSWORD)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Code of the app, or a recovery code").fill(code)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/console/**")
@@ -280,15 +159,6 @@ def _wait_for(path: Path, word: str) -> str:
     raise RuntimeError(f"{path.name} did not start: {text[-2000:]}")
 
 
-def build(folder: Path, sizes: Sizes) -> None:
-    """Build everything into an empty folder."""
-    began = time.perf_counter()
-    about = build_server(folder, sizes)
-    build_workbench(folder, sizes)
-    (folder / "about.json").write_text(json.dumps(about))
-    print(f"built in {time.perf_counter() - began:.0f} s", flush=True)
-
-
 def measure(folder: Path, sizes: Sizes, n_visits: int) -> list[dict[str, Any]]:
     """Start server and workbench, and visit every page."""
     about = json.loads((folder / "about.json").read_text())
@@ -305,7 +175,7 @@ def measure(folder: Path, sizes: Sizes, n_visits: int) -> list[dict[str, Any]]:
             _start(
                 folder, "workbench", "office", "workbench", "--dir", str(folder / "bench"),
                 "--port", "0", "--no-browser", "--server", url,
-                "--keys", str(folder / f"{_OWN}.private.json"),
+                "--keys", str(folder / f"{OWN}.private.json"),
             )
         )  # fmt: skip
         told = _wait_for(folder / "workbench.log", "key=")
@@ -329,7 +199,7 @@ def _visit_all(
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
-        for role in ("auditor", "operator", "administrator", "office"):
+        for role in ("nobody", "auditor", "operator", "administrator", "office"):
             page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
             page.set_default_timeout(60_000)
             if role == "office":
@@ -338,25 +208,40 @@ def _visit_all(
                 page.set_input_files("#file", folder / "register.csv")
                 page.wait_for_load_state("domcontentloaded")
                 expect(page.locator("[data-job]")).to_have_count(0, timeout=60_000)
-            else:
+            elif role != "nobody":
                 _log_in(page, url, role, about["codes"][role].pop())
             base = own.partition("/?")[0] if role == "office" else url
             visits = WORKBENCH_PAGES if role == "office" else console_pages(about, sizes)
-            for one in visits:
-                if one.who == role:
-                    first, drawn, status = visit(page, base + one.path, n_visits)
-                    rows.append(
-                        {
-                            "who": role,
-                            "page": one.path.replace(about["report"], "TASK"),
-                            "status": status,
-                            "first_byte_ms": round(first, 1),
-                            "drawn_ms": round(drawn, 1),
-                        }
-                    )
-                    _print(rows[-1])
+            rows += [
+                _row(role, one.path, about, visit(page, base + one.path, n_visits))
+                for one in visits
+                if one.who == role
+            ]
+            if role == "auditor":
+                found = press_verification(page, url, n_visits)
+                rows.append(_row(role, "(verification pressed)", about, found))
+            if role == "office":
+                export = f"{base}/rounds/round-04/links.xlsx"
+                rows.append(_row(role, "(export)", about, fetch_export(page, export, n_visits)))
         browser.close()
     return rows
+
+
+def _row(
+    role: str, path: str, about: Mapping[str, Any], found: tuple[float, float, int]
+) -> dict[str, Any]:
+    for kind, task in about["tasks"].items():
+        path = path.replace(task, kind.upper())
+    first, drawn, status = found
+    row = {
+        "who": role,
+        "page": path,
+        "status": status,
+        "first_byte_ms": round(first, 1),
+        "drawn_ms": round(drawn, 1),
+    }
+    _print(row)
+    return row
 
 
 def _print(row: Mapping[str, Any]) -> None:
