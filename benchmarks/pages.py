@@ -98,6 +98,14 @@ WORKBENCH_PAGES: Final = tuple(
 )  # fmt: skip
 
 
+def find_chromium() -> str:
+    """The browser's program.  Raises: RuntimeError: there is none."""
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        raise RuntimeError("no Chromium is installed (Debian's package: chromium)")
+    return found
+
+
 def visit(page: Page, address: str, n_visits: int) -> tuple[float, float, int]:
     """Median milliseconds to the first byte and to the drawn page, and its status."""
     found = []
@@ -191,9 +199,7 @@ def measure(folder: Path, sizes: Sizes, n_visits: int) -> list[dict[str, Any]]:
 def _visit_all(
     url: str, own: str, about: Mapping[str, Any], sizes: Sizes, n_visits: int, folder: Path
 ) -> list[dict[str, Any]]:
-    chromium = next(filter(None, map(shutil.which, _NAMES)), None)
-    if chromium is None:
-        raise RuntimeError("no Chromium is installed (Debian's package: chromium)")
+    chromium = find_chromium()
     rows = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -23,7 +23,7 @@ from keys.storage import load_public_identity
 from linkage.quality.synthetic import Registers, generate, write_registers
 
 _COORDINATOR_NAME = "四川省儿童数据协调办公室（示例）"
-_PURPOSE = "Find migrant and left-behind children, so that no child is missed by the services."
+_PURPOSE = "查找流动儿童和留守儿童，使每个孩子都能得到服务（演示）"
 _RETENTION_DAYS = 180
 
 

@@ -9,14 +9,16 @@ mapping and counts.
 
 from linkage.errors import RecordsError
 from linkage.records.cleaning import CLEANING_VERSIONS
-from linkage.records.inspection import Inspection, inspect_file
+from linkage.records.inspection import NO_TABLE, Inspection, inspect_file
 from linkage.records.mapping import ColumnMapping, load_mapping, mapping_to_toml, parse_mapping
 from linkage.records.problem_report import ProblemReport
 from linkage.records.reading import RawBatch, read_raw_records, read_records
 from linkage.records.tables import Table, read_table
+from linkage.records.workbooks import sheet_names
 
 __all__ = [
     "CLEANING_VERSIONS",
+    "NO_TABLE",
     "ColumnMapping",
     "Inspection",
     "ProblemReport",
@@ -30,4 +32,5 @@ __all__ = [
     "read_raw_records",
     "read_records",
     "read_table",
+    "sheet_names",
 ]

@@ -8,15 +8,22 @@ from itertools import islice
 from pathlib import Path
 
 from linkage.division_table import crosses_county_line
+from linkage.errors import RecordsError
 from linkage.records.mapping import RECORD_ID, ColumnMapping, mapping_to_toml
 from linkage.records.migrants import is_under_16
 from linkage.records.problems import ADVICE
 from linkage.records.proposal import SAMPLE_ROWS, Proposal, propose_mapping
 from linkage.records.reading import DEFAULT_BATCH_ROWS, clean_file, today_in_china
 from linkage.records.tables import Format, detect_format, heading_key, read_table
+from linkage.records.workbooks import sheet_names
 from linkage.types import FieldSpec, Problem
 
+NO_TABLE = ("no-table", "no-headings")
+"""Codes of a sheet that is no table, where another one may be."""
+
 _EXAMPLE_ROWS = 3
+_SURE_FIELDS = 3
+_SHEETS_TRIED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +89,15 @@ def inspect_file(
     *,
     mapping: ColumnMapping | None = None,
     cleaning: str | None = None,
-    sheet: int = 1,
+    sheet: int | None = None,
     today: date | None = None,
     on_problem: Callable[[Problem], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Inspection:
     """Read a whole file as ``encode`` would, and say what is in it and what is wrong.
 
-    Without ``mapping`` one is proposed from the headings and the first rows of the ``sheet``.
+    Without ``mapping`` one is proposed from the headings and the first rows of the ``sheet``; of a
+    workbook without one, of the first sheet that is surely a register, or else of the likeliest.
     ``on_problem`` gets every problem in the order of rows, ``on_progress`` the number of records
     read so far.
 
@@ -156,6 +164,30 @@ def _count_migrants(columns: Mapping[str, Sequence[str | None]], today: date) ->
 
 
 def _propose(
+    path: Path, fields: Sequence[FieldSpec], today: date, cleaning: str | None, sheet: int | None
+) -> Proposal:
+    if sheet is not None:
+        return _propose_for(path, fields, today, cleaning, sheet)
+    best: Proposal | None = None
+    refusal: RecordsError | None = None
+    for number in range(1, min(max(len(sheet_names(path)), 1), _SHEETS_TRIED) + 1):
+        try:
+            proposal = _propose_for(path, fields, today, cleaning, number)
+        except RecordsError as error:
+            if error.code not in NO_TABLE:
+                raise
+            refusal = refusal or error
+            continue
+        if best is None or len(proposal.absent) < len(best.absent):
+            best = proposal
+        if len(fields) - len(best.absent) >= _SURE_FIELDS:
+            break
+    if best is None:
+        raise refusal or AssertionError("there is at least one sheet")
+    return best
+
+
+def _propose_for(
     path: Path, fields: Sequence[FieldSpec], today: date, cleaning: str | None, sheet: int
 ) -> Proposal:
     table = read_table(path, "auto", sheet)

@@ -94,9 +94,10 @@ def detect_format(path: Path, encoding: str = "auto") -> Format:
 def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     """Headings and rows of a text file (comma, semicolon or tab) or of a workbook's sheet.
 
-    Headings are the first row with at least two filled cells (a title above is skipped), or the
-    first filled row where no row has two. Text cells are ``str``; a workbook's may be numbers and
-    dates, and ``None`` where empty. Rows are read as they are asked for.
+    Headings are the first row with at least two filled cells and half as many as the fullest of
+    the first rows: a title, and a line of who reports and when, are skipped. Text cells are
+    ``str``; a workbook's may be numbers and dates, and ``None`` where empty. Rows are read as they
+    are asked for.
 
     Raises:
         RecordsError: as :func:`detect_format`; the file has no headings; or, while rows are
@@ -113,7 +114,7 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
             "The file holds no table: its first rows are empty. Export it again.",
             code="no-table",
         )
-    at = next(i for i, n in enumerate(filled) if n >= min(2, best))
+    at = next(i for i, n in enumerate(filled) if n >= max(min(2, best), best / 2))
     headings = tuple(" ".join(cell_text(cell).split()) for cell in first[at])
     while headings and not headings[-1]:
         headings = headings[:-1]

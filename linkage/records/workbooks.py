@@ -36,6 +36,28 @@ def is_workbook(head: bytes) -> bool:
     return head.startswith((XLSX_MAGIC, XLS_MAGIC))
 
 
+def sheet_names(path: Path) -> tuple[str, ...]:
+    """Names of a workbook's sheets in their order; none for any other file.
+
+    Raises:
+        RecordsError: the file is damaged or locked.
+    """
+    import python_calamine
+
+    with path.open("rb") as file:
+        if not is_workbook(file.read(len(XLS_MAGIC))):
+            return ()
+    try:
+        workbook = python_calamine.CalamineWorkbook.from_path(str(path))
+        names = tuple(workbook.sheet_names)
+        workbook.close()
+    except python_calamine.PasswordError as error:
+        raise RecordsError(_PASSWORD, code="password") from error
+    except (python_calamine.CalamineError, OSError, ValueError) as error:
+        raise RecordsError(_DAMAGED, code="damaged-workbook") from error
+    return names
+
+
 def read_workbook_rows(path: Path, sheet: int) -> Iterator[list[Cell]]:
     """Rows of a sheet (from 1), from the sheet's first row on; an empty cell is ``None``.
 

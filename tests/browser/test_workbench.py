@@ -22,6 +22,8 @@ def test_a_clerks_whole_way(browser: WatchedBrowser, played: RoundUnderWay, tmp_
         clerk.goes_to("我的名册")
         tab.in_both_languages("workbench-list-empty")
         clerk.takes_in(played.desk.register)
+        clerk.sees("请逐行核对")
+        clerk.goes_to("我的名册")
         tab.in_both_languages("workbench-list")
         tab.on_a_phone("workbench-list")
 

@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, send_fil
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from api.client.errors import ApiError
 from api.office.workbench.desk import Desk, desk
 from api.office.workbench.error_words import tell
 from api.office.workbench.jobs import Job
@@ -46,7 +47,7 @@ def receive() -> ResponseReturnValue:
         return redirect(url_for("register.show"), 303)
     finally:
         (bench.folder.root / ".received").unlink(missing_ok=True)
-    return _read(bench)
+    return _read(bench, then="register.columns")
 
 
 @register_pages.post("/remove")
@@ -88,6 +89,18 @@ def choose_columns() -> ResponseReturnValue:
     return _read(bench, then="register.problems")
 
 
+@register_pages.post("/sheet")
+def choose_sheet() -> ResponseReturnValue:
+    """Take another sheet of the workbook, and propose its columns."""
+    bench = desk()
+    try:
+        bench.register.choose_sheet(request.form.get("sheet", 0, int))
+    except LinkageError as error:
+        flash(str(tell(error)), "danger")
+        return redirect(url_for("register.columns"), 303)
+    return _read(bench, then="register.columns")
+
+
 @register_pages.get("/problems")
 def problems() -> ResponseReturnValue:
     """What is wrong, row by row."""
@@ -102,6 +115,7 @@ def problems() -> ResponseReturnValue:
         page=page,
         code=code,
         field=field,
+        round_to_do=_round_to_do(bench),
         **_common(bench),
     )
 
@@ -116,6 +130,19 @@ def problem_report() -> ResponseReturnValue:
     return send_file(
         bench.register.problem_report(), as_attachment=True, download_name="problems.xlsx"
     )
+
+
+def _round_to_do(bench: Desk) -> tuple[str, str] | None:
+    """The round that waits for this list, where there is exactly one: what to do, and its id."""
+    if bench.rounds is None:
+        return None
+    try:
+        rounds = bench.rounds.rounds()
+    except ApiError:
+        return None
+    steps = [(round_.next_step(bench.rounds.office), round_.id) for round_ in rounds]
+    waiting = [(str(step), round_id) for step, round_id in steps if step in ("sign", "send")]
+    return waiting[0] if len(waiting) == 1 else None
 
 
 def _read(bench: Desk, then: str = "register.show") -> ResponseReturnValue:

@@ -70,7 +70,7 @@ def sign(round_id: str) -> ResponseReturnValue:
     if trouble:
         flash(str(trouble), "danger")
         return redirect(url_for("rounds.show_round", round_id=round_id), 303)
-    flash(gettext("Signed. Next: encode your list and send it."), "success")
+    flash(gettext("Signed."), "success")
     return redirect(url_for("rounds.show_send", round_id=round_id), 303)
 
 

@@ -16,13 +16,16 @@ from api.office.workbench.folder import OfficeFolder, find_source, read_json, wr
 from api.office.workbench.jobs import Job
 from linkage.profile import Profile
 from linkage.records import (
+    NO_TABLE,
     ColumnMapping,
     Inspection,
     ProblemReport,
+    RecordsError,
     inspect_file,
     load_mapping,
     mapping_to_toml,
     read_table,
+    sheet_names,
 )
 from linkage.records.cells import cell_text
 from linkage.records.mapping import RECORD_ID
@@ -39,11 +42,18 @@ _PROBLEMS_AT_ONCE = 5000
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is known of the file before it is read: its own name, bytes, and when it came."""
+    """What is known of the file before it is read: its own name, bytes, and when it came.
+
+    Attributes:
+        sheet: of a workbook, from 1, where somebody has chosen one.
+        sheets: names of a workbook's sheets.
+    """
 
     name: str
     n_bytes: int
     received_at: str
+    sheet: int | None = None
+    sheets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,8 @@ class Register:
             str(known.get("name", "")),
             int(known.get("n_bytes", 0)),
             str(known.get("received_at", "")),
+            known.get("sheet") if isinstance(known.get("sheet"), int) else None,
+            tuple(map(str, known.get("sheets", ()))),
         )
 
     @property
@@ -125,7 +137,8 @@ class Register:
                     "Only .xlsx, .xls, .csv and .txt files can be read. Save the list as one."
                 )
             )
-        read_table(received)
+        sheets = sheet_names(received)
+        _check_is_table(received, len(sheets))
         self.clear()
         n_bytes = received.stat().st_size
         received.replace(self._folder / f"source{suffix}")
@@ -135,8 +148,23 @@ class Register:
                 "name": name,
                 "n_bytes": n_bytes,
                 "received_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "sheets": list(sheets),
             },
         )
+
+    def choose_sheet(self, number: int) -> None:
+        """Take another sheet of the workbook; what was chosen and found for the one before goes.
+
+        Raises:
+            RecordsError: the workbook has no such sheet.
+        """
+        about = self.about
+        if about is None or not 1 <= number <= len(about.sheets):
+            raise ToldError(lazy_gettext("The file has no such sheet. Load the page again."))
+        known = read_json(self._folder / "about.json")
+        write_json(self._folder / "about.json", {**known, "sheet": number})
+        self._inspection = self._preview = None
+        self.columns_file.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Delete the file and all that was made from it."""
@@ -182,13 +210,14 @@ class Register:
             OSError: the problems cannot be kept.
         """
         job.enter(lazy_gettext("Reading the file"))
-        source, mapping = self._required(), self.mapping()
+        source, mapping, about = self._required(), self.mapping(), self.about
         with self._writing_problems() as add:
             inspection = inspect_file(
                 source,
                 self.profile.fields,
                 mapping=mapping,
                 cleaning=self.profile.cleaning,
+                sheet=None if about is None else about.sheet,
                 on_problem=add,
                 on_progress=job.advance,
             )
@@ -290,6 +319,22 @@ class Register:
             raise ToldError(lazy_gettext("The file has not been read yet. Read it first."))
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             yield database
+
+
+def _check_is_table(path: Path, n_sheets: int) -> None:
+    """Some sheet of it is a table.  Raises: RecordsError."""
+    refusal: RecordsError | None = None
+    for number in range(1, max(n_sheets, 1) + 1):
+        try:
+            read_table(path, sheet=number)
+        except RecordsError as error:
+            if error.code not in NO_TABLE:
+                raise
+            refusal = refusal or error
+        else:
+            return
+    if refusal is not None:
+        raise refusal
 
 
 class _Collector:

@@ -214,6 +214,18 @@ def test_the_sheet_is_part_of_the_proposal(tmp_path: Path) -> None:
     assert parse_mapping(inspection.mapping_toml).sheet == 2
 
 
+def test_without_a_sheet_the_one_with_the_register_is_found(tmp_path: Path) -> None:
+    notes = [["填表说明"], ["1. 每月五日前报送。"]]
+    full = [["登记表（第三季度）"], ["填报单位：某局", "", "2026年9月28日"], *register(CIVIL)]
+    inspection = inspect(write_xlsx(tmp_path / "x.xlsx", notes, [], full, register(CIVIL)[:3]))
+    assert (inspection.mapping.sheet, inspection.n_records) == (3, 40)
+    assert inspection.mapping.columns["name"] == "儿童姓名"
+    lone = inspect(write_xlsx(tmp_path / "notes.xlsx", notes))
+    assert (lone.mapping.sheet, lone.has_record_id) == (1, False)
+    with pytest.raises(RecordsError, match="holds no table"):
+        inspect(write_xlsx(tmp_path / "empty.xlsx", [], []))
+
+
 def test_nothing_of_an_inspection_holds_a_value(tmp_path: Path) -> None:
     rows = register(CIVIL)
     rows[1][4] = rows[1][4][:-1] + "0"

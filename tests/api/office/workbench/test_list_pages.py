@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.office.workbench.desk import Desk
+from tests.linkage.records.files import write_xlsx
 
 HEADINGS = "登记编号,儿童姓名,性别,出生日期,身份证号,监护人姓名,联系电话,户籍地区划,现居住地区划"
 HELD = (
@@ -167,3 +168,25 @@ def test_pages_come_in_english_too(clerk: FlaskClient, bench: Desk) -> None:
     page = text_of(clerk.get("/list/problems"))
     assert "there is no such day" in page
     assert "名册中的问题" not in page
+
+
+def test_another_sheet_of_a_workbook_can_be_taken(
+    clerk: FlaskClient, bench: Desk, tmp_path: Path
+) -> None:
+    book = tmp_path / "book.xlsx"
+    rows = [line.split(",") for line in table("1,王小明,男,2015-03-07,").splitlines()]
+    write_xlsx(book, [["填表说明"]], rows, [rows[0], *[["9", *rows[1][1:]]] * 3])
+    with book.open("rb") as file:
+        clerk.post("/list/", data={"file": (file, "book.xlsx")})
+    bench.jobs.join(30)
+    assert bench.register.inspection is not None
+    assert bench.register.inspection.n_records == 1
+    page = text_of(clerk.get("/list/columns"))
+    assert '<option value="2" selected>' in page
+    assert clerk.post("/list/sheet", data={"sheet": "3"}).status_code == 303
+    bench.jobs.join(30)
+    assert bench.register.inspection is not None
+    assert bench.register.inspection.n_records == 3
+    assert "没有这个工作表" in text_of(
+        clerk.post("/list/sheet", data={"sheet": "7"}, follow_redirects=True)
+    )
