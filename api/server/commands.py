@@ -422,27 +422,23 @@ def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> Non
     """
     from api.server.config import load_config
     from api.server.logs import start_logging
+    from api.server.priority import UrgentThreads, step_back
     from api.server.worker import Worker
 
     start_logging()
     with failing_server("open the server's folder"):
-        # Before any thread or process is started, which all inherit it.
+        urgent = UrgentThreads()
+        # Before any other thread or process is started, which all inherit it.
         step_back(load_config(directory).worker_nice)
     with (
         failing_server("open the server's folder"),
         engine.opened() as opened,
         opened_server(directory) as installation,
     ):
-        worker = Worker(installation, opened, engine.kernel)
+        worker = Worker(installation, opened, engine.kernel, urgent=urgent)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         worker.run(once=once)
-
-
-def step_back(nice: int) -> None:
-    """Let other processes of this session or unit go first, unless this one does so already."""
-    if nice > os.getpriority(os.PRIO_PROCESS, 0):
-        os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def _add(installation: "Installation", identity: "PublicIdentity") -> None:

@@ -5,6 +5,7 @@ needs the processors, is the worker's.
 """
 
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from linkage.loopback import is_loopback
 _MAX_REQUEST_LINE = 8190
 """Gunicorn's most: the code that an OpenID provider sends back may have thousands of characters."""
 _MAX_HEADERS = 40
+_SWITCH_S = 0.0005
+"""A thread that computes hands over this often, ten times as often as usual: a request asks for
+the interpreter after each statement of its transaction, and uploads compute all the time."""
 _MAX_HEADER_BYTES = 4096
 
 
@@ -95,6 +99,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Called by gunicorn in the serving process, after the fork."""
+        sys.setswitchinterval(_SWITCH_S)
         app = make_app(open_installation(self._config), behind_proxy=self._listening.behind_proxy)
         if self._config.metrics_port:
             metrics: Metrics = app.extensions["tongqiao-metrics"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from api.audit.events import Action
+from api.server.priority import UrgentThreads
 from api.server.services.audit_tasks import sweep_files
 from api.server.services.audit_work import work_on_task
 from api.server.services.chunks import sweep_chunks
@@ -60,14 +61,22 @@ class Worker:
         engine: computes the chunks of a match; all cores of this machine if ``None``.
         kernel: variant of ``linkage.matching.tile`` for views without tags; the fastest if
             ``None``.
+        urgent: where what holds a lock of the database runs; started before the process stepped
+            back, if it has.
     """
 
     def __init__(
-        self, installation: Installation, engine: Engine | None = None, kernel: str | None = None
+        self,
+        installation: Installation,
+        engine: Engine | None = None,
+        kernel: str | None = None,
+        *,
+        urgent: UrgentThreads | None = None,
     ) -> None:
         self._installation = installation
         self._engine = engine
         self._kernel = kernel
+        self._urgent = urgent or UrgentThreads()
         self._caller = own_caller("worker")
         self._sealing_at = 0.0
         self._stopping = False
@@ -114,7 +123,7 @@ class Worker:
 
     def work_once(self) -> bool:
         """Match a round, or if none waits do what an auditor asked for; whether there was one."""
-        job = claim_job(self._installation, self._caller)
+        job = self._urgent.run(claim_job, self._installation, self._caller)
         if job is None:
             return work_on_task(self._installation, self._caller, lambda: self._stopping)
         _LOG.info("matching starts", extra={"round": job.round_id})
@@ -123,7 +132,7 @@ class Worker:
         except LeaseLostError:
             _LOG.warning("the round was cancelled or taken over", extra={"round": job.round_id})
         except StopRequestedError:
-            release_lease(self._installation, self._caller, job)
+            self._urgent.run(release_lease, self._installation, self._caller, job)
             _LOG.info("matching given back", extra={"round": job.round_id})
         except Exception as error:
             self._fail(job, error)
@@ -136,7 +145,7 @@ class Worker:
         with (
             # In the clear only here, only now: gone with this block, or swept if the process dies.
             self._installation.workspace.folder() as folder,
-            _lease_kept(self._installation, job) as lease,
+            _lease_kept(self._installation, job, self._urgent) as lease,
         ):
 
             def on_progress(now: MatchProgress) -> None:
@@ -168,6 +177,7 @@ class Worker:
                 *(self._installation, self._caller, job, datasets, link_set),
                 n_pairs=matched.n_pairs,
                 n_candidates=matched.n_candidates,
+                urgent=self._urgent,
             )
 
     def _open(self, job: Job, office: str, sha256: str, folder: Path) -> EncodedDataset:
@@ -203,7 +213,7 @@ class Worker:
             raise error
         message, slug = _explain(error)
         with contextlib.suppress(LeaseLostError):
-            fail_job(self._installation, self._caller, job, message, slug)
+            self._urgent.run(fail_job, self._installation, self._caller, job, message, slug)
             self._installation.chunks.delete(job.round_id)
 
     def _keep_house(self) -> None:
@@ -274,8 +284,9 @@ class _Lease:
         progress: what is written with the next extension.
     """
 
-    def __init__(self, installation: Installation, job: Job) -> None:
+    def __init__(self, installation: Installation, job: Job, urgent: UrgentThreads) -> None:
         self._installation = installation
+        self._urgent = urgent
         self._job = job
         self._done = threading.Event()
         self._lost = False
@@ -300,7 +311,8 @@ class _Lease:
             if progress == written and not due:
                 continue
             try:
-                extend_lease(self._installation, self._job, _as_row(progress, pace))
+                row = _as_row(progress, pace)
+                self._urgent.run(extend_lease, self._installation, self._job, row)
             except LeaseLostError:
                 self._lost = True
                 return
@@ -333,8 +345,8 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 @contextlib.contextmanager
-def _lease_kept(installation: Installation, job: Job) -> Iterator[_Lease]:
-    lease = _Lease(installation, job)
+def _lease_kept(installation: Installation, job: Job, urgent: UrgentThreads) -> Iterator[_Lease]:
+    lease = _Lease(installation, job, urgent)
     keeper = threading.Thread(target=lease.keep, name="lease", daemon=True)
     keeper.start()
     try:

@@ -7,11 +7,12 @@ access log anyway, so nothing is lost by it, and those of one process share comm
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from api.audit.append import append_timed
@@ -27,6 +28,7 @@ from api.server.services.group_commit import (
 _MODE: Final = "tongqiao_mode"
 _WRITING: Final = "writing"
 _KEPT_CONNECTIONS: Final = 8
+_LOOK_AGAIN_S: Final = 0.002
 
 
 class Database:
@@ -44,7 +46,7 @@ class Database:
     def __init__(self, url: str | URL, *, busy_timeout_s: float, connections: int) -> None:
         address = make_url(url)
         is_sqlite = address.get_backend_name() == "sqlite"
-        backend = _SQLITE if is_sqlite else _POSTGRESQL
+        backend: _Backend = _Sqlite() if is_sqlite else _Postgresql()
         kept = min(connections, _KEPT_CONNECTIONS)
         self._backend = backend
         self.engine: Engine = create_engine(
@@ -87,6 +89,14 @@ class Database:
         """
         with self._group_commit.writer() as writer:
             yield writer
+
+    def append(self, events: Sequence[TimedEvent]) -> None:
+        """Add events to the log with the next transaction; returns when they are on the disk.
+
+        Raises:
+            WriterBusyError: no writer came to an end in time.
+        """
+        self._group_commit.append(events)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
@@ -141,6 +151,8 @@ def is_busy(error: DBAPIError) -> bool:
     return state in _POSTGRESQL_BUSY or state[:2] in _POSTGRESQL_BUSY_CLASSES
 
 
+_SQLITE_LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
 _SQLITE_BUSY: Final = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -181,7 +193,11 @@ class _Sqlite:
     reading: Mapping[str, Any] = {}
     writing: Mapping[str, Any] = {}
 
+    def __init__(self) -> None:
+        self._busy_timeout_s = 0.0
+
     def engine_options(self, busy_timeout_s: float) -> dict[str, Any]:
+        self._busy_timeout_s = busy_timeout_s
         return {"connect_args": {"timeout": busy_timeout_s}}
 
     def set_up(self, raw: Any, record: Any) -> None:
@@ -199,11 +215,35 @@ class _Sqlite:
 
     def begin(self, connection: Connection) -> None:
         options = connection.get_execution_options()
-        writes = options.get(_MODE) == _WRITING
-        if writes:
-            level = "FULL" if options.get(DURABLE, True) else "NORMAL"
-            connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
-        connection.exec_driver_sql(f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}")
+        if options.get(_MODE) != _WRITING:
+            connection.exec_driver_sql("BEGIN DEFERRED")
+            return
+        level = "FULL" if options.get(DURABLE, True) else "NORMAL"
+        connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
+        self._begin_writing(connection)
+
+    def _begin_writing(self, connection: Connection) -> None:
+        """Wait for another process's transaction to end, and look often.
+
+        SQLite itself looks less and less often, ten times a second in the end, while everybody in
+        this process waits for who waits here.
+        """
+        raw = connection.connection.dbapi_connection
+        deadline = time.monotonic() + self._busy_timeout_s
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    return
+                except OperationalError as error:
+                    code = getattr(error.orig, "sqlite_errorcode", None)
+                    if code not in _SQLITE_LOCKED or time.monotonic() > deadline:
+                        raise
+                time.sleep(_LOOK_AGAIN_S)
+        finally:
+            if raw is not None:
+                raw.execute(f"PRAGMA busy_timeout = {int(1000 * self._busy_timeout_s)}")
 
     def scrub(self, raw: Any) -> None:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -260,7 +300,3 @@ class _Postgresql:
         finally:
             raw.execute("RESET lock_timeout")
             raw.autocommit = False
-
-
-_SQLITE: Final[_Backend] = _Sqlite()
-_POSTGRESQL: Final[_Backend] = _Postgresql()

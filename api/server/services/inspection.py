@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
+from api.server.priority import step_back
 from api.server.services.incoming import decrypt_file
 from keys.errors import AtRestError
 from linkage.errors import TqeFormatError
@@ -30,7 +31,6 @@ from linkage.types import Manifest
 SMALL_BYTES: Final = 4 * 1024 * 1024
 """Files up to this size are read by the server itself."""
 
-_NICE: Final = 5
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 
 
@@ -78,10 +78,12 @@ class Inspection:
     Args:
         n_at_once: files that are read at the same time; further ones wait.
         small_bytes: see :data:`SMALL_BYTES`.
+        nice: how far the process of a file steps back; requests go first.
     """
 
-    def __init__(self, n_at_once: int, *, small_bytes: int = SMALL_BYTES) -> None:
+    def __init__(self, n_at_once: int, *, small_bytes: int = SMALL_BYTES, nice: int = 10) -> None:
         self._turns = threading.BoundedSemaphore(n_at_once)
+        self._nice = nice
         self._small_bytes = small_bytes
 
     def inspect(self, upload: StoredUpload, plain: Path) -> Manifest:
@@ -100,7 +102,7 @@ class Inspection:
         with self._turns:
             if upload.n_bytes <= self._small_bytes:
                 return inspect_file(upload, plain)
-            return _inspect_apart(upload, plain)
+            return _inspect_apart(upload, plain, self._nice)
 
 
 def inspect_file(upload: StoredUpload, plain: Path) -> Manifest:
@@ -112,7 +114,7 @@ def inspect_file(upload: StoredUpload, plain: Path) -> Manifest:
     return read_verified_manifest(plain)
 
 
-def _inspect_apart(upload: StoredUpload, plain: Path) -> Manifest:
+def _inspect_apart(upload: StoredUpload, plain: Path, nice: int) -> Manifest:
     task = {
         "path": str(upload.path.resolve()),
         "plain": str(plain.resolve()),
@@ -120,6 +122,7 @@ def _inspect_apart(upload: StoredUpload, plain: Path) -> Manifest:
         "context": upload.context,
         "sha256": upload.sha256,
         "n_bytes": upload.n_bytes,
+        "nice": nice,
     }
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "api.server.services.inspection"],
@@ -196,8 +199,8 @@ def _end_with_the_server() -> None:
 
 
 def _main() -> None:
-    os.nice(_NICE)
     task = json.loads(sys.stdin.buffer.readline())
+    step_back(task["nice"])
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     sys.stdout.buffer.write(json.dumps(_answer(task)).encode())
     sys.stdout.flush()

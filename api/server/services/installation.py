@@ -1,6 +1,7 @@
 """One server's folder: made once, then opened: settings, database, encodings, keys."""
 
 import contextlib
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from api.server.services.encodings import EncodingStorage, FileStorage, Incoming
 from api.server.services.inspection import Inspection
 from api.server.services.schema import check_empty, check_schema, migrate
 from api.server.services.transfers import Transfers
-from api.server.services.work import Caller, Work, begin_work, own_caller
+from api.server.services.work import Caller, Work, begin_look, begin_work, own_caller
 from api.server.services.workspace import Workspace
 from keys.installation_key import (
     InstallationKey,
@@ -72,6 +73,12 @@ class Installation:
     def work(self, caller: Caller) -> Iterator[Work]:
         """A transaction with an entry in the access log; see :func:`begin_work`."""
         with begin_work(self.database, self.clock, caller) as work:
+            yield work
+
+    @contextlib.contextmanager
+    def look(self, caller: Caller) -> Iterator[Work]:
+        """Reading with an entry in the access log; see :func:`begin_look`."""
+        with begin_look(self.database, self.clock, caller) as work:
             yield work
 
     def close(self) -> None:
@@ -184,8 +191,8 @@ def _assemble(config: ServerConfig, clock: Clock) -> Installation:
         incoming=IncomingFolder(config.incoming_directory),
         workspace=Workspace(config.work_directory),
         chunks=ChunkFolders(config.chunks_directory),
-        inspection=Inspection(config.max_inspections),
-        transfers=Transfers(config.threads // 2),
+        inspection=Inspection(config.max_inspections, nice=config.worker_nice),
+        transfers=Transfers(config.threads // 2, at_work=max(1, len(os.sched_getaffinity(0)) // 2)),
         log_key=load_log_key(config.log_key_file),
         data_key=_load_data_key(config),
         clock=clock,

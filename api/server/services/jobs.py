@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from api.audit.events import Action, Outcome
 from api.server.models import Link, Round
+from api.server.priority import UrgentThreads
 from api.server.round_states import State, Step
 from api.server.schemas.terms import Terms
 from api.server.services.installation import Installation
@@ -143,6 +144,7 @@ def finish_job(
     *,
     n_pairs: int = 0,
     n_candidates: int = 0,
+    urgent: UrgentThreads | None = None,
 ) -> int:
     """Write links, then the review; the round goes to ``review`` with the last transaction.
 
@@ -150,6 +152,7 @@ def finish_job(
         installation, caller, job: whose round it is.
         datasets, link_set: what was matched, and what came out.
         n_pairs, n_candidates: pairs compared and kept on the way.
+        urgent: where transactions run; here if ``None``.
 
     Returns:
         Number of links stored.  Links that the terms show to nobody are not stored.
@@ -164,9 +167,10 @@ def finish_job(
     review = json.dumps(build_review(link_set, n_records, places), sort_keys=True)
     digest, n_links = hashlib.sha256(), 0
     for rows in _link_rows(job, by_name, link_set):
-        with installation.database.writing(durable=False) as session:
-            _held(session, job)
-            session.execute(insert(Link), rows)
+        if urgent is None:
+            _write_links(installation, job, rows)
+        else:
+            urgent.run(_write_links, installation, job, rows)
         n_links += len(rows)
         for row in rows:
             digest.update(_canonical_link(row))
@@ -186,6 +190,12 @@ def finish_job(
         )
         take_step(work, entry, Step.FINISH)
     return n_links
+
+
+def _write_links(installation: Installation, job: Job, rows: list[dict[str, Any]]) -> None:
+    with installation.database.writing(durable=False) as session:
+        _held(session, job)
+        session.execute(insert(Link), rows)
 
 
 def fail_job(installation: Installation, caller: Caller, job: Job, message: str, slug: str) -> None:

@@ -175,7 +175,7 @@ def revoke(
 
 def list_members(installation: Installation, caller: Caller) -> list[Outline]:
     """Members that the caller may know of, by id."""
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         query = select(Member).order_by(Member.id)
         if caller.actor is Actor.OFFICE:
             query = query.where(Member.state == "approved")
@@ -186,7 +186,7 @@ def list_members(installation: Installation, caller: Caller) -> list[Outline]:
 
 def read_member(installation: Installation, caller: Caller, member_id: str) -> Outline:
     """One member with its public identity.  Raises: RefusalError: ``not-found``."""
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         member = _existing(work.session, member_id)
         if caller.actor is Actor.OFFICE and member.state != "approved":
             raise RefusalError("not-found", _unknown(member_id))

@@ -169,7 +169,7 @@ def append_part(
                 _check_offset(incoming.offset, offset)
             with installation.transfers.set_aside():
                 found = receive(
-                    body, append, n_bytes - offset, give_way=installation.transfers.give_way
+                    body, append, n_bytes - offset, taking_in=installation.transfers.taking_in
                 )
             check_digest(found, signed_sha256)
         except BodyBrokenError as error:

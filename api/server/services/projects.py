@@ -87,7 +87,7 @@ def create_project(
 
 def list_projects(installation: Installation, caller: Caller) -> list[dict[str, Any]]:
     """Projects that the caller may know of, by id."""
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         query = select(Project).order_by(Project.id)
         if caller.actor is Actor.OFFICE:
             own = select(ProjectOffice.project_id).where(
@@ -103,7 +103,7 @@ def list_projects(installation: Installation, caller: Caller) -> list[dict[str, 
 
 def read_project(installation: Installation, caller: Caller, project_id: str) -> dict[str, Any]:
     """One project.  Raises: RefusalError: ``not-found``."""
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         project = visible_project(work, project_id)
         work.record(Action.PROJECT_READ, project=project.id)
         return _outline(project)

@@ -145,7 +145,7 @@ def _band(score: float) -> str:
 
 def read_review(installation: Installation, caller: Caller, round_id: str) -> dict[str, Any]:
     """Aggregates of a matched round.  Raises: RefusalError: ``not-found``, ``wrong-state``."""
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         entry = visible_round(work, round_id)
         check_deed(Deed.READ_REVIEW, State(entry.state), Actor.OPERATOR)
         if entry.review is None:

@@ -161,7 +161,7 @@ def _replace_offices(work: Work, entry: Round, terms: Terms) -> None:
 
 def list_rounds(installation: Installation, caller: Caller) -> list[dict[str, Any]]:
     """Rounds that the caller may know of, newest first; an office sees how far it is itself."""
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         columns = (
             Round.id, Round.project_id, Round.state, Round.created_at, Round.coordinating_office,
             Round.key_confirmation,
@@ -208,7 +208,7 @@ def _own_parts(work: Work) -> dict[str, dict[str, bool]]:
 
 def read_round(installation: Installation, caller: Caller, round_id: str) -> dict[str, Any]:
     """One round.  Raises: RefusalError: ``not-found``."""
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         entry = visible_round(work, round_id)
         work.record(Action.ROUND_READ, project=entry.project_id, round_id=entry.id)
         return outline(entry, caller)
@@ -228,7 +228,7 @@ def watch_matching(installation: Installation, caller: Caller, round_id: str) ->
         if entry is not None and _is_own_matching(entry, caller):
             caller.trace.is_own_progress = True
             return _how_far(entry)
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         entry = visible_round(work, round_id)
         work.record(Action.ROUND_READ, project=entry.project_id, round_id=entry.id)
         return _how_far(entry)
@@ -269,7 +269,7 @@ def failure_reason(installation: Installation, round_id: str) -> str | None:
 
 def read_profile(installation: Installation, caller: Caller, round_id: str) -> str:
     """The encoding profile of a round, TOML text.  Raises: RefusalError: ``not-found``."""
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
         entry = visible_round(work, round_id)
         work.record(
             Action.PROFILE_READ,

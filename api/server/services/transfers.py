@@ -22,10 +22,14 @@ class Transfers:
 
     Args:
         most: of them at a time; each keeps a thread for as long as its sender takes.
+        at_work: of them that hash, encrypt and write at the same time. Whatever does not hold the
+            interpreter's lock takes a processor each, and there are few: with more at a time, a
+            request would wait its turn among all of them.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, at_work: int = 1) -> None:
         self._places = threading.BoundedSemaphore(most)
+        self._at_work = threading.BoundedSemaphore(at_work)
         self._mutex = threading.Lock()
         self._n_answered = 0
         self._nobody_waits = threading.Event()
@@ -73,9 +77,15 @@ class Transfers:
             if was_answering:
                 self.begin_answer()
 
-    def give_way(self) -> None:
-        """Wait until no request is being answered, and no longer than :data:`MOST_WAIT_S`."""
+    @contextlib.contextmanager
+    def taking_in(self) -> Iterator[None]:
+        """Take in a piece within the block, when it is this upload's turn.
+
+        Waits until no request is being answered, and no longer than :data:`MOST_WAIT_S`.
+        """
         self._nobody_waits.wait(MOST_WAIT_S)
+        with self._at_work:
+            yield
 
     @property
     def _is_answering(self) -> bool:

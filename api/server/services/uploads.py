@@ -93,7 +93,7 @@ def receive_upload(
             installation.transfers.set_aside(),
         ):
             found = receive(
-                body, incoming.append, n_bytes, give_way=installation.transfers.give_way
+                body, incoming.append, n_bytes, taking_in=installation.transfers.taking_in
             )
             check_digest(found, signed_sha256)
             incoming.sync()
@@ -111,14 +111,14 @@ def receive(
     append: Callable[[bytearray], int],
     most: int,
     *,
-    give_way: Callable[[], None] = lambda: None,
+    taking_in: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> bytes:
     """Read a body to its end and append it piece by piece; returns its SHA-256, 32 bytes.
 
     Args:
         append: takes what it can from the start of the bytes and says how many those were.
         most: bytes that the body may have.
-        give_way: called for each piece; lets others go first.
+        taking_in: entered for each piece; lets others go first.
 
     Raises:
         BodyBrokenError: the body is not whole; what arrived was appended.
@@ -132,11 +132,11 @@ def receive(
                 raise RefusalError(
                     "digest-mismatch", "More bytes arrived than were announced. Send it again."
                 )
-            digest.update(chunk)
-            buffer += chunk
-            give_way()
-            if len(buffer) >= _FLUSH_BYTES:
-                del buffer[: append(buffer)]
+            with taking_in():
+                digest.update(chunk)
+                buffer += chunk
+                if len(buffer) >= _FLUSH_BYTES:
+                    del buffer[: append(buffer)]
     except BodyBrokenError:
         append(buffer)
         raise

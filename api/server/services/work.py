@@ -12,7 +12,7 @@ from api.audit.events import Action, AuditEvent, Outcome
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor
 from api.server.services.database import Database
-from api.server.services.group_commit import Writer
+from api.server.services.group_commit import TimedEvent, Writer
 
 Details = Mapping[str, str | int | None]
 
@@ -143,6 +143,12 @@ class Work:
         self._pending.append(event)
         self.n_entries += 1
 
+    def recorded(self) -> list[TimedEvent]:
+        """What was recorded so far, with its time; it is somebody else's to append now."""
+        events, self._pending = self._pending, []
+        moment = self._now or (self._clock() if callable(self._clock) else self._clock)
+        return [(event, moment) for event in events]
+
     def append_recorded(self) -> None:
         """Append what was recorded so far; who reads the log afterwards finds it there."""
         events, self._pending = self._pending, []
@@ -151,11 +157,29 @@ class Work:
 
     def hand_over(self) -> None:
         """Have what was recorded appended when the transaction ends."""
-        events, self._pending = self._pending, []
+        # Who asked for nothing but entries took no turn, and waits for none.
+        events = self.recorded()
         if isinstance(self._source, Writer) and events:
-            # Who asked for nothing but entries took no turn, and waits for none.
-            moment = self._now or (self._clock() if callable(self._clock) else self._clock)
-            self._source.append([(event, moment) for event in events])
+            self._source.append(events)
+
+
+@contextlib.contextmanager
+def begin_look(database: Database, clock: Callable[[], datetime], caller: Caller) -> Iterator[Work]:
+    """Reading that leaves an entry: on one state of the database, without the writers' turn.
+
+    The entry is committed before the block is left, so before anybody is told what was read.
+
+    Raises:
+        UnloggedWorkError: nothing was recorded.
+    """
+    with database.reading() as session:
+        work = Work(session, clock, caller)
+        yield work
+        events = work.recorded()
+    if not events:
+        raise UnloggedWorkError("nothing was recorded in the access log")
+    database.append(events)
+    caller.trace.n_entries += len(events)
 
 
 @contextlib.contextmanager
