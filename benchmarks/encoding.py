@@ -90,6 +90,29 @@ def speed(folder: Path, quick: bool) -> list[Row]:
     return rows
 
 
+def national(folder: Path, quick: bool) -> list[Row]:
+    """What HMAC-SM3 costs in place of BLAKE2b (cipher suite ``gm``), compiled encoder, warm."""
+    file = write_register(folder / "national.csv", 60_000 if quick else 300_000)
+    rows: list[Row] = []
+    for label, cores in (("one core", 1), ("all cores", available_cores())):
+        usual = 0.0
+        for keyed_hash in ("blake2b", "hmac-sm3"):
+            job = _job("encode", file, cores=cores, times=2, out=folder / "national.tqe")
+            run = _in_child(job | {"keyed_hash": keyed_hash})["runs"][-1]
+            a_second = file.n_rows / run["wall_s"]
+            usual = usual or a_second
+            rows.append(
+                {
+                    "run": f"{keyed_hash}, {label}",
+                    "records": file.n_rows,
+                    "records a second": a_second,
+                    "records a core-second": file.n_rows / run["cpu_s"],
+                    "share of the usual": a_second / usual,
+                }
+            )
+    return rows
+
+
 def compiling(folder: Path, _quick: bool) -> list[Row]:
     """What the very first run after an installation waits for the compiler."""
     file = write_register(folder / "first.csv", 6_000)
@@ -172,6 +195,7 @@ def reading(folder: Path, quick: bool) -> list[Row]:
 
 QUESTIONS: Mapping[str, Callable[[Path, bool], list[Row]]] = {
     "speed": speed,
+    "national": national,
     "compiling": compiling,
     "reference": reference,
     "memory": memory,
@@ -227,6 +251,7 @@ def _child_encode(job: Mapping[str, Any]) -> Row:
             context="offline",
             key_confirmation="0" * 32,
             encoder_version="benchmark",
+            keyed_hash=job.get("keyed_hash", "blake2b"),
             engine=engine,
             workers=job["cores"],
         )

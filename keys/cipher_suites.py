@@ -1,8 +1,10 @@
-"""Cipher suites: one name decides how keys are derived and how files are encrypted at rest.
+"""Cipher suites: one name decides how keys are derived, what an encoding hashes with, and how
+files are encrypted at rest.
 
 ``gm`` is for deployments that must use the national algorithms: SM3 (GB/T 32905) in every keyed
-hash of key derivation, SM4 (GB/T 32907) in GCM for data at rest.  It covers neither signatures nor
-sealing (``keys/suites.py``) nor the hashes inside an encoding.
+hash, of key derivation and of an encoding (``linkage/encoding/ENCODING.md``), SM4 (GB/T 32907) in
+GCM for data at rest.  It covers neither signatures nor sealing (``keys/suites.py``), nor the
+function that spreads a token's hash over a filter (SipHash-2-4).
 """
 
 from collections.abc import Mapping
@@ -32,6 +34,7 @@ class CipherSuite:
         name: as terms write it.
         identifier: one byte in the header of what was encrypted.
         hash: inside HMAC, inside HKDF (RFC 5869).
+        keyed_hash: what an encoding under this suite hashes with.
         block_cipher: in GCM (NIST SP 800-38D; for SM4 also RFC 8998).
         key_bytes: size of the block cipher's key.
     """
@@ -39,6 +42,7 @@ class CipherSuite:
     name: CipherSuiteName
     identifier: int
     hash: type[HashAlgorithm]
+    keyed_hash: Literal["blake2b", "hmac-sm3"]
     block_cipher: type[algorithms.AES | algorithms.SM4]
     key_bytes: int
 
@@ -85,11 +89,11 @@ class CipherSuite:
             raise altered() from error
 
 
-DEFAULT: Final = CipherSuite("default", 1, SHA256, algorithms.AES, 32)
-"""HKDF-HMAC-SHA256, AES-256-GCM."""
+DEFAULT: Final = CipherSuite("default", 1, SHA256, "blake2b", algorithms.AES, 32)
+"""HKDF-HMAC-SHA256, keyed BLAKE2b, AES-256-GCM."""
 
-GM: Final = CipherSuite("gm", 2, SM3, algorithms.SM4, 16)
-"""HKDF-HMAC-SM3, SM4-GCM."""
+GM: Final = CipherSuite("gm", 2, SM3, "hmac-sm3", algorithms.SM4, 16)
+"""HKDF-HMAC-SM3, HMAC-SM3, SM4-GCM."""
 
 CIPHER_SUITES: Final[Mapping[str, CipherSuite]] = {suite.name: suite for suite in (DEFAULT, GM)}
 CIPHER_SUITES_BY_IDENTIFIER: Final[Mapping[int, CipherSuite]] = {

@@ -8,12 +8,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import rfc8785
 
 from linkage.errors import TqeFormatError
-from linkage.types import Evidence, GroupLayout, Manifest, ViewLayout
+from linkage.types import Evidence, GroupLayout, KeyedHashName, Manifest, ViewLayout
 
 TQE_FORMAT = "tongqiao-tqe-v1"
 MAX_MANIFEST_BYTES = 256 * 1024
@@ -26,6 +26,9 @@ _MAX_PROBLEM_CODES = 256
 _MAX_DIFFUSION = 64
 _MIN_FILTER_BITS, _MAX_FILTER_BITS = 64, 8192
 _MAX_RISK_CHARACTERS = 500
+
+_KEYED_HASH: Final = "keyed_hash"
+_USUAL_HASH: Final = "blake2b"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -84,7 +87,7 @@ def parse_manifest(data: bytes) -> Manifest:
         TqeFormatError: it is not canonical, or a key or value is not what TQE.md allows.
     """
     document = _document(data)
-    _expect_keys(document, _KEYS, "manifest")
+    _expect_keys(document, _KEYS | (document.keys() & {_KEYED_HASH}), "manifest")
     if document["format"] != TQE_FORMAT:
         raise TqeFormatError(
             f"The file's format is not {TQE_FORMAT}. Encode it again with this version, or update."
@@ -101,6 +104,7 @@ def parse_manifest(data: bytes) -> Manifest:
         statistics=_parse_statistics(document["statistics"], views, n_records),
         evidence=_parse_evidence(document["evidence"]),
         accepted_risk=_parse_risk(document["accepted_risk"]),
+        keyed_hash=_parse_keyed_hash(document),
         **strings,
     )
 
@@ -119,6 +123,8 @@ def _canonical(manifest: Manifest) -> bytes:
         },
         "accepted_risk": manifest.accepted_risk,
     }
+    if manifest.keyed_hash != _USUAL_HASH:
+        document[_KEYED_HASH] = manifest.keyed_hash
     try:
         return rfc8785.dumps(document)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
@@ -226,6 +232,17 @@ def _parse_risk(value: Any) -> str | None:
     if not value.isprintable():
         raise TqeFormatError("The reason for an accepted risk must be one printable line.")
     return value
+
+
+def _parse_keyed_hash(document: Mapping[str, Any]) -> KeyedHashName:
+    """The usual one is left out, so that each manifest has one form."""
+    if _KEYED_HASH not in document:
+        return _USUAL_HASH
+    if document[_KEYED_HASH] != "hmac-sm3":
+        raise TqeFormatError(
+            "The file was encoded with a keyed hash that this version does not know. Update it."
+        )
+    return "hmac-sm3"
 
 
 def _expect_keys(table: Mapping[str, Any], keys: set[str], where: str) -> None:

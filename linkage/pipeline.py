@@ -325,6 +325,7 @@ def _check_alike(datasets: Sequence[EncodedDataset]) -> None:
         "profile": "profile_sha256",
         "cleaning version": "cleaning_version",
         "round": "context",
+        "keyed hash": "keyed_hash",
         "linkage secret": "key_confirmation",
         "layout of views": "views",
         "diffusion": "diffusion",

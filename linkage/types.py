@@ -130,6 +130,10 @@ class Evidence:
     twins: tuple[str, ...]
 
 
+KeyedHashName = Literal["blake2b", "hmac-sm3"]
+"""The keyed hash of an encoding."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What an encoded file says of itself: everything that must agree before matching.
@@ -148,6 +152,7 @@ class Manifest:
             {"view": n}, "problems": {code: n}}``.
         evidence: what the features mean.
         accepted_risk: reason given for a file that the preflight would have refused.
+        keyed_hash: what hashed everything that a key hashes, see ``linkage/encoding/ENCODING.md``.
         content_sha256: hash of all columns, see ``linkage/TQE.md``.
     """
 
@@ -164,6 +169,7 @@ class Manifest:
     statistics: Mapping[str, Any]
     evidence: Evidence = field(default_factory=lambda: Evidence((), ()))
     accepted_risk: str | None = None
+    keyed_hash: KeyedHashName = "blake2b"
     content_sha256: str = ""
 
 

@@ -181,6 +181,7 @@ def encode(
         name=name,
         context=context,
         key_confirmation=secret.key_confirmation(context, suite),
+        keyed_hash=suite.keyed_hash,
         encoder_version="0",
         created_at="2026-08-01T00:00:00Z",
     )

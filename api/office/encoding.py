@@ -39,7 +39,7 @@ def encode_to_files(
         context: ``project/round``, or ``offline``.
         out: the ``.tqe`` file.
         map_file: CSV of pseudonym and the office's own record id, in the order of the records.
-        suite: the one that the terms name; it derives the round's key.
+        suite: the one that the terms name; it derives the round's key and hashes under it.
         max_records: more are refused.
         accepted_risk: why the file is needed although the preflight refuses it.
         engine, on_stage: as :func:`linkage.encoding.encode_file.encode_to_tqe` has them.
@@ -62,6 +62,7 @@ def encode_to_files(
                     profile,
                     secret.round_key(context, suite),
                     tqe_draft,
+                    keyed_hash=suite.keyed_hash,
                     context=context,
                     key_confirmation=secret.key_confirmation(context, suite),
                     encoder_version=importlib.metadata.version("tongqiao"),

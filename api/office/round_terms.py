@@ -128,8 +128,8 @@ def plain_words(terms: Terms, office: str) -> Sequence[str]:
         paragraphs.append("Your office is not among those that take part.")
     if terms.suite.name != "default":
         paragraphs.append(
-            f"Cipher suite: {terms.suite.name}. It derives the round's keys and encrypts stored "
-            "encodings; signatures and sealing stay as they are."
+            f"Cipher suite: {terms.suite.name}. It derives the round's keys, hashes inside the "
+            "encodings and encrypts stored ones; signatures and sealing stay as they are."
         )
     paragraphs += [
         _how_long(terms),

@@ -4,28 +4,29 @@ A linear layer with secret positions between the Bloom filter and what leaves th
 a bit that leaves no longer stands for a few tokens.
 """
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 
+from linkage.encoding.keyed_hash import BLAKE2B, KeyedHash
 from linkage.types import I64, U64
 
-_STREAM_BLOCK_BYTES = 64
 
-
-def diffusion_positions(diffusion_key: bytes, filter_bits: int, t: int) -> I64:
+def diffusion_positions(
+    diffusion_key: bytes, filter_bits: int, t: int, keyed_hash: KeyedHash = BLAKE2B
+) -> I64:
     """Positions whose bits are XORed into each output bit.
 
     Args:
         diffusion_key: 32 bytes.
         filter_bits: m, at most 65,536.
         t: bits a sum, 0 to ``filter_bits``.
+        keyed_hash: of the encoding.
 
     Returns:
         ``(filter_bits, t) int64``, distinct in each row.
     """
-    words = _keyed_words(diffusion_key)
+    words = _keyed_words(diffusion_key, keyed_hash)
     mask = (1 << (filter_bits - 1).bit_length()) - 1
     rows = np.empty((filter_bits, t), dtype=np.int64)
     for row in rows:
@@ -38,14 +39,13 @@ def diffusion_positions(diffusion_key: bytes, filter_bits: int, t: int) -> I64:
     return rows
 
 
-def _keyed_words(key: bytes) -> Iterator[int]:
-    """An endless stream of uint16, from BLAKE2b in counter mode."""
+def _keyed_words(key: bytes, keyed_hash: KeyedHash) -> Iterator[int]:
+    """An endless stream of uint16, from the keyed hash in counter mode."""
+    digest = keyed_hash.keyed(key, keyed_hash.stream_bytes)
     counter = 0
     while True:
-        block = hashlib.blake2b(
-            counter.to_bytes(8, "little"), key=key, digest_size=_STREAM_BLOCK_BYTES
-        ).digest()
-        for start in range(0, _STREAM_BLOCK_BYTES, 2):
+        block = digest(counter.to_bytes(8, "little"))
+        for start in range(0, len(block), 2):
             yield int.from_bytes(block[start : start + 2], "little")
         counter += 1
 

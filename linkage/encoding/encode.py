@@ -21,13 +21,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from linkage.encoded_rows import RowLayout, ascending
+from linkage.encoding.keyed_hash import KEYED_HASHES
 from linkage.encoding.pinyin import verify_readings
 from linkage.encoding.plain_rows import PlainRowEncoder
 from linkage.encoding.subkeys import KeySchedule
 from linkage.encoding.tokens import verify_salt_kind
 from linkage.errors import EncodingError
 from linkage.profile import Profile
-from linkage.types import U64, EncodedDataset, Manifest, RecordBatch
+from linkage.types import U64, EncodedDataset, KeyedHashName, Manifest, RecordBatch
 
 Engine = Literal["auto", "plain", "compiled"]
 
@@ -87,6 +88,7 @@ class StreamEncoder:
     Args:
         profile: what to encode, and how.
         round_key: 32 bytes, from the linkage secret and the context.
+        keyed_hash: what keys hash with; the terms of a round say it.
         engine: which encoder.
         workers: threads of the compiled encoder; all cores if ``None``.
         new_pseudonym: gives 16 fresh bytes; random if ``None``.
@@ -101,6 +103,7 @@ class StreamEncoder:
         profile: Profile,
         round_key: bytes,
         *,
+        keyed_hash: KeyedHashName = "blake2b",
         engine: Engine = "auto",
         workers: int | None = None,
         new_pseudonym: Callable[[], bytes] | None = None,
@@ -110,7 +113,7 @@ class StreamEncoder:
         self.n_records = 0
         self.engine_used: Literal["plain", "compiled"] = "plain"
         self._profile = profile
-        self._keys = KeySchedule(round_key, profile.sha256)
+        self._keys = KeySchedule(round_key, profile.sha256, KEYED_HASHES[keyed_hash])
         self._engine = engine
         self._workers = workers or available_cores()
         self._new_pseudonym = new_pseudonym
@@ -199,6 +202,7 @@ class StreamEncoder:
             statistics=self.statistics(),
             evidence=profile.evidence,
             accepted_risk=accepted_risk,
+            keyed_hash=self._keys.hash.name,
         )
 
     # --- inside -------------------------------------------------------------------------------
@@ -303,6 +307,7 @@ def encode_records(
     created_at: str | None = None,
     new_pseudonym: Callable[[], bytes] | None = None,
     accepted_risk: str | None = None,
+    keyed_hash: KeyedHashName = "blake2b",
     engine: Engine = "auto",
     workers: int | None = None,
 ) -> EncodedFile:
@@ -312,7 +317,8 @@ def encode_records(
 
     Args:
         batches: in any number; every batch has all fields of the profile.
-        profile, round_key, new_pseudonym, engine, workers: as :class:`StreamEncoder` has them.
+        profile, round_key, new_pseudonym, keyed_hash, engine, workers: as :class:`StreamEncoder`
+            has them.
         name: of the dataset, e.g. the file's stem.
         context, key_confirmation, encoder_version, created_at, accepted_risk: as
             :meth:`StreamEncoder.manifest` has them.
@@ -321,7 +327,12 @@ def encode_records(
         EncodingError: as :class:`StreamEncoder` and its ``blocks``.
     """
     encoder = StreamEncoder(
-        profile, round_key, engine=engine, workers=workers, new_pseudonym=new_pseudonym
+        profile,
+        round_key,
+        keyed_hash=keyed_hash,
+        engine=engine,
+        workers=workers,
+        new_pseudonym=new_pseudonym,
     )
     blocks = list(encoder.blocks(batches))
     record_ids = [record_id for block in blocks for record_id in block.record_ids]

@@ -28,7 +28,7 @@ from linkage.errors import EncodingError
 from linkage.profile import Profile
 from linkage.shuffle import RowShuffle
 from linkage.tqe_writer import TqeWriter
-from linkage.types import U8, U64, Manifest, RecordBatch
+from linkage.types import U8, U64, KeyedHashName, Manifest, RecordBatch
 
 _PART_VALUES = 1 << 18
 
@@ -77,13 +77,15 @@ def encode_to_tqe(
     max_records: int | None = None,
     on_records: OnRecords | None = None,
     on_stage: Callable[[str], None] | None = None,
+    keyed_hash: KeyedHashName = "blake2b",
     engine: Engine = "auto",
     workers: int | None = None,
 ) -> EncodedTqe:
     """Encode cleaned records and write them.
 
     Args:
-        batches, profile, round_key, engine, workers: as :class:`StreamEncoder` has them.
+        batches, profile, round_key, keyed_hash, engine, workers: as :class:`StreamEncoder` has
+            them.
         path: an empty file to write to, which the caller puts in place or removes.
         context, key_confirmation, encoder_version, created_at: as ``StreamEncoder.manifest`` has
             them.
@@ -98,7 +100,9 @@ def encode_to_tqe(
         EncodingError: a record is not what the profile says, there is none, or there are too many.
         OSError: the disk is full.
     """
-    encoder = StreamEncoder(profile, round_key, engine=engine, workers=workers)
+    encoder = StreamEncoder(
+        profile, round_key, keyed_hash=keyed_hash, engine=engine, workers=workers
+    )
     layout = encoder.layout
     with ExitStack() as stack:
         shuffle = stack.enter_context(RowShuffle(layout, path.parent))

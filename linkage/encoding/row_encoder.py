@@ -13,7 +13,13 @@ from linkage.encoding.diffusion import diffusion_positions
 from linkage.encoding.field_block import FieldBlock, FieldMemory, Strings, TokenStream
 from linkage.encoding.filters import bits_set, lanes
 from linkage.encoding.subkeys import KeySchedule, frame
-from linkage.encoding.token_numbers import DIGEST_BYTES, Hasher, TokenDigests
+from linkage.encoding.token_numbers import (
+    DIGEST_BYTES,
+    Hasher,
+    MessageHasher,
+    TokenDigests,
+    new_hasher,
+)
 from linkage.encoding.tokens import framed_token, salt_text, token_parts, verify_salt_kind
 from linkage.profile import GroupSpec, Profile, TokenSpec, ViewSpec
 from linkage.types import I64, U8, U64, Bools
@@ -68,8 +74,11 @@ class _Group:
         self.n_filters = 0
         self._column = layout.group(view, spec.name)
         self._layout = layout
-        self._digests = [TokenDigests(group_keys.token) for _ in spec.tokens]
-        self._positions = diffusion_positions(group_keys.diffusion, spec.filter_bits, diffusion)
+        hasher = new_hasher(keys.hash, group_keys.token, DIGEST_BYTES)
+        self._digests = [TokenDigests(hasher) for _ in spec.tokens]
+        self._positions = diffusion_positions(
+            group_keys.diffusion, spec.filter_bits, diffusion, keys.hash
+        )
 
     def encode(
         self,
@@ -117,8 +126,8 @@ class _View:
         self._column = layout.presence(
             next(view for view in layout.views if view.name == spec.name)
         )
-        self._salt_hasher = Hasher(view_keys.salt, _SALT_KEY_BYTES)
-        self._tag_hasher = Hasher(view_keys.tag, DIGEST_BYTES)
+        self._salt_hasher = new_hasher(keys.hash, view_keys.salt, _SALT_KEY_BYTES)
+        self._tag_hasher = new_hasher(keys.hash, view_keys.tag, DIGEST_BYTES)
         self.groups = [
             _Group(profile.groups[group], spec.name, profile.diffusion, keys, layout)
             for group in spec.groups
@@ -182,7 +191,7 @@ def _framed(parts: Sequence[Strings], n: int, head: bytes = b"") -> tuple[U8, I6
 
 
 def _string_digests(
-    block: FieldBlock, kind: str, field: str, hasher: Hasher
+    block: FieldBlock, kind: str, field: str, hasher: Hasher | MessageHasher
 ) -> tuple[np.ndarray, U64]:
     """Records that have the one token of a kind, and digests ``(n,)`` of it."""
     # frame(kind, field, position, value) without the value: the value's part is the last.

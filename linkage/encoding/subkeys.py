@@ -1,13 +1,15 @@
-"""Keys of views and groups, derived from the round key with keyed BLAKE2b (RFC 7693)."""
+"""Keys of views and groups, derived from the round key with the encoding's keyed hash."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from linkage.encoding import labels
+from linkage.encoding.keyed_hash import BLAKE2B, KeyedHash
 from linkage.errors import EncodingError
 
 ROUND_KEY_BYTES = 32
+_KEY_BYTES = 32
+_SHA256_BYTES = 32
 
 
 def frame(parts: Iterable[bytes]) -> bytes:
@@ -37,19 +39,25 @@ class KeySchedule:
     The profile's hash is bound in, so that filters made under two profiles from one round key
     have nothing to do with each other.
 
+    Attributes:
+        hash: the keyed hash, of this schedule and of what its keys hash.
+
     Raises:
         EncodingError: the round key is not 32 bytes, or the hash is not 64 hex characters.
     """
 
-    __slots__ = ("_encoding_key",)
+    __slots__ = ("_encoding_key", "hash")
 
-    def __init__(self, round_key: bytes, profile_sha256: str) -> None:
+    def __init__(
+        self, round_key: bytes, profile_sha256: str, keyed_hash: KeyedHash = BLAKE2B
+    ) -> None:
         if len(round_key) != ROUND_KEY_BYTES:
             raise EncodingError(f"The round key must have {ROUND_KEY_BYTES} bytes.")
         digest = bytes.fromhex(profile_sha256)
-        if len(digest) != hashlib.sha256().digest_size:
+        if len(digest) != _SHA256_BYTES:
             raise EncodingError("The profile's hash must be 64 hex characters.")
-        self._encoding_key = _derive(round_key, labels.ENCODING_KEY, digest)
+        self.hash = keyed_hash
+        self._encoding_key = self._derive(round_key, labels.ENCODING_KEY, digest)
 
     def __repr__(self) -> str:
         return "KeySchedule(<hidden>)"
@@ -58,18 +66,17 @@ class KeySchedule:
         """Keys for the salt and the salt tag of a view."""
         name = view.encode("ascii")
         return ViewKeys(
-            salt=_derive(self._encoding_key, labels.SALT_KEY, name),
-            tag=_derive(self._encoding_key, labels.TAG_KEY, name),
+            salt=self._derive(self._encoding_key, labels.SALT_KEY, name),
+            tag=self._derive(self._encoding_key, labels.TAG_KEY, name),
         )
 
     def of_group(self, view: str, group: str) -> GroupKeys:
         """Keys for the tokens and the diffusion of a group in a view."""
         names = (view.encode("ascii"), group.encode("ascii"))
         return GroupKeys(
-            token=_derive(self._encoding_key, labels.TOKEN_KEY, *names),
-            diffusion=_derive(self._encoding_key, labels.DIFFUSION_KEY, *names),
+            token=self._derive(self._encoding_key, labels.TOKEN_KEY, *names),
+            diffusion=self._derive(self._encoding_key, labels.DIFFUSION_KEY, *names),
         )
 
-
-def _derive(key: bytes, label: bytes, *names: bytes) -> bytes:
-    return hashlib.blake2b(frame((label, *names)), key=key, digest_size=32).digest()
+    def _derive(self, key: bytes, label: bytes, *names: bytes) -> bytes:
+        return self.hash.digest(key, _KEY_BYTES, frame((label, *names)))

@@ -11,6 +11,7 @@ import numpy as np
 
 from linkage.encoding import kernels
 from linkage.encoding.frequency import is_frequent
+from linkage.encoding.keyed_hash import BLAKE2B, KeyedHash, MessageHash
 from linkage.encoding.pinyin import (
     COMPOUND_SURNAMES,
     fold_syllable,
@@ -71,6 +72,43 @@ class Hasher:
             if not short[i]:
                 out[i] = self.of_bytes(message)[0]
         return out[:, 0]
+
+
+class MessageHasher:
+    """As :class:`Hasher`, for a keyed hash that no kernel computes: message after message."""
+
+    def __init__(self, digest: MessageHash) -> None:
+        self._digest = digest
+
+    def __repr__(self) -> str:
+        return "MessageHasher(<hidden>)"
+
+    def of_messages(self, messages: U8, lengths: I64, out: U64) -> None:
+        """As :meth:`Hasher.of_messages`."""
+        data, width = messages.tobytes(), messages.shape[1]
+        there = np.flatnonzero(lengths > 0)
+        if not len(there):
+            return
+        digests = [
+            self._digest(data[width * row : width * row + length])
+            for row, length in zip(there.tolist(), lengths[there].tolist(), strict=True)
+        ]
+        out[there] = np.frombuffer(b"".join(digests), dtype="<u8").reshape(len(there), -1)
+
+    def of_bytes(self, message: bytes) -> U64:
+        """As :meth:`Hasher.of_bytes`."""
+        return np.frombuffer(self._digest(message), dtype="<u8").astype(np.uint64)
+
+    def of_all(self, messages: Sequence[bytes]) -> U64:
+        """As :meth:`Hasher.of_all`."""
+        return np.frombuffer(b"".join(map(self._digest, messages)), dtype="<u8").astype(np.uint64)
+
+
+def new_hasher(keyed_hash: KeyedHash, key: bytes, digest_bytes: int) -> Hasher | MessageHasher:
+    """What hashes many messages under one key; compiled for the usual keyed hash."""
+    if keyed_hash is BLAKE2B:
+        return Hasher(key, digest_bytes)
+    return MessageHasher(keyed_hash.keyed(key, digest_bytes))
 
 
 class TokenNumbers:
@@ -163,8 +201,8 @@ def _read_unit(unit: int) -> tuple[int, int, str, str]:
 class TokenDigests:
     """Digests of the tokens of a :class:`TokenNumbers` under the token key of one group."""
 
-    def __init__(self, token_key: bytes) -> None:
-        self.hasher = Hasher(token_key, DIGEST_BYTES)
+    def __init__(self, hasher: Hasher | MessageHasher) -> None:
+        self.hasher = hasher
         self._generation = -1
         self._digests: U64 = np.zeros(0, dtype=np.uint64)
 

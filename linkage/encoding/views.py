@@ -1,12 +1,12 @@
 """One view of a block of records: salts, tags, filters; in NumPy, to be read first."""
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from linkage.encoding.diffusion import diffuse_planes, diffusion_positions
 from linkage.encoding.filters import BlockTokens, bits_set, filters_of_planes, set_bits
+from linkage.encoding.keyed_hash import MessageHash
 from linkage.encoding.subkeys import KeySchedule, frame
 from linkage.encoding.tokens import salt_text, verify_salt_kind
 from linkage.encoding.values import BlockValues, TokenTable
@@ -38,9 +38,9 @@ class _TokenDigests:
     PRF under the record's salt key.
     """
 
-    def __init__(self, token_key: bytes, spec: TokenSpec) -> None:
+    def __init__(self, digest: MessageHash, spec: TokenSpec) -> None:
         self.spec = spec
-        self._keyed = hashlib.blake2b(key=token_key, digest_size=_DIGEST_BYTES)
+        self._digest = digest
         self._generation = -1
         self._digests: U64 = np.zeros(0, dtype=np.uint64)
 
@@ -57,11 +57,6 @@ class _TokenDigests:
             )
         return self._digests
 
-    def _digest(self, token: bytes) -> bytes:
-        state = self._keyed.copy()
-        state.update(token)
-        return state.digest()
-
 
 class GroupEncoder:
     """Filters of one group in one view."""
@@ -69,8 +64,11 @@ class GroupEncoder:
     def __init__(self, spec: GroupSpec, view: str, diffusion: int, keys: KeySchedule) -> None:
         group_keys = keys.of_group(view, spec.name)
         self.spec = spec
-        self._digests = [_TokenDigests(group_keys.token, token) for token in spec.tokens]
-        self._positions = diffusion_positions(group_keys.diffusion, spec.filter_bits, diffusion)
+        digest = keys.hash.keyed(group_keys.token, _DIGEST_BYTES)
+        self._digests = [_TokenDigests(digest, token) for token in spec.tokens]
+        self._positions = diffusion_positions(
+            group_keys.diffusion, spec.filter_bits, diffusion, keys.hash
+        )
         self.n_bits = 0
         self.n_filters = 0
 
@@ -112,8 +110,8 @@ class ViewEncoder:
             verify_salt_kind(spec.name, part.kind)
         view_keys = keys.of_view(spec.name)
         self._spec = spec
-        self._salt_key = view_keys.salt
-        self._tag_key = view_keys.tag
+        self._salt_digest = keys.hash.keyed(view_keys.salt, _SALT_KEY_BYTES)
+        self._tag_digest = keys.hash.keyed(view_keys.tag, _DIGEST_BYTES)
         self._groups = [
             GroupEncoder(profile.groups[group], spec.name, profile.diffusion, keys)
             for group in spec.groups
@@ -168,12 +166,8 @@ class ViewEncoder:
                 self._memo.clear()
             message = frame(part.encode() for part in salt)
             known = self._memo[salt] = (
-                _keyed(self._salt_key, message, _SALT_KEY_BYTES),
+                self._salt_digest(message),
                 # 0 means absent, and so no tag may be 0.
-                _keyed(self._tag_key, message, _DIGEST_BYTES).replace(bytes(8), b"\1" + bytes(7)),
+                self._tag_digest(message).replace(bytes(8), b"\1" + bytes(7)),
             )
         return known
-
-
-def _keyed(key: bytes, message: bytes, size: int) -> bytes:
-    return hashlib.blake2b(message, key=key, digest_size=size).digest()

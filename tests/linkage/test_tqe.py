@@ -660,6 +660,8 @@ WRONG_MANIFESTS: Mapping[str, dict[str, Any]] = {
     "a long reason": document(accepted_risk="x" * 501),
     "a reason of two lines": document(accepted_risk="a\nb"),
     "an empty reason": document(accepted_risk=""),
+    "the usual hash, said": document(keyed_hash="blake2b"),
+    "an unknown hash": document(keyed_hash="md5"),
 }
 
 

@@ -6,7 +6,7 @@ from api.server.models import Round, Upload
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation
-from api.server.services.steps import check_taking_part, terms_of, visible_round
+from api.server.services.steps import check_taking_part, suite_of, terms_of, visible_round
 from api.server.services.work import Work
 from linkage.profile import parse_profile
 from linkage.types import Manifest
@@ -59,6 +59,7 @@ def check_against_terms(
         "round": (manifest.context, terms.context),
         "encoding profile": (manifest.profile_sha256, profile.sha256),
         "cleaning version": (manifest.cleaning_version, terms.cleaning),
+        "cipher suite": (manifest.keyed_hash, suite_of(entry).keyed_hash),
         # By hash alone a file could claim one profile and hold the filters of another.
         "layout of views": (manifest.views, profile.layout()),
         "diffusion": (manifest.diffusion, profile.diffusion),

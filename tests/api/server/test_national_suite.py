@@ -11,8 +11,9 @@ def test_from_the_terms_to_the_links(server: SimulatedServer, tmp_path: Path) ->
     party = server.open_round(cipher_suite="gm")
     known = children(30)
     first, second, third = (party.office(office) for office in ROLES)
-    # Keys derived by the default suite are other keys: told before any matching.
-    refused(first.uploads(ROUND, party.files[first.id].data), "wrong-secret")
+    # Told before any matching, with the reason.
+    answer = refused(first.uploads(ROUND, party.files[first.id].data), "wrong-profile")
+    assert "another cipher suite" in answer["detail"]
     shares = ((first, known[:20]), (second, known[10:]), (third, known[5:25]))
     for office, share in shares:
         file = encoded_file(tmp_path / f"{office.id}.tqe", share, suite=GM)
@@ -26,6 +27,16 @@ def test_from_the_terms_to_the_links(server: SimulatedServer, tmp_path: Path) ->
     granted(party.second.takes_step(ROUND, "release"))
     links = granted(first.reads_results(ROUND))["links"]
     assert len([link for link in links if link["counterpart"] == second.id]) == 10
+
+
+def test_its_hash_under_the_keys_of_the_default_suite_is_refused_too(
+    server: SimulatedServer, tmp_path: Path
+) -> None:
+    party = server.open_round()
+    office = party.office(next(iter(ROLES)))
+    file = encoded_file(tmp_path / "national.tqe", children(20), suite=GM)
+    answer = refused(office.uploads(ROUND, file.data), "wrong-profile")
+    assert "another cipher suite" in answer["detail"]
 
 
 def test_a_suite_that_nobody_knows_is_no_terms(server: SimulatedServer) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 from linkage.encoding import EncodedFile, encode_records
 from linkage.encoding.encode import Engine
 from linkage.profile import Profile
-from linkage.types import RecordBatch
+from linkage.types import KeyedHashName, RecordBatch
 
 ROUND_KEY = bytes(range(32))
 
@@ -169,6 +169,7 @@ def encode(
     *,
     round_key: bytes = ROUND_KEY,
     new_pseudonym: Callable[[], bytes] | None = None,
+    keyed_hash: KeyedHashName = "blake2b",
     engine: Engine = "auto",
     workers: int | None = None,
 ) -> EncodedFile:
@@ -183,6 +184,7 @@ def encode(
         encoder_version="0.1.0",
         created_at="2026-01-01T00:00:00Z",
         new_pseudonym=new_pseudonym or numbered_pseudonyms(),
+        keyed_hash=keyed_hash,
         engine=engine,
         workers=workers,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 import pypinyin
 
 from linkage.profile import GroupSpec, Profile, ViewSpec
+from tests.linkage.encoding.sm3 import hmac_sm3
 
 SPECIFICATION = Path(__file__).parents[3] / "linkage" / "encoding" / "ENCODING.md"
 LOST = "\u3013"
@@ -56,6 +57,10 @@ def frame(*parts: bytes) -> bytes:
 
 def b(key: bytes, n: int, message: bytes) -> bytes:
     return hashlib.blake2b(message, key=key, digest_size=n).digest()
+
+
+def sm3_mac(key: bytes, n: int, message: bytes) -> bytes:
+    return hmac_sm3(key, message)[:n]
 
 
 def siphash(key: bytes, message: bytes) -> int:
@@ -234,9 +239,12 @@ class ReferenceView:
 
 
 class ReferenceEncoder:
-    def __init__(self, profile: Profile, round_key: bytes) -> None:
+    """Args: hash_name: the keyed hash, ``H`` in the text; ``stream_bytes`` is its ``L``."""
+
+    def __init__(self, profile: Profile, round_key: bytes, hash_name: str = "blake2b") -> None:
         self.profile = profile
-        self.key = b(
+        self.h, self.stream_bytes = (b, 64) if hash_name == "blake2b" else (sm3_mac, 32)
+        self.key = self.h(
             round_key,
             32,
             frame(b"tongqiao/v1/encoding/profile", bytes.fromhex(profile.sha256)),
@@ -245,7 +253,7 @@ class ReferenceEncoder:
 
     def derived(self, use: str, *names: str) -> bytes:
         label = f"tongqiao/v1/encoding/{use}".encode()
-        return b(self.key, 32, frame(label, *(name.encode() for name in names)))
+        return self.h(self.key, 32, frame(label, *(name.encode() for name in names)))
 
     def encode(self, record: Mapping[str, str | None]) -> dict[str, ReferenceView]:
         return {view.name: self.view(view, record) for view in self.profile.views}
@@ -259,8 +267,8 @@ class ReferenceEncoder:
                 return ReferenceView(False, 0, {}, {})
             parts.append(text.encode())
         salt = frame(*parts)
-        salt_key = b(self.derived("salt", view.name), 16, salt)
-        tag = int.from_bytes(b(self.derived("tag", view.name), 8, salt), "little") or 1
+        salt_key = self.h(self.derived("salt", view.name), 16, salt)
+        tag = int.from_bytes(self.h(self.derived("tag", view.name), 8, salt), "little") or 1
         filters, before = {}, {}
         for name in view.groups:
             bits = self.bloom(view.name, self.profile.groups[name], salt_key, record)
@@ -278,7 +286,7 @@ class ReferenceEncoder:
         for spec in group.tokens:
             for token in tokens(spec.field, spec.kind, record[spec.field]):
                 any_token = True
-                digest = b(token_key, 8, frame(*(text.encode() for text in token)))
+                digest = self.h(token_key, 8, frame(*(text.encode() for text in token)))
                 hashes = spec.frequent if is_frequent(token[0], token[3]) else spec.hashes
                 bits |= set(self.positions(salt_key, digest, group.filter_bits, hashes))
         return bits if any_token else None
@@ -316,8 +324,8 @@ class ReferenceEncoder:
     def words(self, key: bytes) -> Iterator[int]:
         n = 0
         while True:
-            block = b(key, 64, n.to_bytes(8, "little"))
-            for i in range(32):
+            block = self.h(key, self.stream_bytes, n.to_bytes(8, "little"))
+            for i in range(len(block) // 2):
                 yield block[2 * i] + 256 * block[2 * i + 1]
             n += 1
 

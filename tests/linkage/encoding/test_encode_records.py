@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from linkage.encoding import EncodedFile
 from linkage.errors import EncodingError
 from linkage.profile import Profile, builtin_profile_names, load_profile, parse_profile
-from linkage.types import Problem, RecordBatch
+from linkage.types import KeyedHashName, Problem, RecordBatch
 from tests.linkage.encoding.records import (
     EVERY_KIND,
     NAMES,
@@ -31,7 +31,7 @@ CHILD = load_profile("cn-child-v1")
 def assert_equals_reference(
     encoded: EncodedFile, records: list[Record], profile: Profile, round_key: bytes = ROUND_KEY
 ) -> None:
-    reference = ReferenceEncoder(profile, round_key)
+    reference = ReferenceEncoder(profile, round_key, encoded.dataset.manifest.keyed_hash)
     shares: dict[str, list[float]] = {}
     for row, record in enumerate(records):
         expected = reference.encode(record)
@@ -53,13 +53,18 @@ def assert_equals_reference(
         assert mean == pytest.approx(sum(of_place) / len(of_place), abs=1e-4)
 
 
+@pytest.mark.parametrize("keyed_hash", ["blake2b", "hmac-sm3"])
 @pytest.mark.parametrize("profile", [PROFILE, UNDIFFUSED], ids=["diffused", "undiffused"])
-def test_every_kind_of_token_equals_the_reference(profile: Profile) -> None:
+def test_every_kind_of_token_equals_the_reference(
+    profile: Profile, keyed_hash: KeyedHashName
+) -> None:
     draw = random.Random(4)
     records = [invented_record(draw) for _ in range(70)]
     for record, name in zip(records, NAMES, strict=False):
         record["name"] = name
-    assert_equals_reference(encode([batch_of(records, profile)], profile), records, profile)
+    encoded = encode([batch_of(records, profile)], profile, keyed_hash=keyed_hash)
+    assert encoded.dataset.manifest.keyed_hash == keyed_hash
+    assert_equals_reference(encoded, records, profile)
 
 
 CHILDREN: list[Record] = [
