@@ -20,6 +20,7 @@ from api.console.visibility import (
     same_links,
     visibility_in_words,
 )
+from api.console.words import solve_name
 from api.server.auth import caller, installation, may_use
 from api.server.round_states import Actor
 from api.server.schemas.terms import TERMS_FORMAT, Terms, TermsSchema
@@ -137,4 +138,6 @@ def _document(terms: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, A
 
 def _shown(terms: Mapping[str, Any], name: str) -> str:
     value = terms.get(name, 0)
+    if name == "solve":
+        return solve_name(value)
     return gettext("estimated from the encodings") if value == "auto" else str(value)

@@ -17,6 +17,8 @@ from api.console.words import (
     county_name,
     refusal_advice,
     side_name,
+    solve_choices,
+    solve_name,
     state_name,
 )
 from api.pages.headers import add_headers
@@ -54,6 +56,8 @@ def add_console(app: Flask) -> None:
     app.jinja_env.globals.update(
         county_name=county_name,
         side_name=side_name,
+        solve_name=solve_name,
+        solve_choices=solve_choices,
     )
     app.context_processor(
         lambda: {"reader": _reader(), "state_name": state_name, "provider": _provider_name()}

@@ -27,6 +27,12 @@ _SIDES = {
     "residence": _l("Residence: children live there now"),
 }
 
+_SOLVE_MODES = {
+    "groups": _l("Groups of all offices' records that are one child"),
+    "one-to-one": _l("Pairs, each record at most once for each other office"),
+    "pairs": _l("All pairs above the threshold"),
+}
+
 _STAGES = {
     "queued": _l("Waiting for a worker"),
     "starting": _l("Starting"),
@@ -105,6 +111,16 @@ def county_name(code: str) -> str:
 def side_name(side: str) -> str:
     """On which side of a move an office stands."""
     return str(_SIDES.get(side, side))
+
+
+def solve_name(mode: str) -> str:
+    """How links are made."""
+    return str(_SOLVE_MODES.get(mode, mode))
+
+
+def solve_choices() -> list[tuple[str, str]]:
+    """Every way to make links, and what it is called."""
+    return [(mode, str(words)) for mode, words in _SOLVE_MODES.items()]
 
 
 def stage_name(stage: str | None) -> str:

@@ -78,4 +78,4 @@ class Clerk:
     def _waits_for_the_job(self) -> None:
         self._page.wait_for_load_state("domcontentloaded")
         expect(self._page.locator("[data-job]")).to_have_count(0, timeout=_JOB_TIMEOUT_MS)
-        self._page.wait_for_load_state("networkidle")
+        self._page.wait_for_load_state("load")

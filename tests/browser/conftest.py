@@ -34,6 +34,14 @@ def browser(chromium: str) -> Iterator[WatchedBrowser]:
         yield browser
 
 
+def was_run_whole(request: pytest.FixtureRequest) -> bool:
+    """Whether every test of the module was collected, and none has failed so far."""
+    module = request.node
+    names = {item.name for item in request.session.items if item.parent is module}
+    tests = {name for name in dir(module.obj) if name.startswith("test_")}
+    return tests <= names and request.session.testsfailed == 0
+
+
 @pytest.fixture(scope="session")
 def played(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoundUnderWay]:
     """A round that waits for one office: every other has signed and sent."""

@@ -59,7 +59,7 @@ class Person:
     def sees(self, text: str) -> None:
         expect(self._page.locator("main")).to_contain_text(text)
 
-    def enrols(self, invitation: str) -> None:
+    def enrols(self, invitation: str, look: str = "") -> None:
         self.opens("enrol")
         self.writes("您的用户名", self.id)
         self.writes("管理员给您的邀请码", invitation)
@@ -68,7 +68,8 @@ class Person:
         self.writes("应用当前显示的验证码", pyotp.TOTP(self.secret).now())
         self.writes("新密码，至少 12 个字符", self.password)
         self.writes("再次输入同一密码", self.password)
-        self.tab.look(f"console-enrol-{self.id}.zh")
+        if look:
+            self.tab.look(f"{look}.zh")
         self.presses("下一步")
         self.sees("请保存这些备用码")
         self.recovery_codes = self._page.locator("main li").all_inner_texts()
@@ -80,6 +81,20 @@ class Person:
         self.writes("密码", self.password if password is None else password)
         self.writes("应用的验证码或备用码", self.recovery_codes.pop())
         self.presses("登录")
+
+    def unfolds(self, summary: str) -> None:
+        self._page.locator("summary", has_text=summary).click()
+
+    def chooses_by_role_with_the_keyboard(self) -> None:
+        """The second of two ways to say who sees links, and one box of it unticked."""
+        page = self._page
+        page.locator("#visibility-all").focus()
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("#visibility-roles")).to_be_checked()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        expect(page.locator(".by-role input").first).not_to_be_checked()
+        expect(page.locator(".by-role input").nth(1)).to_be_checked()
 
     def takes_step(self, button: str) -> None:
         form = self._page.locator("form", has=self._page.get_by_role("button", name=button))

@@ -1,16 +1,19 @@
 """Operators, an auditor and an administrator at the console, in a real browser."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import was_run_whole
 from tests.browser.person import Person
 from tests.browser.round_under_way import RoundUnderWay, round_with_all_lists
 from tests.browser.watched import WatchedBrowser
 
 pytestmark = pytest.mark.process
+POLICY = Path(__file__).resolve().parents[2] / "docs" / "who-may-what.md"
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +21,25 @@ def ready(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     """A round to which every office has sent its list."""
     with round_with_all_lists(tmp_path_factory.mktemp("ready") / "round") as ready:
         yield ready
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_page_is_looked_at(
+    request: pytest.FixtureRequest, browser: WatchedBrowser
+) -> Iterator[None]:
+    """At the end: each page of the console stood the test in both languages."""
+    yield
+    lines = POLICY.read_text(encoding="utf-8").split("```")[3].splitlines()
+    pages = {line.split()[1] for line in lines if line.startswith("GET")}
+    # What is no page, but leads to one, or is a file or what a script asks for.
+    pages -= {"/console/"} | {
+        page for page in pages if re.search("/(proof|SIZE|progress|file)$", page)
+    }
+    pages |= {"/console/login", "/console/enrol"}
+    assert len(pages) >= 15
+    if was_run_whole(request):
+        ids = [re.sub(r"(?<=/)(R|P|TASK|0)(?=/|$)", "[a-z0-9-]+", page) for page in sorted(pages)]
+        assert browser.unseen(ids) == []
 
 
 def test_a_round_from_open_uploads_to_its_release_by_two_people(
@@ -36,12 +58,15 @@ def test_a_round_from_open_uploads_to_its_release_by_two_people(
         desk.look("console-login-refused.zh")
         administrator.logs_in()
         desk.in_both_languages("console-people")
+        desk.on_a_phone("console-people")
         wu = Person(first, url, "wu")
         administrator.writes("登录用户名", "wu")
         administrator.writes("姓名", "吴芸")
         administrator.presses("邀请")
         administrator.sees("邀请码")
-        wu.enrols(desk.page.locator("main p.code").first.inner_text())
+        first.page.goto(f"{url}/console/enrol")
+        first.in_both_languages("console-enrol-invitation")
+        wu.enrols(desk.page.locator("main p.code").first.inner_text(), look="console-enrol")
         desk.expected_status |= {403}
         administrator.opens("rounds/")
         administrator.sees("您的角色不能")
@@ -69,9 +94,18 @@ def test_a_round_from_open_uploads_to_its_release_by_two_people(
         first.in_both_languages("console-new-project")
         wu.opens("rounds/new")
         first.in_both_languages("console-new-round")
+        first.switch_to("English", "en")
+        wu.chooses_by_role_with_the_keyboard()
+        first.look("console-new-round-roles.en")
+        first.switch_to("中文", "zh")
+        wu.chooses_by_role_with_the_keyboard()
+        first.look("console-new-round-roles.zh")
+        first.on_a_phone("console-new-round-roles")
         wu.writes("轮次编号，如 2027-h1", "2027-h1")
         wu.presses("创建草案")
         wu.sees("2027-h1")
+        # One box was unticked: that role does not see its links with the other.
+        expect(first.page.locator("main td", has_text="否")).not_to_have_count(0)
         first.in_both_languages("console-round-draft")
         wu.follows("修订约定")
         first.in_both_languages("console-amend")
@@ -104,6 +138,22 @@ def test_a_round_from_open_uploads_to_its_release_by_two_people(
         second.on_a_phone("console-review")
         zheng.takes_step("发布匹配")
         zheng.sees("已发布")
+        zheng.unfolds("提前结束该轮次")
+        zheng.takes_step("请求立即结束该轮次")
+        zheng.sees("zheng 请求立即结束该轮次")
+        second.in_both_languages("console-asked")
+        wu.opens("rounds/2026-h2")
+        first.look("console-agree.zh")
+        first.on_a_phone("console-agree")
+        wu.presses("撤回此请求")
+        wu.unfolds("将一个单位移出该轮次")
+        wu.chooses("要移出的单位", "chengdu-health (health)")
+        first.look("console-take-out.zh")
+        wu.takes_step("请求移出该单位")
+        zheng.opens("rounds/2026-h2")
+        zheng.takes_step("同意：移出 chengdu-health")
+        zheng.sees("已移出")
+        second.in_both_languages("console-taken-out")
         zheng.presses("退出")
         zheng.opens("rounds/")
         expect(second.page).to_have_url(f"{url}/console/login?after=rounds")

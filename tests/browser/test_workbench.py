@@ -1,16 +1,44 @@
 """A clerk's whole way, from an empty workbench to the list with links, in a real browser."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import openpyxl
 import pytest
 from playwright.sync_api import expect
 
+from api.office.workbench.app import create_workbench
+from api.office.workbench.desk import make_desk
+from api.office.workbench.folder import OfficeFolder
+from linkage.profile import load_profile
 from tests.browser.clerk import Clerk
+from tests.browser.conftest import was_run_whole
 from tests.browser.round_under_way import RoundUnderWay
 from tests.browser.watched import WatchedBrowser
 
 pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_page_is_looked_at(
+    request: pytest.FixtureRequest,
+    browser: WatchedBrowser,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """At the end: each page of the workbench stood the test in both languages."""
+    yield
+    folder = OfficeFolder(tmp_path_factory.mktemp("desk") / "bench")
+    app = create_workbench(make_desk(folder, load_profile("cn-child-v1"), None), "key")
+    rules = {
+        rule.rule.replace("<round_id>", "[a-z0-9-]+")
+        for rule in app.url_map.iter_rules()
+        if "GET" in (rule.methods or ())
+    }
+    pages = {rule for rule in rules if not re.search(r"static|pages/|\.xlsx|/jobs/", rule)}
+    assert len(pages) >= 9
+    if was_run_whole(request):
+        assert browser.unseen(sorted(pages)) == []
 
 
 def test_a_clerks_whole_way(browser: WatchedBrowser, played: RoundUnderWay, tmp_path: Path) -> None:

@@ -7,16 +7,18 @@ takes one.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# What passes is not reported: to carry it out of the browser takes longer than to find it.
+_AXE: dict[str, list[str]] = {"runOnly": _RULES, "resultTypes": ["violations"]}
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -38,6 +40,7 @@ class WatchedPage:
 
     page: Page
     shots: Path | None
+    looked: set[tuple[str, str]] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     expected_status: set[int] = field(default_factory=lambda: {200, 303, 304})
 
@@ -50,13 +53,14 @@ class WatchedPage:
 
     def look(self, name: str) -> None:
         """Check the page that is shown; ``name`` is the screenshot's."""
-        self.page.wait_for_load_state("networkidle")
+        self.page.wait_for_load_state("load")
         self._expect_no_barriers(name)
         wide = self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wide <= 0, f"{name}: the page is {wide} pixels wider than the window"
-        self._expect_language(name)
+        language = self._expect_language(name)
+        self.looked.add((urlsplit(self.page.url).path, language))
         assert self.faults == [], f"{name}: {self.faults}"
         if self.shots is not None:
             self._shoot(name)
@@ -64,9 +68,15 @@ class WatchedPage:
     def in_both_languages(self, name: str) -> None:
         """Look at the page in English and in Chinese, where it stays."""
         for own_name, code in (("English", "en"), ("中文", "zh")):
-            self.open_navigation()
-            self.page.get_by_role("link", name=own_name, exact=True).click()
+            self.switch_to(own_name, code)
             self.look(f"{name}.{code}")
+
+    def switch_to(self, own_name: str, code: str) -> None:
+        """Read on in another language."""
+        self.open_navigation()
+        self.page.get_by_role("link", name=own_name, exact=True).click()
+        # The page in the other language, and not still the one that is left.
+        expect(self.page.locator(f"html[lang^={code}]")).to_be_attached()
 
     def on_a_phone(self, name: str) -> None:
         """Look at the page on a telephone's width."""
@@ -83,7 +93,7 @@ class WatchedPage:
             button.click()
 
     def _expect_no_barriers(self, name: str) -> None:
-        found = Axe().run(self.page, options={"runOnly": _RULES}).response["violations"]
+        found = Axe().run(self.page, options=_AXE).response["violations"]
         told = [
             f"{one['id']}: {one['help']} at {node['target']}"
             for one in found
@@ -91,8 +101,8 @@ class WatchedPage:
         ]
         assert told == [], f"{name}: {told}"
 
-    def _expect_language(self, name: str) -> None:
-        language = self.page.locator("html").get_attribute("lang")
+    def _expect_language(self, name: str) -> str:
+        language = str(self.page.locator("html").get_attribute("lang"))
         text = self.page.evaluate(
             "[...document.querySelectorAll('h1, h2, button, label, .nav-link, .lead')]"
             ".map(e => e.innerText).join('\\n')"
@@ -101,6 +111,7 @@ class WatchedPage:
             assert not re.search("[一-鿿]{4,}", _without_data(text)), f"{name}: {text}"
         else:
             assert re.search("[一-鿿]", text), f"{name}: {text}"
+        return language[:2]
 
     def _shoot(self, name: str) -> None:
         assert self.shots is not None
@@ -130,10 +141,26 @@ class WatchedPage:
 
 @dataclass
 class WatchedBrowser:
-    """Opens tabs, each with cookies of its own."""
+    """Opens tabs, each with cookies of its own.
+
+    Attributes:
+        looked: path and language of every page that was looked at.
+    """
 
     browser: Browser
     shots: Path | None
+    looked: set[tuple[str, str]] = field(default_factory=set)
+
+    def unseen(self, patterns: Iterable[str]) -> list[tuple[str, str]]:
+        """Pages, as patterns of their paths, that were not looked at in each language."""
+        return [
+            (pattern, language)
+            for pattern in patterns
+            for language in ("zh", "en")
+            if not any(
+                language == seen and re.fullmatch(pattern, path) for path, seen in self.looked
+            )
+        ]
 
     @contextmanager
     def tab(self) -> Iterator[WatchedPage]:
@@ -141,7 +168,7 @@ class WatchedBrowser:
         context = self.browser.new_context(viewport=DESK, accept_downloads=True)  # type: ignore[arg-type]
         try:
             context.set_default_timeout(_PATIENCE_MS)
-            yield WatchedPage(context.new_page(), self.shots)
+            yield WatchedPage(context.new_page(), self.shots, self.looked)
         finally:
             context.close()
 
