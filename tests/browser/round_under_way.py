@@ -1,15 +1,19 @@
 """A whole round in real processes, up to where a person at a page goes on."""
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from api.cli import cli
 from api.demo.cast import COORDINATOR, OfficeDesk
 from api.demo.play import Play
-from api.demo.processes import Stage
+from api.demo.processes import DemoError, Stage
 from keys.storage import load_public_identity
 
 OFFICE = "jinjiang-civil"
@@ -52,6 +56,26 @@ class RoundUnderWay:
         self.play.match()
 
 
+class CommandsHere(Stage):
+    """Runs commands in this process, one at a time; servers are still processes of their own.
+
+    What is played before a person comes to a page is tested elsewhere in processes: starting one
+    for each of some forty commands would take longer than all of them.
+    """
+
+    _turn = threading.Lock()
+
+    def run(self, *arguments: str | Path) -> str:
+        """Run one ``tongqiao`` command to its end and return what it wrote to stdout."""
+        with self._turn:
+            done = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+        if done.exit_code != 0:
+            raise DemoError(f"`tongqiao {arguments[0]} ...` ended with {done.exit_code}") from (
+                done.exception
+            )
+        return done.stdout
+
+
 @contextmanager
 def round_under_way(root: Path) -> Iterator[RoundUnderWay]:
     """Play the round up to where the last office has still to sign, and open its workbench."""
@@ -75,7 +99,7 @@ def round_with_all_lists(root: Path) -> Iterator[RoundUnderWay]:
 @contextmanager
 def _secret_shared(root: Path) -> Iterator[Play]:
     root.mkdir(parents=True)
-    stage = Stage(root)
+    stage = CommandsHere(root)
     play = Play(root, stage)
     try:
         play.invent_registers(_CHILDREN, _SEED)

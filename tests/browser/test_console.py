@@ -127,6 +127,7 @@ def test_a_round_from_open_uploads_to_its_release_by_two_people(
         first.expected_status |= {409}
         wu.follows("前往复核")
         first.in_both_languages("console-review")
+        first.in_print("console-review")
         wu.takes_step("发布匹配")
         wu.sees("须由另一位操作员发布")
         first.look("console-second-person.zh")
@@ -230,6 +231,7 @@ def test_an_auditor_at_the_desk(
         he.presses("生成报告")
         he.sees("概要")
         tab.in_both_languages("console-report")
+        tab.in_print("console-report")
         tab.on_a_phone("console-report")
         he.follows("报告与异常")
         tab.look("console-reports.zh")

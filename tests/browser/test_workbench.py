@@ -72,6 +72,7 @@ def test_a_clerks_whole_way(browser: WatchedBrowser, played: RoundUnderWay, tmp_
         clerk.follows("2026-h2")
         tab.in_both_languages("workbench-terms")
         tab.on_a_phone("workbench-terms")
+        tab.in_print("workbench-terms")
         clerk.signs()
         clerk.sees("已签署")
         tab.in_both_languages("workbench-send")

@@ -84,6 +84,20 @@ class WatchedPage:
         self.look(f"{name}.phone")
         self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
 
+    def in_print(self, name: str) -> None:
+        """Look at the page as it is printed: without navigation, with all that is folded away."""
+        self.page.emulate_media(media="print")
+        expect(self.page.locator(".site-header")).to_be_hidden()
+        hidden = self.page.evaluate(
+            "[...document.querySelectorAll('main details table, main details dl')].filter(e =>"
+            " !e.closest('form, details:has(form)') &&"
+            " !e.checkVisibility({contentVisibilityAuto: true})).length"
+        )
+        assert hidden == 0, f"{name}: {hidden} tables are not printed"
+        if self.shots is not None:
+            self._shoot(f"{name}.print")
+        self.page.emulate_media(media="screen")
+
     def open_navigation(self) -> None:
         """On a narrow window the navigation is folded."""
         size = self.page.viewport_size
