@@ -234,7 +234,7 @@ def test_an_auditor_at_the_desk(
         tab.in_print("console-report")
         tab.on_a_phone("console-report")
         he.follows("报告与异常")
-        tab.look("console-reports.zh")
+        tab.in_both_languages("console-reports")
 
         he.follows("导出")
         tab.in_both_languages("console-exports")
