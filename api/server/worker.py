@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.audit.events import Action
 from api.server.priority import UrgentThreads
+from api.server.services.access import forget_nonces
 from api.server.services.audit_tasks import sweep_files
 from api.server.services.audit_work import work_on_task
 from api.server.services.chunks import sweep_chunks
@@ -219,6 +220,7 @@ class Worker:
     def _keep_house(self) -> None:
         expired = expire_rounds(self._installation, self._caller)
         lapse_requests(self._installation, self._caller)
+        forget_nonces(self._installation)
         swept = sweep(self._installation, self._caller) + sweep_chunks(
             self._installation, self._caller
         )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action, Outcome
@@ -54,30 +55,45 @@ def authenticate(installation: Installation, request: SignedRequest) -> Authenti
         RefusalError: ``unsigned``, ``bad-signature``, ``expired-signature`` or ``replayed``.
     """
 
+    member: Member | None = None
+
     def resolve_key(key_id: str) -> bytes | None:
+        nonlocal member
         with installation.database.reading() as session:
             member = _member_with_key(session, key_id)
-            return None if member is None else member.signing_key
+            if member is None:
+                return None
+            # It is looked at after this transaction.
+            session.expunge(member)
+            return member.signing_key
 
     verified = _verify(installation, request, resolve_key)
-    with installation.database.writing(durable=False) as session:
-        member = _member_with_key(session, verified.key_id)
-        if member is None or member.state == "revoked":
-            raise RefusalError(
-                "bad-signature",
-                "This key is not accepted any more. Ask the linkage operator why.",
-                details={"key": verified.key_id},
-            )
-        if member.state == "pending":
-            raise RefusalError(
-                "bad-signature",
-                "This office waits for approval. Read its fingerprint "
-                "(`tongqiao keys show FILE`) to the linkage operator by telephone.",
-                details={"key": verified.key_id},
-            )
-        _note_nonce(installation, session, verified)
-        caller = Caller(member.id, member.kind, request.request_id, request.origin)
+    if member is None or member.state == "revoked":
+        raise RefusalError(
+            "bad-signature",
+            "This key is not accepted any more. Ask the linkage operator why.",
+            details={"key": verified.key_id},
+        )
+    if member.state == "pending":
+        raise RefusalError(
+            "bad-signature",
+            "This office waits for approval. Read its fingerprint "
+            "(`tongqiao keys show FILE`) to the linkage operator by telephone.",
+            details={"key": verified.key_id},
+        )
+    _note_nonce(installation, verified)
+    caller = Caller(member.id, member.kind, request.request_id, request.origin)
     return Authenticated(caller, verified.sha256)
+
+
+def forget_nonces(installation: Installation) -> None:
+    """Delete nonces whose signatures have expired."""
+    overdue = Nonce.expires_at < installation.clock()
+    with installation.database.reading() as session:
+        if session.scalar(select(Nonce.nonce).where(overdue).limit(1)) is None:
+            return
+    with installation.database.writing(durable=False) as session:
+        session.execute(delete(Nonce).where(overdue))
 
 
 def authenticate_by_key(
@@ -94,8 +110,7 @@ def authenticate_by_key(
     verified = _verify(
         installation, request, lambda claimed: signing_key if claimed == key_id else None
     )
-    with installation.database.writing(durable=False) as session:
-        _note_nonce(installation, session, verified)
+    _note_nonce(installation, verified)
     return verified.sha256
 
 
@@ -145,17 +160,27 @@ def _member_with_key(session: Session, key_id: str) -> Member | None:
 
 # A nonce is noted without waiting for the disk. What the request does, or its refusal, is committed
 # later in the same order, with an entry in the log: whenever that is on the disk, so is the nonce.
+# One statement, because every request stands in the row of writers for it.
 
 
-def _note_nonce(installation: Installation, session: Session, verified: VerifiedRequest) -> None:
-    now = installation.clock()
-    session.execute(delete(Nonce).where(Nonce.expires_at < now))
-    # Writers stand in a row, so nobody else adds it between these two statements.
-    if session.get(Nonce, (verified.key_id, verified.nonce)) is not None:
-        raise RefusalError(
-            "replayed",
-            "The same signed request came before; it was not carried out again. "
-            "Repeat the command, which signs a new one.",
-            details={"key": verified.key_id},
-        )
-    session.add(Nonce(key_id=verified.key_id, nonce=verified.nonce, expires_at=now + NONCE_KEPT))
+def _note_nonce(installation: Installation, verified: VerifiedRequest) -> None:
+    values = {
+        "key_id": verified.key_id,
+        "nonce": verified.nonce,
+        "expires_at": installation.clock() + NONCE_KEPT,
+    }
+    with installation.database.writing(durable=False) as session:
+        note = _insert_of(session).values(values)
+        if session.scalar(note.on_conflict_do_nothing().returning(Nonce.nonce)) is None:
+            raise RefusalError(
+                "replayed",
+                "The same signed request came before; it was not carried out again. "
+                "Repeat the command, which signs a new one.",
+                details={"key": verified.key_id},
+            )
+
+
+def _insert_of(session: Session) -> "sqlite.Insert | postgresql.Insert":
+    """Both databases can leave out a row that is there; SQLAlchemy has it under each one's name."""
+    is_postgresql = session.connection().dialect.name == "postgresql"
+    return postgresql.insert(Nonce) if is_postgresql else sqlite.insert(Nonce)

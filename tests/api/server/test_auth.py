@@ -128,8 +128,11 @@ def test_nonces_are_forgotten_once_their_signatures_have_expired(server: Simulat
     chen = server.operator()
     for _ in range(3):
         granted(chen.gets("/v1/members"))
+    server.worker().run(once=True)
+    assert len(server.rows("nonces")) == 3
     server.clock.advance(seconds=901)
     granted(chen.gets("/v1/members"))
+    server.worker().run(once=True)
     assert len(server.rows("nonces")) == 1
 
 
