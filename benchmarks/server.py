@@ -10,7 +10,6 @@ import hashlib
 import json
 import random
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from benchmarks.server_fuzz import fuzz
 from benchmarks.server_load import Size, measure_load
 from benchmarks.server_outage import measure_outage
 from benchmarks.server_setup import (
+    Beside,
     Processes,
     encoded_shares,
     new_server,
@@ -82,7 +82,7 @@ def measure_kills(
     }
 
 
-class _Killer:
+class _Killer(Beside):
     """Kills server or worker at random moments and starts it again.
 
     Attributes:
@@ -97,19 +97,11 @@ class _Killer:
         self._plan = [
             (source.uniform(0.05, 1.5), source.choice(("server", "worker"))) for _ in range(n_kills)
         ]
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._done.set()
-        self._thread.join()
+        super().__init__(self._run)
 
     def _run(self) -> None:
         for delay, name in self._plan:
-            if self._done.wait(delay):
+            if self.is_over.wait(delay):
                 return
             self.states[self._state()] += 1
             self._processes.kill(name)

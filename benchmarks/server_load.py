@@ -72,7 +72,6 @@ def measure_load(folder: Path, size: Size, database: str = "sqlite") -> dict[str
         quiet = Watch(processes)
         quiet.watch(5.0)
         processes.start("worker")
-        _step_back(processes.running["worker"].pid)
         while chen.get_json(f"/v1/rounds/{busy[0]}")["progress"]["stage"] in ("queued", "starting"):
             time.sleep(0.1)
         watch = Watch(processes)
@@ -108,15 +107,6 @@ def measure_load(folder: Path, size: Size, database: str = "sqlite") -> dict[str
         "apart_mib_peak": round(watch.memory.apart),
         "log_entries_verified": verify_log(directory),
     }
-
-
-def _step_back(process_id: int) -> None:
-    """Requests go before matching, as the worker's systemd unit says by its weight.
-
-    Here every process leads a session, among which Linux shares processors (``sched(7)``).
-    """
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{process_id}/autogroup").write_text("10", encoding="ascii")
 
 
 def _files(folder: Path, offices: Sequence[str], n_records: int) -> Mapping[str, Path]:

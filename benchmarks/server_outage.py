@@ -18,6 +18,7 @@ import requests
 from api.client.errors import ApiError
 from api.client.upload import upload_file
 from benchmarks.server_setup import (
+    Beside,
     Processes,
     encoded_shares,
     new_server,
@@ -140,25 +141,17 @@ def _stop_postgresql() -> Callable[[], None]:
     return postgresql.start
 
 
-class _Asking:
+class _Asking(Beside):
     """A client that asks for a round's status again and again, whatever it is told."""
 
     def __init__(self, processes: Processes) -> None:
         self.answers: Counter[str] = Counter()
         self._processes = processes
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._done.set()
-        self._thread.join()
+        super().__init__(self._run)
 
     def _run(self) -> None:
         chen = self._processes.client("chen", "operator")
-        while not self._done.wait(0.1):
+        while not self.is_over.wait(0.1):
             try:
                 chen.get_json(f"/v1/rounds/{ROUND}")
                 self.answers["200"] += 1
@@ -166,7 +159,7 @@ class _Asking:
                 self.answers[f"{error.status} {error.slug}"] += 1
 
 
-class _Pulse:
+class _Pulse(Beside):
     """Asks whether the process is alive, and whether it is ready.
 
     Attributes:
@@ -178,26 +171,16 @@ class _Pulse:
         self.slowest_s = 0.0
         self.ready: Counter[int] = Counter()
         self._address = f"http://127.0.0.1:{processes.port}"
-        self._done = threading.Event()
-        self._threads = [threading.Thread(target=run) for run in (self._health, self._readiness)]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        self._done.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(self._health, self._readiness)
 
     def _health(self) -> None:
-        while not self._done.wait(0.2):
+        while not self.is_over.wait(0.2):
             began = time.perf_counter()
             requests.get(f"{self._address}/health", timeout=60).raise_for_status()
             self.slowest_s = max(self.slowest_s, time.perf_counter() - began)
 
     def _readiness(self) -> None:
-        while not self._done.wait(0.5):
+        while not self.is_over.wait(0.5):
             self.ready[requests.get(f"{self._address}/ready", timeout=120).status_code] += 1
 
 

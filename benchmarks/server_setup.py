@@ -6,8 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,29 @@ class Processes:
     def client(self, holder: str, kind: Any = "office") -> ServerClient:
         """A client that signs as this member."""
         return ServerClient(f"http://127.0.0.1:{self.port}", factories.identity(holder, kind))
+
+
+class Beside:
+    """Something that goes on in threads beside the measurement until it is stopped.
+
+    Attributes:
+        is_over: set when it is to stop; who waits for the next turn waits for this.
+    """
+
+    def __init__(self, *runs: Callable[[], None]) -> None:
+        self.is_over = threading.Event()
+        self._threads = [threading.Thread(target=run) for run in runs]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Say that it is over, and wait for the turns that are under way."""
+        self.is_over.set()
+        for thread in self._threads:
+            thread.join()
 
 
 def open_round(

@@ -1,5 +1,9 @@
 """Searching the log where it lies: newest entries first, page by page, never counting all.
 
+For people who turn pages, in both directions, with the conditions of a form; what programs ask
+for (``services/log_search.py``: any condition, either order, from a place they name) shares the
+way from times to places.
+
 Entries are only appended and their times never run backwards, so a period is a range of indexes,
 and a page begins where the last one ended (keyset paging).  One condition is answered by its index
 in order.  Several conditions are looked for in stretches that grow: where little fits them, a page
@@ -84,7 +88,7 @@ def search_page(
     """
     size = log_size(session, tables)
     sealed_size = int(session.execute(select(tables.head.c.sealed_size)).scalar_one_or_none() or 0)
-    low, high = _range(session, tables, wanted, size, sealed_size)
+    low, high = index_range(session, tables, wanted.since, wanted.until, sealed_size, size)
     search = _Search(session, tables, wanted)
     if above is not None:
         rows, reached = search.upwards(max(low, above + 1), high, limit + 1)
@@ -118,7 +122,7 @@ def search_all(
 ) -> Iterator[tuple[int, str]]:
     """Index and text of every entry that fits, of the first ``size``, oldest first."""
     sealed_size = int(session.execute(select(tables.head.c.sealed_size)).scalar_one_or_none() or 0)
-    at, stop = _range(session, tables, wanted, size, sealed_size)
+    at, stop = index_range(session, tables, wanted.since, wanted.until, sealed_size, size)
     search = _Search(session, tables, wanted)
     while rows := search.query(at, stop, _EXPORT_PAGE, upwards=True):
         for row in rows:
@@ -139,14 +143,24 @@ def index_at(session: Session | Connection, tables: LogTables, moment: str, size
     return size if found is None else min(size, int(found))
 
 
-def _range(
-    session: Session | Connection, tables: LogTables, wanted: LogQuery, size: int, sealed_size: int
+def index_range(
+    session: Session | Connection,
+    tables: LogTables,
+    since: str | None,
+    until: str | None,
+    sealed_size: int,
+    size: int,
 ) -> tuple[int, int]:
+    """From where to where entries have times from ``since`` on and before ``until``.
+
+    Args:
+        sealed_size, size: where what can be searched begins and ends.
+    """
     low, high = sealed_size, size
-    if wanted.since is not None:
-        low = max(low, index_at(session, tables, wanted.since, size))
-    if wanted.until is not None:
-        high = index_at(session, tables, wanted.until, size)
+    if since is not None:
+        low = max(low, index_at(session, tables, since, size))
+    if until is not None:
+        high = index_at(session, tables, until, size)
     return low, max(low, high)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from api.client.terminal import remark, say
-from api.server.commands import directory_argument, failing_server, opened_server, server_group
+from api.server.account_commands import server_group
+from api.server.commands import directory_argument, failing_server, opened_server
 
 __all__ = ["server_group"]
 

@@ -3,9 +3,9 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +21,8 @@ directory_argument = click.argument(
 )
 """Adds the server's folder, given as ``directory``."""
 
-_PUBLIC_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PUBLIC_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""A file that holds no secret."""
 
 
 @click.group(name="server")
@@ -55,7 +56,7 @@ def server_group() -> None:
     "operators",
     metavar="PUB.json",
     multiple=True,
-    type=_PUBLIC_FILE,
+    type=PUBLIC_FILE,
     help="Public identity of a linkage operator; may be given several times.",
 )
 @click.option(
@@ -63,7 +64,7 @@ def server_group() -> None:
     "auditors",
     metavar="PUB.json",
     multiple=True,
-    type=_PUBLIC_FILE,
+    type=PUBLIC_FILE,
     help="Public identity of an auditor; may be given several times.",
 )
 def init_command(
@@ -96,123 +97,12 @@ def init_command(
                 )
         installation = create_installation(directory, name, {"database": database})
         for identity, _ in people:
-            _add(installation, identity)
+            add_identity(installation, identity)
         key = installation.log_key.verifier_key
         installation.close()
     say("The server is set up.")
     say(f"Key of its access log: {key.to_text()}")
     remark("Give that key to the auditors. Next: tongqiao server run, tongqiao worker run.")
-
-
-@server_group.command(name="add-member")
-@directory_argument
-@click.argument("public", metavar="PUB.json", type=_PUBLIC_FILE)
-def add_member_command(directory: Path, public: Path) -> None:
-    """Add an operator, an auditor or an office as approved.
-
-    Compare the fingerprint with its holder first (tongqiao keys show).
-
-    Example:
-
-        tongqiao server add-member /srv/tongqiao luo.public.json
-    """
-    from keys.storage import load_public_identity
-
-    with failing_server("read the identity"):
-        identity = load_public_identity(public)
-        with opened_server(directory) as installation:
-            _add(installation, identity)
-
-
-@server_group.command(name="revoke-member")
-@directory_argument
-@click.argument("member", metavar="ID")
-@click.option("--reason", required=True, help="Why, in a few words.")
-def revoke_member_command(directory: Path, member: str, reason: str) -> None:
-    """Refuse all further requests of a member: a key was lost, or someone left.
-
-    Example:
-
-        tongqiao server revoke-member /srv/tongqiao luo --reason "left the office"
-    """
-    from api.server.services.members import revoke
-    from api.server.services.work import own_caller
-
-    with failing_server("open the server's folder"), opened_server(directory) as installation:
-        revoke(installation, own_caller("administrator"), member, reason)
-    say(f"{member} is revoked.")
-
-
-@server_group.command(name="add-person")
-@directory_argument
-@click.argument("person", metavar="ID")
-@click.option("--name", required=True, help="What people call the person.")
-@click.option(
-    "--role",
-    required=True,
-    type=click.Choice(["operator", "auditor", "administrator"]),
-    help="What the person may do; administrators invite the others.",
-)
-@click.option("--subject", metavar="SUB", help="The person's `sub` at the OpenID provider.")
-def add_person_command(
-    directory: Path, person: str, name: str, role: str, subject: str | None
-) -> None:
-    """Invite a person who will log in with a browser.
-
-    Give the invitation to that person by hand: who has it can enrol once, within a few days. Who
-    signs requests with a key too keeps the key's id here.
-
-    Example:
-
-        tongqiao server add-person /srv/tongqiao wu --name "Wu Yun" --role administrator
-    """
-    from api.server.services.people import add_person
-    from api.server.services.work import own_caller
-
-    with failing_server("open the server's folder"), opened_server(directory) as installation:
-        added = add_person(
-            installation, own_caller("administrator"), person, name=name, role=role, subject=subject
-        )
-    _show_invitation(added)
-
-
-@server_group.command(name="invite-person")
-@directory_argument
-@click.argument("person", metavar="ID")
-def invite_person_command(directory: Path, person: str) -> None:
-    """Void a person's password, device and sessions, and invite the person anew.
-
-    For who lost the device and the recovery codes, or forgot the password.
-
-    Example:
-
-        tongqiao server invite-person /srv/tongqiao wu
-    """
-    from api.server.services.people import invite_again
-    from api.server.services.work import own_caller
-
-    with failing_server("open the server's folder"), opened_server(directory) as installation:
-        invited = invite_again(installation, own_caller("administrator"), person)
-    _show_invitation(invited)
-
-
-@server_group.command(name="disable-person")
-@directory_argument
-@click.argument("person", metavar="ID")
-@click.option("--reason", required=True, help="Why, in a few words.")
-def disable_person_command(directory: Path, person: str, reason: str) -> None:
-    """End all sessions of a person and refuse further logins.
-
-    Example:
-
-        tongqiao server disable-person /srv/tongqiao wu --reason "left the office"
-    """
-    from api.server.services.people import disable
-    from api.server.services.work import own_caller
-
-    with failing_server("open the server's folder"), opened_server(directory) as installation:
-        disable(installation, own_caller("administrator"), person, reason)
-    say(f"{person} is disabled.")
 
 
 @server_group.command(name="migrate")
@@ -272,7 +162,7 @@ def backup_command(directory: Path, target: Path) -> None:
     "--data-key",
     required=True,
     metavar="FILE",
-    type=_PUBLIC_FILE,
+    type=PUBLIC_FILE,
     help="The installation key, kept apart from the backup.",
 )
 @click.option("--database", metavar="URL", help="A new, empty PostgreSQL database, if it was one.")
@@ -284,7 +174,7 @@ def backup_command(directory: Path, target: Path) -> None:
 @click.option(
     "--s3-credentials",
     metavar="FILE",
-    type=_PUBLIC_FILE,
+    type=PUBLIC_FILE,
     help="Credentials of the object storage (s3.toml), which no backup holds.",
 )
 def restore_command(
@@ -360,8 +250,8 @@ def config_command(directory: Path) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write the port to, once the server listens.",
 )
-@click.option("--tls-cert", metavar="PEM", type=_PUBLIC_FILE, help="Certificate (with its chain).")
-@click.option("--tls-key", metavar="PEM", type=_PUBLIC_FILE, help="Private key of it.")
+@click.option("--tls-cert", metavar="PEM", type=PUBLIC_FILE, help="Certificate (with its chain).")
+@click.option("--tls-key", metavar="PEM", type=PUBLIC_FILE, help="Private key of it.")
 @click.option(
     "--behind-proxy",
     is_flag=True,
@@ -441,17 +331,13 @@ def worker_run_command(directory: Path, once: bool, engine: EngineChoice) -> Non
         worker.run(once=once)
 
 
-def _add(installation: "Installation", identity: "PublicIdentity") -> None:
+def add_identity(installation: "Installation", identity: "PublicIdentity") -> None:
+    """Add a member by its public identity, and say so."""
     from api.server.services.members import add_member
     from api.server.services.work import own_caller
 
     member = add_member(installation, own_caller("administrator"), identity)
     say(f"Added the {member['kind']} {member['id']}, fingerprint {member['fingerprint']}")
-
-
-def _show_invitation(person: "Mapping[str, Any]") -> None:
-    say(f"Invited the {person['role']} {person['id']}: {person['invitation']}")
-    remark(f"Good for one enrolment, until {person['invitation_ends_at']}. It is not shown again.")
 
 
 @contextlib.contextmanager

@@ -18,12 +18,13 @@ from api.audit.export import write_export
 from api.audit.export_manifest import make_manifest, sha256_of
 from api.audit.folder_export import Chosen
 from api.audit.note import parse_checkpoint, parse_note
+from api.audit.stored_search import index_range
 from api.audit.stored_tiles import StoredTiles
 from api.audit.tiles import TileTree
 from api.server.models import LOG_TABLES
 from api.server.refusals import RefusalError
 from api.server.services.installation import Installation
-from api.server.services.log_search import filter_details, matching, span_of
+from api.server.services.log_search import filter_details, matching
 from api.server.services.work import Caller
 
 MAX_EXPORT_ENTRIES: Final = 100_000
@@ -94,7 +95,7 @@ def export_entries(
 def begin_choice(session: Session, wanted: EntryFilter, size: int) -> Chosen:
     """What a manifest says of the times wanted, in a log of this size."""
     sealed_size = session.scalar(select(LOG_TABLES.head.c.sealed_size)) or 0
-    start, stop = span_of(session, wanted, sealed_size, size)
+    start, stop = index_range(session, LOG_TABLES, wanted.since, wanted.until, sealed_size, size)
     return Chosen(start, stop, *_beside(session, start, stop, sealed_size, size))
 
 
@@ -133,7 +134,11 @@ def _check_number(session: Session, wanted: EntryFilter, last: int | None) -> No
     if last is not None and last <= MAX_EXPORT_ENTRIES:
         return
     sealed_size = session.scalar(select(LOG_TABLES.head.c.sealed_size)) or 0
-    start, stop = span_of(session, wanted, sealed_size, log_size(session, LOG_TABLES))
+    start, stop = index_range(
+        session,
+        LOG_TABLES,
+        *(wanted.since, wanted.until, sealed_size, log_size(session, LOG_TABLES)),
+    )
     place = LOG_TABLES.entries.c.entry_index
     some = matching(wanted).where(place >= start, place < stop).limit(MAX_EXPORT_ENTRIES + 1)
     n_found = session.scalar(select(func.count()).select_from(some.subquery()))

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from api.audit.append import log_size
 from api.audit.entry_filter import EntryFilter, Page
 from api.audit.events import Action, is_loggable_id, parse_entry
+from api.audit.stored_search import index_range
 from api.server.models import LOG_TABLES
 from api.server.services.installation import Installation
 from api.server.services.work import Caller
@@ -28,11 +29,9 @@ def search_log(
         ``entries`` as canonical JSON text; ``next``, the ``start`` of the next page, or ``None``;
         ``size`` of the log, and ``sealed_size``: entries before it are in archives, not here.
     """
-    # Read without the writers' lock, and told only once the entry about it is committed.
-    with installation.database.reading() as session:
-        found = _search(session, wanted, page)
     project, round_id, details = filter_details(wanted)
-    with installation.work(caller) as work:
+    with installation.look(caller) as work:
+        found = _search(work.session, wanted, page)
         work.record(
             Action.LOG_READ,
             project=project,
@@ -62,7 +61,7 @@ def matching(wanted: EntryFilter) -> Select[tuple[int, str]]:
 def _search(session: Session, wanted: EntryFilter, page: Page) -> dict[str, Any]:
     size = log_size(session, LOG_TABLES)
     sealed_size = session.scalar(select(LOG_TABLES.head.c.sealed_size)) or 0
-    first, end = span_of(session, wanted, sealed_size, size)
+    first, end = index_range(session, LOG_TABLES, wanted.since, wanted.until, sealed_size, size)
     if page.newest_first:
         end = end if page.start is None else min(end, page.start + 1)
     else:
@@ -92,24 +91,6 @@ def _search(session: Session, wanted: EntryFilter, page: Page) -> dict[str, Any]
     elif not page.newest_first and high < end:
         following = high
     return {"entries": texts, "next": following, "size": size, "sealed_size": sealed_size}
-
-
-def span_of(session: Session, wanted: EntryFilter, sealed_size: int, size: int) -> tuple[int, int]:
-    """From where to where entries have the times wanted: times never run backwards."""
-    entries = LOG_TABLES.entries
-
-    def first_from(time: str) -> int:
-        query = (
-            select(entries.c.entry_index)
-            .where(entries.c.time >= time)
-            .order_by(entries.c.time, entries.c.entry_index)
-            .limit(1)
-        )
-        found = session.execute(query).scalar_one_or_none()
-        return size if found is None else min(int(found), size)
-
-    first = sealed_size if wanted.since is None else max(sealed_size, first_from(wanted.since))
-    return first, size if wanted.until is None else first_from(wanted.until)
 
 
 def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
