@@ -24,9 +24,10 @@ MOST_FOUND = 10_000
 """So many lines with a text are looked for at most: who sees more writes more of the text."""
 
 _ROWS_AT_ONCE = 5000
-_FORMAT = 2
-_STRETCH = 8192
-_FEW_LINES = 256
+_FORMAT = 3
+_STRETCH = 1024
+_FEW_LINES = 32
+_SIGN_BITS = 16
 _IDS_OF_A_KIND = 1 << 40
 
 Kind = Literal["linked", "missing", "ended"]
@@ -109,6 +110,8 @@ def store_lines(
             "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT);"
             "CREATE TABLE searched (kind TEXT, number INTEGER, text BLOB, PRIMARY KEY"
             " (kind, number)) WITHOUT ROWID;"
+            "CREATE TABLE signed (kind TEXT, number INTEGER, signs BLOB, PRIMARY KEY"
+            " (kind, number)) WITHOUT ROWID;"
             "CREATE TABLE sorted (kind TEXT, number INTEGER, sorts BLOB, PRIMARY KEY"
             " (kind, number)) WITHOUT ROWID;"
         )
@@ -122,7 +125,8 @@ class _Writer:
     """Puts lines into the database, and what they are found by in stretches of a kind.
 
     A line's *sort* is its counterpart, change and band; there are few sorts, so a line's is two
-    bytes, and those of a million lines are read in a moment.
+    bytes, and those of a million lines are read in a moment.  A stretch's *signs* say which three
+    bytes in a row its text may hold: what lacks one of those of a wanted text is not read at all.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -174,6 +178,11 @@ class _Writer:
         text = ("\n".join(texts) + "\n").encode("utf-8", "replace")
         self._database.execute("INSERT INTO sorted VALUES (?, ?, ?)", (kind, number, packed))
         self._database.execute("INSERT INTO searched VALUES (?, ?, ?)", (kind, number, text))
+        signs = np.zeros(1 << _SIGN_BITS, dtype=np.bool_)
+        signs[_signs(text)] = True
+        self._database.execute(
+            "INSERT INTO signed VALUES (?, ?, ?)", (kind, number, np.packbits(signs).tobytes())
+        )
         self._open[kind] = ([], [])
 
 
@@ -205,7 +214,7 @@ def _numbers(
     database: sqlite3.Connection, choice: Choice, sorts: Sequence[Sequence[str]], n_rows: int
 ) -> "Sequence[int] | npt.NDArray[np.int64]":
     """Places, within their kind, of the lines that fit; of those with a text the first ones."""
-    if choice == Choice(kind=choice.kind):
+    if choice == Choice(kind=choice.kind) or not n_rows:
         return range(n_rows)
     asked = (choice.counterpart, choice.change, choice.band)
     fits = np.array(
@@ -227,7 +236,8 @@ def _numbers(
     needle = choice.text.casefold().encode("utf-8", "replace")
     found: list[int] = []
     # Only stretches that hold a line of a sort that is wanted are read at all.
-    for number in np.flatnonzero(np.logical_or.reduceat(allowed, range(0, n_rows, _STRETCH))):
+    wanted = np.logical_or.reduceat(allowed, range(0, n_rows, _STRETCH))
+    for number in np.flatnonzero(wanted & _may_hold(database, choice.kind, needle, len(wanted))):
         (text,) = database.execute(
             "SELECT text FROM searched WHERE kind = ? AND number = ?", (choice.kind, int(number))
         ).fetchone()
@@ -236,6 +246,27 @@ def _numbers(
         if len(found) >= MOST_FOUND:
             break
     return found[:MOST_FOUND]
+
+
+def _signs(text: bytes) -> "npt.NDArray[np.uint32]":
+    """A number below ``2 ** _SIGN_BITS`` for each three bytes in a row."""
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.uint32)
+    mixed = codes[:-2] * 0x9E3779B1 + codes[1:-1] * 0x85EBCA77 + codes[2:] * 0xC2B2AE3D
+    return mixed >> np.uint32(32 - _SIGN_BITS)
+
+
+def _may_hold(
+    database: sqlite3.Connection, kind: Kind, needle: bytes, n_stretches: int
+) -> "npt.NDArray[np.bool_]":
+    """Which stretches may hold a text, by their signs."""
+    if len(needle) < 3:
+        return np.ones(n_stretches, dtype=np.bool_)
+    query = "SELECT signs FROM signed WHERE kind = ? ORDER BY number"
+    packed = b"".join(row[0] for row in database.execute(query, (kind,)))
+    bits = np.frombuffer(packed, dtype=np.uint8).reshape(n_stretches, -1)
+    signs = _signs(needle)
+    masks = (128 >> (signs & 7)).astype(np.uint8)
+    return np.asarray((bits[:, signs >> 3] & masks).all(axis=1))
 
 
 def _lines_with(needle: bytes, text: bytes, allowed: "npt.NDArray[np.bool_]") -> list[int]:
