@@ -148,10 +148,15 @@ def _view_to_json(view: ViewLayout) -> dict[str, Any]:
     return {
         "name": view.name,
         "tagged": view.tagged,
-        "groups": [{"name": group.name, "filter_bits": group.filter_bits} for group in view.groups],
+        "groups": [_group_to_json(group) for group in view.groups],
         "implies": list(view.implies),
         "refutes": list(view.refutes),
     }
+
+
+def _group_to_json(group: GroupLayout) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": group.name, "filter_bits": group.filter_bits}
+    return entry | {"feature": group.feature} if group.feature else entry
 
 
 def _parse_view(value: Any) -> ViewLayout:
@@ -177,11 +182,12 @@ def _parse_view(value: Any) -> ViewLayout:
 
 def _parse_group(value: Any) -> GroupLayout:
     entry = _table(value, "group")
-    _expect_keys(entry, {"name", "filter_bits"}, "group")
+    _expect_keys(entry, {"name", "filter_bits"} | ({"feature"} & entry.keys()), "group")
     bits = _whole(entry["filter_bits"], _MIN_FILTER_BITS, _MAX_FILTER_BITS, "filter_bits")
     if bits % 64:
         raise TqeFormatError("A filter length in the manifest is no multiple of 64 bits.")
-    return GroupLayout(_string(entry["name"], _NAME, "group name"), bits)
+    feature = _string(entry["feature"], _NAME, "feature") if "feature" in entry else ""
+    return GroupLayout(_string(entry["name"], _NAME, "group name"), bits, feature)
 
 
 def _features(value: Any) -> tuple[str, ...]:

@@ -84,13 +84,10 @@ _HISTOGRAM_BINS = 20
 
 # What a merge of groups needs.  Most false pairs have a record that fits another group better and
 # is gone by then, so what is left to merge is right more often than its evidence says, and no
-# figure of the model tells by how much.  So the two thresholds are constants, measured on seeds of
-# the synthetic registers that no table reports: from .05 to .02 F1 is the same, while recall rises
-# as precision falls.  Where there is less evidence (names and birth dates alone), .02 takes many
-# false merges, and the links' own probabilities say so: .77 in the mean, where registers have .97.
+# figure of the model tells by how much.  So it is a constant, measured on seeds of the synthetic
+# registers that no table reports (21 to 24): at .02 recall is .001 to .002 higher, precision .001
+# to .003 lower, and F1 lower where errors are doubled.
 _GROUP_THRESHOLD = 0.05
-_LOW_GROUP_THRESHOLD = 0.02
-_MEAN_SCORE_FOR_LOW = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +128,9 @@ def match_datasets(
         solve: ``groups`` over all datasets (each may hold duplicates), ``one-to-one`` for each
             pair of datasets, best pairs first, ``one-to-one-optimal`` for the highest total of
             log odds, or ``pairs``: every pair over the threshold.
-        threshold: least probability of a link, 0 to 1; ``None`` chooses one: for groups the lower
-            of two if the links' mean probability stays high with it, else the one with the best
-            expected F1.  Pairs below one in four hundred are never linked.
+        threshold: least probability of a link, 0 to 1; ``None`` chooses one: for groups a
+            constant, else the one with the best expected F1.  Pairs below one in four hundred are
+            never linked.
         known: pairs that are linked whatever their encodings say, with score 1.
         refuted: pairs that are never linked.
         resources: what may be used; all cores and a temporary folder if ``None``.
@@ -160,9 +157,8 @@ def match_datasets(
     tell(MatchProgress("candidates", 0, 1))
     sample = sample_pairs(records, similar, across_only=across_only)
     model, sampled_log_odds = _fit(records, sample)
-    may_raise = threshold is None and solve == "groups"
-    if may_raise:
-        threshold = _LOW_GROUP_THRESHOLD
+    if threshold is None and solve == "groups":
+        threshold = _GROUP_THRESHOLD
     elif threshold is None:
         threshold = _best_threshold(records, sample, sampled_log_odds)
     floor = min(FLOOR_LOG_ODDS, _log_odds_of(threshold))
@@ -173,9 +169,6 @@ def match_datasets(
         pairs = all_of(kept.parts)
         tell(MatchProgress("solve", 0, 1, kept.n_compared, len(pairs)))
         link_set = _solve(records, pairs, model, solve, threshold, decisions)
-        if may_raise and len(link_set.score) and link_set.score.mean() < _MEAN_SCORE_FOR_LOW:
-            threshold = _GROUP_THRESHOLD
-            link_set = _solve(records, pairs, model, solve, threshold, decisions)
         figures = _figures(records, pairs, kept, link_set)
         tell(MatchProgress("solve", 1, 1, kept.n_compared, len(pairs)))
         store.remove()
@@ -303,11 +296,11 @@ def _meaning(records: NumberedRecords) -> FeatureMeaning:
     evidence = records.datasets[0].manifest.evidence
     layouts = records.layouts
     column = {name: number for number, name in enumerate(feature_names(layouts))}
-    groups = {group.name for layout in layouts for group in layout.groups}
+    spoken_of = {group.speaks_of for layout in layouts for group in layout.groups}
     return FeatureMeaning(
         household=tuple(column[name] for name in evidence.household if name in column),
         twins=tuple(column[name] for name in evidence.twins if name in column),
-        anchors=tuple(number for name, number in column.items() if name not in groups),
+        anchors=tuple(number for name, number in column.items() if name not in spoken_of),
         by_salt=tuple(
             tuple(sorted({column[name] for name in (*layout.implies, *layout.refutes)}))
             for layout in layouts

@@ -82,11 +82,12 @@ class SaltPart:
 
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
-    """Tokens that share a filter of ``filter_bits`` bits."""
+    """Tokens that share a filter of ``filter_bits`` bits; ``feature`` as in ``GroupLayout``."""
 
     name: str
     filter_bits: int
     tokens: tuple[TokenSpec, ...]
+    feature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Profile:
                 name=view.name,
                 tagged=view.tagged,
                 groups=tuple(
-                    GroupLayout(name, self.groups[name].filter_bits) for name in view.groups
+                    GroupLayout(name, self.groups[name].filter_bits, self.groups[name].feature)
+                    for name in view.groups
                 ),
                 implies=view.implies,
                 refutes=view.refutes,
@@ -222,7 +224,8 @@ def _parse_evidence(
     _expect_keys(body, "evidence", set(), {"household", "twins"})
     household = _names(body.get("household", []), "evidence household")
     twins = _names(body.get("twins", []), "evidence twins")
-    known = {*groups, *(name for view in views for name in (*view.implies, *view.refutes))}
+    spoken_of = {group.feature or group.name for group in groups.values()}
+    known = {*spoken_of, *(name for view in views for name in (*view.implies, *view.refutes))}
     if not {*household, *twins} <= known or set(household) & set(twins):
         raise ProfileError(
             "evidence must name features of the profile, each under household or twins, not both."
@@ -244,7 +247,7 @@ def _parse_fields(value: Any) -> tuple[FieldSpec, ...]:
 def _parse_group(name: str, value: Any, kinds: Mapping[str, str]) -> GroupSpec:
     where = f"group '{name}'"
     body = _table(value, where)
-    _expect_keys(body, where, {"filter_bits", "tokens"})
+    _expect_keys(body, where, {"filter_bits", "tokens"}, {"feature"})
     filter_bits = _int(
         body["filter_bits"], f"{where} filter_bits", _MIN_FILTER_BITS, _MAX_FILTER_BITS
     )
@@ -256,7 +259,8 @@ def _parse_group(name: str, value: Any, kinds: Mapping[str, str]) -> GroupSpec:
     ]
     if not tokens:
         raise ProfileError(f"{where} has no tokens. Add some, or drop the group.")
-    return GroupSpec(name, filter_bits, tuple(tokens))
+    feature = _name(body["feature"], f"the feature of {where}") if "feature" in body else ""
+    return GroupSpec(name, filter_bits, tuple(tokens), feature)
 
 
 def _parse_token(body: Mapping[str, Any], where: str, kinds: Mapping[str, str]) -> TokenSpec:

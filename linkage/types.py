@@ -92,10 +92,23 @@ class RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class GroupLayout:
-    """A filter of a view as the matcher sees it: a name and a length, no meaning."""
+    """A filter of a view as the matcher sees it: a name and a length, no meaning.
+
+    Attributes:
+        name: unique in the view.
+        filter_bits: its length.
+        feature: what its agreement speaks of; several filters may speak of one feature. Empty for
+            a feature of the filter's own name.
+    """
 
     name: str
     filter_bits: int
+    feature: str = ""
+
+    @property
+    def speaks_of(self) -> str:
+        """Name of the feature."""
+        return self.feature or self.name
 
 
 @dataclass(frozen=True, slots=True)

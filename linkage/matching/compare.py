@@ -1,13 +1,17 @@
 """Agreement of candidate pairs: one small integer for each feature of each pair.
 
-A feature is a thing that two records may agree on: a group of the profile (``name``, ``birth`` ...)
-or something that a salt implies (``identity``).  Its level comes from what the pair's encodings
-show, strongest evidence first:
+A feature is a thing that two records may agree on: what groups of the profile speak of (``name``,
+``birth`` ...) or something that a salt implies (``identity``).  Its level comes from what the
+encodings of the pair show, strongest evidence first:
 
 1. tags equal in a view that *implies* the feature: :data:`EQUAL`;
-2. filters of the group, in every view where the pair's tags are equal and both records have the
-   filter: the mean correlation, cut into levels (filters under different salts are independent, so
-   the mean has less noise than any one of them);
+2. filters of each group that speaks of it, in every view where the pair's tags are equal and both
+   records have the filter: the mean correlation, cut into levels (filters under different salts are
+   independent, so the mean has less noise than any one of them).  Of several groups, such as the
+   characters and the sounds of a name, the strongest level counts, but the feature is
+   :data:`EQUAL` only where all of them are, and else :data:`CLOSE` at most.  A name whose
+   characters are swapped is whole as a set of characters; in one filter with their places it would
+   resemble nothing, since diffusion leaves next to nothing of partial agreement;
 3. tags present and different in a view that *refutes* the feature: :data:`DIFFERS`;
 4. otherwise :data:`MISSING`, which is evidence of nothing.
 
@@ -27,12 +31,16 @@ from linkage.matching.candidates import CandidatePairs
 from linkage.matching.join_loops import hamming_rows
 from linkage.types import F64, I64, U64, Bools, ViewLayout
 
-MISSING, DIFFERS, UNLIKE, FAINT, SIMILAR, CLOSE, EQUAL = range(7)
-"""Levels, weakest to strongest evidence of agreement; MISSING is no evidence at all."""
+MISSING, DIFFERS, UNLIKE, VAGUE, FAINT, SIMILAR, CLOSE, EQUAL = range(8)
+"""Levels, weakest to strongest evidence of agreement; MISSING is no evidence at all.
 
-N_LEVELS = 7
+VAGUE is what one unlike pair in fifteen reaches by chance, and two in three of those that agree in
+two thirds of a filter; how much it is worth is learned.
+"""
+
+N_LEVELS = 8
 _PAIRS_AT_ONCE = 1 << 18
-_NOISE_SIGMAS = 3.0
+_VAGUE_SIGMAS, _NOISE_SIGMAS = 1.5, 3.0
 _SIMILAR, _CLOSE = 0.25, 0.5
 
 Levels = npt.NDArray[np.int8]
@@ -75,7 +83,7 @@ def feature_names(layouts: Sequence[ViewLayout]) -> tuple[str, ...]:
         for name in (*layout.implies, *layout.refutes):
             names.setdefault(name)
         for group in layout.groups:
-            names.setdefault(group.name)
+            names.setdefault(group.speaks_of)
     return tuple(names)
 
 
@@ -85,19 +93,21 @@ class Slot:
 
     Attributes:
         view: number of the view.
-        group: name of the filter, which is a feature too.
+        group: name of the filter.
         filter_bits: its length.
+        feature: what it speaks of.
     """
 
     view: int
     group: str
     filter_bits: int
+    feature: str
 
 
 def distance_slots(layouts: Sequence[ViewLayout]) -> tuple[Slot, ...]:
     """Every filter of every view, in the order of the views."""
     return tuple(
-        Slot(number, group.name, group.filter_bits)
+        Slot(number, group.name, group.filter_bits, group.speaks_of)
         for number, layout in enumerate(layouts)
         for group in layout.groups
     )
@@ -153,20 +163,34 @@ def levels_of(layouts: Sequence[ViewLayout], measured: Measured) -> Levels:
     features = feature_names(layouts)
     levels = np.full((len(measured), len(features)), MISSING, dtype=np.int8)
     for column, feature in enumerate(features):
-        total = np.zeros(len(measured), dtype=np.int64)
-        bits = np.zeros(len(measured), dtype=np.int64)
-        for number, slot in enumerate(slots):
-            if slot.group == feature:
-                distance = measured.distances[:, number].astype(np.int64)
-                total += np.where(distance >= 0, slot.filter_bits - 2 * distance, 0)
-                bits += np.where(distance >= 0, slot.filter_bits, 0)
         refuting = sum(1 << v for v, layout in enumerate(layouts) if feature in layout.refutes)
         implying = sum(1 << v for v, layout in enumerate(layouts) if feature in layout.implies)
         levels[measured.differing & refuting != 0, column] = DIFFERS
-        seen = bits > 0
-        levels[seen, column] = _cut(total[seen] / bits[seen], bits[seen])
+        resembling = _resemblance(slots, feature, measured)
+        levels[:, column] = np.where(resembling != MISSING, resembling, levels[:, column])
         levels[measured.agreeing & implying != 0, column] = EQUAL
     return levels
+
+
+def _resemblance(slots: Sequence[Slot], feature: str, measured: Measured) -> Levels:
+    """What the filters that speak of a feature show, ``(m,)``; MISSING where there are none."""
+    strongest = np.full(len(measured), MISSING, dtype=np.int8)
+    all_equal = np.ones(len(measured), dtype=bool)
+    for group in dict.fromkeys(slot.group for slot in slots if slot.feature == feature):
+        total = np.zeros(len(measured), dtype=np.int64)
+        bits = np.zeros(len(measured), dtype=np.int64)
+        for number, slot in enumerate(slots):
+            if slot.group == group:
+                distance = measured.distances[:, number].astype(np.int64)
+                total += np.where(distance >= 0, slot.filter_bits - 2 * distance, 0)
+                bits += np.where(distance >= 0, slot.filter_bits, 0)
+        seen = bits > 0
+        level = np.full(len(measured), MISSING, dtype=np.int8)
+        level[seen] = _cut(total[seen] / bits[seen], bits[seen])
+        np.maximum(strongest, level, out=strongest)
+        all_equal &= ~seen | (level == EQUAL)
+    strongest[(strongest == EQUAL) & ~all_equal] = CLOSE
+    return strongest
 
 
 def compare_pairs(views: Sequence[ViewColumns], pairs: CandidatePairs) -> Levels:
@@ -201,6 +225,7 @@ def hamming(filters: Rows, left: I64, right: I64) -> I64:
 
 def _cut(correlation: F64, bits: npt.NDArray[np.int64]) -> Levels:
     levels = np.full(len(correlation), UNLIKE, dtype=np.int8)
+    levels[correlation >= _VAGUE_SIGMAS / np.sqrt(bits)] = VAGUE
     levels[correlation >= _NOISE_SIGMAS / np.sqrt(bits)] = FAINT
     levels[correlation >= _SIMILAR] = SIMILAR
     levels[correlation >= _CLOSE] = CLOSE

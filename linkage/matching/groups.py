@@ -6,8 +6,9 @@ register has a child's right birth date, another its right name, and a record th
 in one thing resembles the child in both.  Whether that is enough is judged by the same model as a
 pair.  So evidence for is never counted twice, and what is known of a child grows with each merge.
 Evidence against counts the more, the more records each group has: that none of three records has
-the name of any of three others is no slip of one pen.  (Agglomerative collective linkage; see
-Bhattacharya and Getoor, TKDD 2007.)
+the name of any of three others is no slip of one pen.  And the best of nine comparisons is better
+by chance than one, so a weak agreement is worth less where no stronger one was found.
+(Agglomerative collective linkage; see Bhattacharya and Getoor, TKDD 2007.)
 
 Two records of one register are seldom one child.  The model has learned how seldom, and a merge
 that brings such records together must be as much better supported.
@@ -100,6 +101,7 @@ def link_groups(
         MAX_GROUP,
     )
     group_of = np.arange(len(dataset_of), dtype=np.int64)
+    log_at_most = model.log_at_most()
     found: list[tuple[I64, I64, F64]] = []
     for records, starts in _batches(root_of):
         pairs = _pairs_inside(records, starts)
@@ -113,6 +115,7 @@ def link_groups(
             decided,
             model.log_prior,
             model.log_likelihood,
+            log_at_most,
             model.n_match_classes,
             np.array([model.across_prior, model.within_prior, least_log_odds]),
             group_of,
@@ -204,6 +207,7 @@ def _merge_components(
     decided: npt.NDArray[np.int8],
     log_prior: F64,
     log_likelihood: F64,
+    log_at_most: F64,
     n_match_classes: int,
     priors: F64,
     group_of: I64,
@@ -232,6 +236,7 @@ def _merge_components(
             decision,
             log_prior,
             log_likelihood,
+            log_at_most,
             n_match_classes,
             priors,
         )
@@ -252,6 +257,7 @@ def _merge(
     decision: npt.NDArray[np.int8],
     log_prior: F64,
     log_likelihood: F64,
+    log_at_most: F64,
     n_match_classes: int,
     priors: F64,
 ) -> tuple[I64, F64]:
@@ -260,7 +266,7 @@ def _merge(
     Args:
         between: ``(k, k, f)``, levels; changed.
         same_dataset, decision: ``(k, k)``; changed.
-        log_prior, log_likelihood, n_match_classes: the model's.
+        log_prior, log_likelihood, log_at_most, n_match_classes: the model's.
         priors: what is added across datasets, inside one, and what a merge needs.
 
     Returns:
@@ -274,7 +280,7 @@ def _merge(
     for i in range(size):
         for j in range(i + 1, size):
             own = log_odds_of_pattern(
-                between[i, j], 1.0, log_prior, log_likelihood, n_match_classes
+                between[i, j], 1.0, log_prior, log_likelihood, log_at_most, n_match_classes
             )
             odds[i, j] = _judged(own, same_dataset[i, j], decision[i, j], priors)
     while True:
@@ -289,9 +295,9 @@ def _merge(
                 continue
             odds[min(j, o), max(j, o)] = _NEVER
             _add_what_is_shown(between, same_dataset, decision, i, j, o)
-            n_against = 1.0 + _INDEPENDENCE * (min(n_records[i], n_records[o]) - 1.0)
+            n_shown = 1.0 + _INDEPENDENCE * (min(n_records[i], n_records[o]) - 1.0)
             own = log_odds_of_pattern(
-                between[i, o], n_against, log_prior, log_likelihood, n_match_classes
+                between[i, o], n_shown, log_prior, log_likelihood, log_at_most, n_match_classes
             )
             odds[min(i, o), max(i, o)] = _judged(own, same_dataset[i, o], decision[i, o], priors)
 

@@ -216,7 +216,9 @@ def _consider(
     Writes the pairs that must be kept; returns how many are written so far.
     """
     rows, others, views_present, filters_present, _ = bucket
-    first_word, other_bit, other_code, n_earlier, level_index, strides, keep = rule
+    first_word, other_bit, other_code, n_earlier, level_index = rule[:5]
+    feature_of, radix, place_of, strides, keep = rule[5:]
+    codes = np.empty(len(strides), dtype=np.int64)
     out_left, out_right, out_distances = out
     while hits:
         lowest = hits & (~hits + uint64(1))
@@ -235,16 +237,19 @@ def _consider(
             # An earlier view has counted it.
             counts[0] -= 1
             counts[1] -= j >= across
-        pattern = 0
+        codes[:] = 0
         filters_of_both = filters_present[i] & filters_present[j]
-        for f in range(len(strides)):
+        for f in range(len(radix)):
             out_distances[n_out, f] = -1
             if (filters_of_both >> f) & 1:
                 total = uint64(0)
                 for w in range(first_word[f], first_word[f + 1]):
                     total += popcount(rows[i, w] ^ rows[j, w])
                 out_distances[n_out, f] = total
-                pattern += strides[f] * level_index[f, total]
+                codes[feature_of[f]] += radix[f] * level_index[f, total]
+        pattern = 0
+        for q in range(len(strides)):
+            pattern += strides[q] * place_of[q, codes[q]]
         if agreeing or keep[code, pattern]:
             out_left[n_out] = i
             out_right[n_out] = j
@@ -276,8 +281,7 @@ def join_groups(
         bucket: rows ``(m, words) uint64``, other tags ``(m, t) uint64`` (different where absent),
             bits of views present ``(m,) int64``, bits of filters present ``(m,) int64``, and
             presence ``(m,) int64`` as quick looks require it.
-        rule: first_word, other_bit, other_code, n_earlier, level_index, strides and keep of
-            ``LocalRule`` in ``linkage.matching.local_evidence``.
+        rule: ``LocalRule.compiled`` in ``linkage.matching.local_evidence``.
         quick: required, tests, tested and most of ``LocalRule``.
         part: (part, n_parts): which of the interleaved blocks to do.
         out: left, right ``(c,) int64`` (places in the bucket), distances ``(c, n_filters) int16``.

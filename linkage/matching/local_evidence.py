@@ -18,7 +18,15 @@ from itertools import combinations, product
 import numpy as np
 import numpy.typing as npt
 
-from linkage.matching.compare import Measured, distance_slots, feature_names, levels_of
+from linkage.matching.compare import (
+    MISSING,
+    N_LEVELS,
+    Levels,
+    Measured,
+    distance_slots,
+    feature_names,
+    levels_of,
+)
 from linkage.matching.score import EvidenceModel
 from linkage.types import F64, I64, U64, Bools, ViewLayout
 
@@ -35,7 +43,9 @@ FIRST_VIEW_BIT = 16
 
 @dataclass(frozen=True, slots=True)
 class LocalRule:
-    """How pairs of one view's tag groups are told that may be dropped; k filters, t other views.
+    """How pairs of one view's tag groups are told that may be dropped.
+
+    There are k filters, which speak of q features, and t other views.
 
     Attributes:
         slots: ``(k,)`` of this view among all slots of :func:`distance_slots`.
@@ -44,12 +54,16 @@ class LocalRule:
         other_bit, other_code: ``(t,)``: bit of each, and what its disagreement adds to the row of
             ``keep`` to look at.
         n_earlier: how many of ``others`` come before this view.
-        level_index: ``(k, most bits + 1) int64``: column of ``keep`` for each distance; 0 stands
-            for an absent filter.
-        strides: ``(k,)`` by which level indices add up to a column of ``keep``.
+        level_index: ``(k, most bits + 1) int64``: place of each distance's level; 0 stands for an
+            absent filter.
+        feature_of, radix: ``(k,)``: the feature that each filter speaks of, and by what its places
+            count in the feature's code.
+        place_of: ``(q, most codes) int64``: place of the feature's level for each code; 0 stands
+            for an absent feature.
+        strides: ``(q,)`` by which features' places add up to a column of ``keep``.
         keep: ``(codes, patterns) bool``.
-        required: ``(q,)`` presence that both records of a pair must have for a quick look.
-        tests: ``(q + 1,)``, where each quick look's tests begin.
+        required: ``(looks,)`` presence that both records of a pair must have for a quick look.
+        tests: ``(looks + 1,)``, where each quick look's tests begin.
         tested, most: ``(n_tests,)``: a filter, and the distance up to which a pair passes.
     """
 
@@ -60,6 +74,9 @@ class LocalRule:
     other_code: I64
     n_earlier: int
     level_index: I64
+    feature_of: I64
+    radix: I64
+    place_of: I64
     strides: I64
     keep: Bools
     required: I64
@@ -76,6 +93,9 @@ class LocalRule:
             self.other_code,
             self.n_earlier,
             self.level_index,
+            self.feature_of,
+            self.radix,
+            self.place_of,
             self.strides,
             self.keep,
         )
@@ -110,35 +130,29 @@ def local_rule(
         floor: log odds under which a pair may be dropped.
         seen: what pairs of this view mostly look like.
     """
-    slots = [i for i, slot in enumerate(distance_slots(layouts)) if slot.view == view]
-    words = [group.filter_bits // 64 for group in layouts[view].groups]
+    filters = _filters_of(layouts, view, seen or SeenPairs({}, {}))
+    features = _features_of(layouts, view, filters)
     others = tuple(v for v, layout in enumerate(layouts) if layout.tagged and v != view)
-    by_level = [_distances_by_level(layouts, view, slot) for slot in slots]
-    options = [[-1, *first] for first, _ in by_level]
     refuting = [v for v in others if layouts[v].refutes]
-    sizes = [len(option) for option in options]
+    sizes = [len(feature.levels) for feature in features]
     # An untagged view may find any pair of this one too, which no tag gives away.
     all_tagged = all(layout.tagged for layout in layouts)
     n_patterns = np.prod(sizes, dtype=np.float64) * 2.0 ** len(refuting)
     if model is None or not all_tagged or n_patterns > _MAX_TABLE:
         refuting, odds = [], np.full((1, *sizes), np.inf)
     else:
-        odds = _log_odds_of_patterns(layouts, view, slots, options, refuting, model)
+        odds = _log_odds_of_patterns(layouts, view, filters, features, refuting, model)
     strides = np.cumprod([1, *sizes[::-1]])[:-1][::-1] if sizes else np.empty(0)
-    bits = [*range(len(slots)), *(FIRST_VIEW_BIT + v for v in refuting)]
-    index_of = [index for _, index in by_level]
-    seen = seen or SeenPairs({}, {})
-    passing = [
-        _shares_above(seen.distances.get(group.name), index)
-        for group, index in zip(layouts[view].groups, index_of, strict=True)
-    ]
+    bits = [*range(len(filters)), *(FIRST_VIEW_BIT + v for v in refuting)]
+    shares = {} if seen is None else seen.shares
     looks = _choose_looks(
-        _possible_looks(odds, floor, words, index_of, bits, passing),
-        [seen.shares.get(bit, 1.0) for bit in bits],
+        _possible_looks(odds, floor, filters, features, bits),
+        [shares.get(bit, 1.0) for bit in bits],
         bits,
     )
+    words = [each.n_words for each in filters]
     return LocalRule(
-        slots=np.array(slots, dtype=np.int64),
+        slots=np.array([each.slot for each in filters], dtype=np.int64),
         first_word=np.cumsum([0, *words]).astype(np.int64),
         others=others,
         other_bit=np.array([1 << v for v in others], dtype=np.int64),
@@ -146,7 +160,10 @@ def local_rule(
             [1 << refuting.index(v) if v in refuting else 0 for v in others], dtype=np.int64
         ),
         n_earlier=sum(v < view for v in others),
-        level_index=_padded([index for _, index in by_level]),
+        level_index=_padded([each.places for each in filters]),
+        feature_of=np.array([each.feature for each in filters], dtype=np.int64),
+        radix=np.array([each.radix for each in filters], dtype=np.int64),
+        place_of=_padded([feature.place_of for feature in features]),
         strides=strides.astype(np.int64),
         keep=(odds >= floor).reshape(len(odds), -1),
         required=np.array(
@@ -158,20 +175,110 @@ def local_rule(
     )
 
 
-def _distances_by_level(
-    layouts: tuple[ViewLayout, ...], view: int, slot: int
-) -> tuple[list[int], I64]:
-    """The smallest distance of each level, weakest first; for each distance its place among them.
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """A filter of the view.
 
-    Places count from 1.
+    Attributes:
+        slot: its number among all slots.
+        n_words: its length.
+        feature: number of the feature that it speaks of, among those of the view.
+        radix: by what its places count in the feature's code.
+        levels: ``(bits + 1,)``, the level that it shows by itself at each distance.
+        values: its levels, weakest first.
+        first: the smallest distance of each of them.
+        places: ``(bits + 1,)``, the place of each distance's level in ``values``, from 1.
+        shares_above: for each level the share of unlike pairs that have a stronger one.
     """
-    entry = distance_slots(layouts)[slot]
-    column = feature_names(layouts).index(entry.group)
-    distances = np.full((entry.filter_bits + 1, len(distance_slots(layouts))), -1, dtype=np.int16)
-    distances[:, slot] = np.arange(entry.filter_bits + 1)
-    levels = levels_of(layouts, _agreeing_here(view, distances))[:, column]
-    values, first = np.unique(levels, return_index=True)
-    return first.tolist(), (np.searchsorted(values, levels) + 1).astype(np.int64)
+
+    slot: int
+    n_words: int
+    feature: int
+    radix: int
+    levels: Levels
+    values: tuple[int, ...]
+    first: tuple[int, ...]
+    places: I64
+    shares_above: F64
+
+    def most(self, level: int) -> int:
+        """The distance up to which it shows more than a level."""
+        return int(np.flatnonzero(self.levels > level).max())
+
+
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    """A feature that filters of the view speak of.
+
+    Attributes:
+        filters: numbers of the filters.
+        levels: level of each place; place 0 stands for its absence.
+        distances: for each place distances of the filters that show its level; -1 if absent.
+        place_of: ``(codes,)``: place for each combination of the filters' places.
+    """
+
+    filters: tuple[int, ...]
+    levels: tuple[int, ...]
+    distances: tuple[tuple[int, ...], ...]
+    place_of: I64
+
+
+def _filters_of(layouts: tuple[ViewLayout, ...], view: int, seen: SeenPairs) -> tuple[_Filter, ...]:
+    slots = distance_slots(layouts)
+    names = list(dict.fromkeys(group.speaks_of for group in layouts[view].groups))
+    radix = dict.fromkeys(names, 1)
+    found = []
+    for slot, entry in enumerate(slots):
+        if entry.view != view:
+            continue
+        distances = np.full((entry.filter_bits + 1, len(slots)), -1, dtype=np.int16)
+        distances[:, slot] = np.arange(entry.filter_bits + 1)
+        column = feature_names(layouts).index(entry.feature)
+        levels = levels_of(layouts, _agreeing_here(view, distances))[:, column]
+        values, first = np.unique(levels, return_index=True)
+        found.append(
+            _Filter(
+                slot=slot,
+                n_words=entry.filter_bits // 64,
+                feature=names.index(entry.feature),
+                radix=radix[entry.feature],
+                levels=levels,
+                values=tuple(values.tolist()),
+                first=tuple(first.tolist()),
+                places=(np.searchsorted(values, levels) + 1).astype(np.int64),
+                shares_above=_shares_above(seen.distances.get(entry.group), levels),
+            )
+        )
+        radix[entry.feature] *= len(values) + 1
+    return tuple(found)
+
+
+def _features_of(
+    layouts: tuple[ViewLayout, ...], view: int, filters: tuple[_Filter, ...]
+) -> tuple[_Feature, ...]:
+    """How the levels of several filters make a feature's: found by trying all combinations."""
+    slots, names = distance_slots(layouts), feature_names(layouts)
+    found = []
+    for number in sorted({each.feature for each in filters}):
+        mine = [f for f, each in enumerate(filters) if each.feature == number]
+        # In the order of their codes: the last filter's radix is the largest.
+        options = [[-1, *filters[f].first] for f in reversed(mine)]
+        combined = np.array(list(product(*options)), dtype=np.int16)[:, ::-1]
+        distances = np.full((len(combined), len(slots)), -1, dtype=np.int16)
+        distances[:, [filters[f].slot for f in mine]] = combined
+        column = names.index(slots[filters[mine[0]].slot].feature)
+        levels = levels_of(layouts, _agreeing_here(view, distances))[:, column]
+        values, first = np.unique(levels[1:], return_index=True)
+        place_of = np.concatenate(([0], np.searchsorted(values, levels[1:]) + 1))
+        found.append(
+            _Feature(
+                filters=tuple(mine),
+                levels=(MISSING, *values.tolist()),
+                distances=tuple(map(tuple, combined[[0, *(first + 1)]].tolist())),
+                place_of=place_of.astype(np.int64),
+            )
+        )
+    return tuple(found)
 
 
 def _agreeing_here(
@@ -188,23 +295,25 @@ def _agreeing_here(
 def _log_odds_of_patterns(
     layouts: tuple[ViewLayout, ...],
     view: int,
-    slots: list[int],
-    options: list[list[int]],
+    filters: tuple[_Filter, ...],
+    features: tuple[_Feature, ...],
     refuting: list[int],
     model: EvidenceModel,
 ) -> F64:
-    """Log odds for each set of refuting views and each combination of levels."""
-    combined = list(product(*options))
-    patterns = np.array(combined, dtype=np.int16).reshape(len(combined), len(options))
-    distances = np.full((len(patterns), len(distance_slots(layouts))), -1, dtype=np.int16)
-    distances[:, slots] = patterns
+    """Log odds for each set of refuting views and each combination of the features' places."""
+    sizes = [len(feature.levels) for feature in features]
+    places = np.array(list(product(*map(range, sizes))), dtype=np.int64).T
+    distances = np.full((places.shape[1], len(distance_slots(layouts))), -1, dtype=np.int16)
+    for feature, place in zip(features, places, strict=True):
+        slots = [filters[f].slot for f in feature.filters]
+        distances[:, slots] = np.array(feature.distances, dtype=np.int16)[place]
     rows = []
     for code in range(1 << len(refuting)):
         bits = sum(1 << v for i, v in enumerate(refuting) if code >> i & 1)
-        differing = np.full(len(patterns), bits, dtype=np.int64)
+        differing = np.full(len(distances), bits, dtype=np.int64)
         measured = _agreeing_here(view, distances, differing)
         rows.append(model.log_odds(levels_of(layouts, measured)))
-    return np.stack(rows).reshape(-1, *(len(option) for option in options))
+    return np.stack(rows).reshape(-1, *sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,28 +337,28 @@ class _Look:
 def _possible_looks(
     odds: F64,
     floor: float,
-    words: list[int],
-    level_index: list[I64],
+    filters: tuple[_Filter, ...],
+    features: tuple[_Feature, ...],
     bits: list[int],
-    passing: list[F64],
 ) -> list[_Look]:
     """For each set of required presence the cheapest look, if there is any.
 
-    A box of level patterns, each filter up to some level, holds nothing worth keeping when the
-    highest log odds in it is under the floor.  A required filter is not absent, a required tag is
-    not absent either, and differs, since the pair agrees in this view alone.
+    A box of level patterns, each feature up to some level, holds nothing worth keeping when the
+    highest log odds in it is under the floor.  A feature of a required filter is not absent; a
+    required tag is not absent either, and differs, since the pair agrees in this view alone.
     """
     looks = []
-    k = odds.ndim - 1
+    k = len(filters)
     codes = np.arange(len(odds))
     for n_required in range(_MOST_REQUIRED + 1):
         for places in combinations(range(len(bits)), n_required):
             differing = sum(1 << (place - k) for place in places if place >= k)
-            least = [1 if f in places else 0 for f in range(k)]
+            there = {filters[place].feature for place in places if place < k}
+            least = [int(number in there) for number in range(len(features))]
             inside = odds[codes & differing == differing][
                 (slice(None), *(slice(low, None) for low in least))
             ]
-            look = _cheapest_box(inside.max(axis=0), floor, words, level_index, least, passing)
+            look = _cheapest_box(inside.max(axis=0), floor, filters, features, least)
             if look is not None:
                 looks.append(replace(look, required=tuple(bits[place] for place in places)))
     return looks
@@ -258,25 +367,43 @@ def _possible_looks(
 def _cheapest_box(
     odds: F64,
     floor: float,
-    words: list[int],
-    level_index: list[I64],
+    filters: tuple[_Filter, ...],
+    features: tuple[_Feature, ...],
     least: list[int],
-    passing: list[F64],
 ) -> _Look | None:
+    """The box whose test costs least: filters are no nearer than its features' levels allow.
+
+    A feature is at most as strong as the strongest of its filters, so all of these are tested.
+    """
     highest = odds
-    for axis in range(odds.ndim):
+    words, shares = np.zeros_like(odds), np.zeros_like(odds)
+    for axis, feature in enumerate(features):
         highest = np.maximum.accumulate(highest, axis=axis)
-    best: tuple[float, _Look] | None = None
-    for box in np.argwhere(highest < floor).tolist():
-        levels = [level + low for level, low in zip(box, least, strict=True)]
-        tested = [f for f in range(odds.ndim) if box[f] < odds.shape[f] - 1]
-        share = min(1.0, sum(float(passing[f][levels[f]]) for f in tested))
-        n_words = sum(words[f] for f in tested)
-        cost = n_words + _COST_OF_SURVIVOR * share
-        if best is None or cost < best[0]:
-            most = [int(np.flatnonzero(level_index[f] > levels[f]).max()) for f in tested]
-            best = cost, _Look((), tuple(tested), tuple(most), n_words, share)
-    return None if best is None else best[1]
+        levels = feature.levels[least[axis] : -1]
+        along = [1] * odds.ndim
+        along[axis] = odds.shape[axis]
+        passing = [sum(float(filters[f].shares_above[v]) for f in feature.filters) for v in levels]
+        shares += np.array([*passing, 0.0]).reshape(along)
+        n_words = sum(filters[f].n_words for f in feature.filters)
+        words += np.array([float(n_words)] * len(levels) + [0.0]).reshape(along)
+    shares = np.minimum(shares, 1.0)
+    cost = np.where(highest < floor, words + _COST_OF_SURVIVOR * shares, np.inf)
+    best = np.unravel_index(int(np.argmin(cost)), cost.shape)
+    if not np.isfinite(cost[best]):
+        return None
+    tests = [
+        (f, filters[f].most(feature.levels[place + low]))
+        for feature, place, low, size in zip(features, best, least, odds.shape, strict=True)
+        if place < size - 1
+        for f in feature.filters
+    ]
+    return _Look(
+        required=(),
+        tested=tuple(f for f, _ in tests),
+        most=tuple(most for _, most in tests),
+        n_words=int(words[best]),
+        passing=float(shares[best]),
+    )
 
 
 def _choose_looks(looks: list[_Look], shares: list[float], bits: list[int]) -> list[_Look]:
@@ -312,23 +439,22 @@ def _choose_looks(looks: list[_Look], shares: list[float], bits: list[int]) -> l
     return chosen
 
 
-def _shares_above(distances: npt.NDArray[np.int16] | None, level_index: I64) -> F64:
-    """For each place of a level the share of pairs with a stronger one.
+def _shares_above(distances: npt.NDArray[np.int16] | None, levels: Levels) -> F64:
+    """For each level, ``(N_LEVELS,)``, the share of pairs of which a filter shows more.
 
     Where no pairs were seen, chance alone is assumed: the distance of unlike filters of m bits has
     the standard deviation ``sqrt(m) / 2``.
     """
-    n_places = int(level_index.max()) + 1
     if distances is not None and len(distances):
-        places = level_index[distances]
-        return np.array([float((places > place).mean()) for place in range(n_places)]) + 1e-4
-    bits = len(level_index) - 1
-    found = np.zeros(n_places)
-    for place in range(n_places):
-        near = np.flatnonzero(level_index > place)
+        shown = levels[distances]
+        return np.array([float((shown > level).mean()) for level in range(N_LEVELS)]) + 1e-4
+    bits = len(levels) - 1
+    found = np.zeros(N_LEVELS)
+    for level in range(N_LEVELS):
+        near = np.flatnonzero(levels > level)
         if len(near):
             sigmas = (bits / 2 - float(near.max())) / (np.sqrt(bits) / 2)
-            found[place] = np.exp(-0.5 * max(sigmas, 0.0) ** 2) + 1e-3
+            found[level] = np.exp(-0.5 * max(sigmas, 0.0) ** 2) + 1e-3
     return found
 
 

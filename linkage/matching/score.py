@@ -104,6 +104,12 @@ class EvidenceModel:
             digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
+    def log_at_most(self) -> F64:
+        """``(c, f, N_LEVELS)``, log probability of a level or a weaker one; 0 at level MISSING."""
+        with np.errstate(divide="ignore"):
+            summed = np.log(np.cumsum(np.exp(self.log_likelihood[:, :, MISSING + 1 :]), axis=2))
+        return np.concatenate((np.zeros((*summed.shape[:2], 1)), summed), axis=2)
+
     def class_log_joint(self, levels: Levels) -> F64:
         """Log of prior times likelihood, ``(m, c)``, for levels ``(m, f)``."""
         joint = np.tile(self.log_prior, (len(levels), 1))
@@ -122,16 +128,23 @@ class EvidenceModel:
 @kernel
 def log_odds_of_pattern(
     pattern: Levels,
-    n_against: float,
+    n_shown: float,
     log_prior: F64,
     log_likelihood: F64,
+    log_at_most: F64,
     n_match_classes: int,
 ) -> float:
-    """Log odds of a match for one pattern of levels ``(f,)``, for compiled callers.
+    """Log odds of a match for the strongest levels ``(f,)`` of several, for compiled callers.
 
-    Levels of disagreement count ``n_against`` times: they were seen so often independently.  With 1
-    it is what :meth:`EvidenceModel.log_odds` says, up to the last digits, since sums may be taken
-    in another order.
+    Each feature was shown ``n_shown`` times independently.  A level of disagreement was so each
+    time; of a stronger one it is known that it came once, and that no other was stronger still: the
+    best of many is good by chance.  With 1 it is what :meth:`EvidenceModel.log_odds` says, up to
+    the last digits, since sums may be taken in another order.
+
+    Args:
+        pattern, n_shown: as above.
+        log_prior, log_likelihood, n_match_classes: the model's.
+        log_at_most: what :meth:`EvidenceModel.log_at_most` gives.
     """
     top_match, top_other = -np.inf, -np.inf
     joint = np.empty(len(log_prior))
@@ -139,8 +152,9 @@ def log_odds_of_pattern(
         joint[c] = log_prior[c]
         for feature in range(len(pattern)):
             level = pattern[feature]
-            times = n_against if level <= UNLIKE else 1.0  # at level MISSING it is 0 anyway
-            joint[c] += times * log_likelihood[c, feature, level]
+            once = log_likelihood[c, feature, level]  # at level MISSING all is 0
+            others = once if level <= UNLIKE else log_at_most[c, feature, level]
+            joint[c] += once + (n_shown - 1.0) * others
         if c < n_match_classes:
             top_match = max(top_match, joint[c])
         else:

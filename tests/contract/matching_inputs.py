@@ -15,21 +15,27 @@ LAYOUTS = (
     ViewLayout(
         "identity",
         True,
-        (GroupLayout("name", 128), GroupLayout("birth", 128)),
+        (GroupLayout("name", 128), GroupLayout("birth", 128), GroupLayout("sound", 64, "name")),
         implies=("identity",),
         refutes=("identity",),
     ),
     ViewLayout(
         "birth",
         True,
-        (GroupLayout("name", 128), GroupLayout("phone", 64), GroupLayout("place", 64)),
+        (
+            GroupLayout("hukou", 128, "place"),
+            GroupLayout("name", 128),
+            GroupLayout("phone", 64),
+            GroupLayout("place", 64),
+        ),
         implies=("birth",),
         refutes=("birth",),
     ),
     ViewLayout("name", True, (GroupLayout("birth", 128), GroupLayout("place", 64))),
     ViewLayout("phone", True, (), implies=("phone",), refutes=("phone",)),
 )
-"""Views with many filters and none; features implied, refuted, both and neither."""
+"""Views with many filters and none; features implied, refuted, both and neither; features that
+two filters speak of, side by side in a view or not, or in one view only."""
 
 UNTAGGED = (
     LAYOUTS[0],

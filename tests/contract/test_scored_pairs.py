@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from linkage.matching import reference
 from linkage.matching.chunk_store import ChunkStore
+from linkage.matching.compare import N_LEVELS
 from linkage.matching.engines.local import LocalEngine
 from linkage.matching.join import (
     JoinStoppedError,
@@ -36,7 +37,7 @@ def quietly(*_told: int) -> None:
 
 def invent_model(seed: int, n_features: int) -> EvidenceModel:
     rng = np.random.default_rng(seed)
-    log_likelihood = np.log(rng.dirichlet(np.ones(7), (4, n_features)))
+    log_likelihood = np.log(rng.dirichlet(np.ones(N_LEVELS), (4, n_features)))
     log_likelihood[:, :, 0] = 0.0
     return EvidenceModel(np.log(rng.dirichlet(np.ones(4))), log_likelihood, 2)
 

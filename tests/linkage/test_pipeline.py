@@ -8,7 +8,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from linkage import pipeline
 from linkage.encoding import encode_records
 from linkage.errors import MatchingError
 from linkage.matching.tile import vector_variant
@@ -127,17 +126,15 @@ def test_a_higher_threshold_takes_pairs_away_and_adds_none(
     assert scores.min() >= 0.99
 
 
-def test_groups_take_the_lower_threshold_where_its_links_are_probable(
-    datasets: tuple[EncodedDataset, ...], monkeypatch: pytest.MonkeyPatch
+def test_groups_are_made_with_a_threshold_that_needs_no_truth(
+    datasets: tuple[EncodedDataset, ...],
 ) -> None:
     chosen = match_datasets(datasets)
-    assert chosen.score.mean() >= pipeline._MEAN_SCORE_FOR_LOW
-    assert chosen.threshold == pipeline._LOW_GROUP_THRESHOLD
-    monkeypatch.setattr(pipeline, "_MEAN_SCORE_FOR_LOW", 1.01)
-    careful = match_datasets(datasets)
-    assert careful.threshold == pipeline._GROUP_THRESHOLD
-    fixed = match_datasets(datasets, threshold=pipeline._GROUP_THRESHOLD)
-    assert named_links(careful, datasets) == named_links(fixed, datasets)
+    fixed = match_datasets(datasets, threshold=chosen.threshold)
+    assert named_links(chosen, datasets) == named_links(fixed, datasets)
+    assert named_links(match_datasets(datasets, threshold=0.5), datasets) < named_links(
+        chosen, datasets
+    )
 
 
 def test_duplicates_of_a_register_are_reported_to_it(

@@ -64,6 +64,18 @@ def test_a_profile_is_read() -> None:
     assert (untagged.tagged, untagged.refutes) == (False, ())
 
 
+def test_several_groups_may_speak_of_one_feature() -> None:
+    text = GOOD.replace("[groups.birth]\n", '[groups.birth]\nfeature = "person"\n', 1)
+    group = {group.name: group for group in parse_profile(text).layout()[0].groups}
+    assert (group["birth"].speaks_of, group["name"].speaks_of) == ("person", "name")
+    # What evidence names is features, and a group that speaks of another is none.
+    with pytest.raises(ProfileError, match="must name features"):
+        parse_profile(text + '\n[evidence]\nhousehold = ["birth"]\n')
+    parse_profile(text + '\n[evidence]\nhousehold = ["person"]\n')
+    with pytest.raises(ProfileError, match="the feature of group"):
+        parse_profile(text.replace('"person"', '"Person!"'))
+
+
 def test_the_hash_is_over_the_canonical_form() -> None:
     canonical = rfc8785.dumps(tomllib.loads(GOOD))
     assert parse_profile(GOOD).sha256 == hashlib.sha256(canonical).hexdigest()

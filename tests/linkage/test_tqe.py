@@ -35,7 +35,7 @@ from linkage.types import EncodedDataset, EncodedView, Evidence, GroupLayout, Ma
 
 LAYOUT = (
     ViewLayout("number", True, (GroupLayout("name", 128), GroupLayout("birth", 64)), ("number",)),
-    ViewLayout("open", False, (GroupLayout("name", 192),)),
+    ViewLayout("open", False, (GroupLayout("name", 192, "person"),)),
     ViewLayout("phone", True, ()),
 )
 

@@ -189,7 +189,7 @@ def test_no_records_at_all() -> None:
     encoded = encode([], CHILD)
     assert encoded.record_ids == ()
     assert encoded.dataset.n_records == 0
-    assert encoded.dataset.views[0].filters["name"].shape == (0, 8)
+    assert encoded.dataset.views[0].filters["name"].shape == (0, 4)
     assert encoded.dataset.views[0].tags is not None
     assert encoded.dataset.views[0].tags.dtype == np.uint64
 

@@ -13,6 +13,7 @@ from linkage.matching.compare import (
     MISSING,
     SIMILAR,
     UNLIKE,
+    VAGUE,
     ViewColumns,
     compare_pairs,
     feature_names,
@@ -34,7 +35,11 @@ def invent_views(rng: np.random.Generator, n: int) -> list[ViewColumns]:
         ViewLayout(
             "birth",
             True,
-            (GroupLayout("name", WORDS * 64), GroupLayout("place", WORDS * 64)),
+            (
+                GroupLayout("name", WORDS * 64),
+                GroupLayout("sound", WORDS * 64, "name"),
+                GroupLayout("place", WORDS * 64),
+            ),
             implies=("birth",),
         ),
     ]
@@ -55,7 +60,8 @@ def invent_views(rng: np.random.Generator, n: int) -> list[ViewColumns]:
 
 
 def reference_level(views: list[ViewColumns], feature: str, a: int, b: int) -> int:
-    level, total, bits = MISSING, 0, 0
+    level = MISSING
+    totals: dict[str, tuple[int, int]] = {}
     for view in views:
         assert view.tags is not None
         both = bool(view.present[a] and view.present[b])
@@ -64,17 +70,31 @@ def reference_level(views: list[ViewColumns], feature: str, a: int, b: int) -> i
             return EQUAL
         if feature in view.layout.refutes and both and not equal:
             level = DIFFERS
-        if feature in view.filters and equal:
+        for group in view.layout.groups:
             ends = np.array([a, b])
-            if view.filter_present[feature][ends].all():
-                x, y = view.filters[feature][ends]
+            if group.speaks_of != feature or not equal:
+                continue
+            if view.filter_present[group.name][ends].all():
+                x, y = view.filters[group.name][ends]
                 distance = sum(int(p).bit_count() for p in (x ^ y).tolist())
-                total += WORDS * 64 - 2 * distance
-                bits += WORDS * 64
-    if not bits:
+                total, bits = totals.get(group.name, (0, 0))
+                totals[group.name] = total + WORDS * 64 - 2 * distance, bits + WORDS * 64
+    if not totals:
         return level
-    correlation = total / bits
-    for bound, name in ((1.0, EQUAL), (0.5, CLOSE), (0.25, SIMILAR), (3 / bits**0.5, FAINT)):
+    shown = [cut(total / bits, bits) for total, bits in totals.values()]
+    return CLOSE if max(shown) == EQUAL > min(shown) else max(shown)
+
+
+def cut(correlation: float, bits: int) -> int:
+    noise = bits**-0.5
+    bounds = (
+        (1.0, EQUAL),
+        (0.5, CLOSE),
+        (0.25, SIMILAR),
+        (3 * noise, FAINT),
+        (1.5 * noise, VAGUE),
+    )
+    for bound, name in bounds:
         if correlation >= bound:
             return name
     return UNLIKE

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkage.matching.compare import DIFFERS, EQUAL, MISSING, N_LEVELS, SIMILAR, UNLIKE, Levels
+from linkage.matching.compare import (
+    DIFFERS,
+    EQUAL,
+    MISSING,
+    N_LEVELS,
+    SIMILAR,
+    UNLIKE,
+    VAGUE,
+    Levels,
+)
 from linkage.matching.decided import DecidedPairs
 from linkage.matching.groups import MAX_GROUP, link_groups
 from linkage.matching.score import EvidenceModel
@@ -183,7 +192,9 @@ def test_a_component_that_is_too_large_is_cut_at_its_weakest_pairs() -> None:
 def drawn(seed: int, n: int = 12) -> Records:
     rng = np.random.default_rng(seed)
     shown = {
-        pair: tuple(int(level) for level in rng.choice([0, 1, 2, 4, 6], 4))
+        pair: tuple(
+            int(level) for level in rng.choice([MISSING, DIFFERS, UNLIKE, VAGUE, SIMILAR, EQUAL], 4)
+        )
         for pair in combinations(range(n), 2)
         if rng.random() < 0.5
     }
@@ -200,9 +211,15 @@ def merged_plainly(records: Records, least: float) -> set[frozenset[int]]:
         left, right = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
         strongest = records.levels_of(left, right).max(axis=0)
         same = (records.dataset_of[left] == records.dataset_of[right]).any()
-        times = np.where(strongest <= UNLIKE, 1.0 + 0.5 * (min(len(ours), len(theirs)) - 1), 1.0)
-        shown = model.log_likelihood[:, np.arange(4), strongest]
-        joint = model.log_prior + (times * shown).sum(axis=1)
+        more = 0.5 * (min(len(ours), len(theirs)) - 1)
+        joint = model.log_prior.copy()
+        for feature, level in enumerate(strongest.tolist()):
+            once = model.log_likelihood[:, feature]
+            joint += once[:, level]
+            if level <= UNLIKE:
+                joint += more * once[:, level]
+            else:
+                joint += more * np.log(np.exp(once[:, 1 : level + 1]).sum(axis=1))
         own = joint[0] - np.log(np.exp(joint[1:] - joint[1:].max()).sum()) - joint[1:].max()
         return float(
             np.clip(own, -30.0, 30.0) + (model.within_prior if same else model.across_prior)
