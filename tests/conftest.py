@@ -4,8 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests import databases, postgresql
+
+# No test is timed: on a busy machine any example may take long, and nothing is wrong then.
+settings.register_profile("untimed", parent=settings.default, deadline=None)
+settings.load_profile("untimed")
 
 _LONGEST = ("tests/browser/", "tests/process/", "tests/api/server/test_serving.py")
 
