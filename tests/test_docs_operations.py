@@ -88,6 +88,12 @@ def test_the_container_file_installs_from_the_lock() -> None:
     assert "--require-hashes -r requirements/production.txt" in text
     assert (ROOT / "requirements" / "production.txt").exists()
     assert "USER tongqiao" in text
+    for sources in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE):
+        for source in sources.split():
+            assert (ROOT / source).exists(), f"{source} is copied, and is not there"
+    # An intranet has its own base and its own package index; the default is named once.
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "${BASE}"]
+    assert "ARG PIP_INDEX_URL=" in text
 
 
 if __name__ == "__main__":

@@ -199,7 +199,8 @@ class ServerConfig:
     worker_nice: int = _setting(
         10,
         "steps",
-        "How far a worker steps back where it and the server want the same processor (0: not).",
+        "How far workers, and processes that read uploaded files, step back where they and the "
+        "server want the same processor (0: not).",
         0,
         19,
     )
