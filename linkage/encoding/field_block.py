@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from linkage.columns import CodedColumn, TextColumn, coded_column, text_column
-from linkage.encoding import kernels
+from linkage.encoding import token_kernels
 from linkage.encoding.token_numbers import (
     Readings,
     TokenNumbers,
@@ -173,7 +173,9 @@ class FieldBlock:
         if self._memory.spec.kind not in CANONICAL:
             return
         odd = np.flatnonzero(
-            kernels.not_digits(text.points, text.starts, text.stops, _digits(self._memory.spec))
+            token_kernels.not_digits(
+                text.points, text.starts, text.stops, _digits(self._memory.spec)
+            )
         )
         self._verify_form([value for value in (self._column[i] for i in odd.tolist()) if value])
 
@@ -181,17 +183,17 @@ class FieldBlock:
         """Units of names; and the values that no kernel takes, numbered."""
         n = self.n_records
         if self._memory.spec.kind == "chinese-name":
-            self._units = np.zeros((n, kernels.MAX_UNITS), dtype=np.int32)
+            self._units = np.zeros((n, token_kernels.MAX_UNITS), dtype=np.int32)
             self._counts = np.zeros(n, dtype=np.int32)
             memory = self._memory
-            kernels.split_units(
+            token_kernels.split_units(
                 *(text.points, text.starts, text.stops, memory.compound, memory.begins),
                 *(self._units, self._counts),
             )
             slow = self._counts < 0
         else:
             slow = np.zeros(n, dtype=np.bool_)
-            kernels.find_odd_signs(text.points, text.starts, text.stops, slow)
+            token_kernels.find_odd_signs(text.points, text.starts, text.stops, slow)
         self._slow = slow
         self._codes = np.full(n, -1, dtype=np.int32)
         odd = np.flatnonzero(slow)
@@ -217,15 +219,15 @@ class FieldBlock:
         there = codes[codes >= 0]
         n = int((value_tokens.first[there + 1] - value_tokens.first[there]).sum())
         records, tokens = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
-        kernels.value_tokens(codes, value_tokens.first, value_tokens.flat, records, tokens)
+        token_kernels.value_tokens(codes, value_tokens.first, value_tokens.flat, records, tokens)
         return TokenStream(records, tokens)
 
     def _of_units(self, kind: str) -> TokenStream:
         numbers, _ = self._memory.of_kind(kind)
-        size = self.n_records * kernels.MAX_UNITS
+        size = self.n_records * token_kernels.MAX_UNITS
         records, tokens, unseen = (np.empty(size, dtype=np.int32) for _ in range(3))
         while True:
-            n, n_unseen = kernels.unit_tokens(
+            n, n_unseen = token_kernels.unit_tokens(
                 self._units, self._counts, numbers.unit_table, records, tokens, unseen
             )
             if not n_unseen:
@@ -234,10 +236,10 @@ class FieldBlock:
 
     def _of_signs(self, kind: str, text: TextColumn) -> TokenStream:
         numbers, _ = self._memory.of_kind(kind)
-        size = self.n_records * kernels.MAX_SIGNS
+        size = self.n_records * token_kernels.MAX_SIGNS
         records, tokens, unseen = (np.empty(size, dtype=np.int32) for _ in range(3))
         while True:
-            n, n_unseen = kernels.sign_tokens(
+            n, n_unseen = token_kernels.sign_tokens(
                 *(text.points, text.starts, text.stops, self._slow, SIGN_KINDS[kind]),
                 *(numbers.sign_table, records, tokens, unseen),
             )
@@ -254,9 +256,9 @@ class FieldBlock:
         texts, lengths = np.zeros((n, _TEXT_BYTES), np.uint8), np.zeros(n, np.int64)
         if self._memory.spec.kind == "chinese-name" and kind in ("pinyin", "given-pinyin"):
             readings = self._memory.readings
-            unseen = np.empty(n * kernels.MAX_UNITS, dtype=np.int32)
+            unseen = np.empty(n * token_kernels.MAX_UNITS, dtype=np.int32)
             while True:
-                n_unseen = kernels.unit_texts(
+                n_unseen = token_kernels.unit_texts(
                     self._units,
                     self._counts,
                     kind == "given-pinyin",
@@ -271,7 +273,9 @@ class FieldBlock:
                     break
                 readings.learn(unseen[:n_unseen])
         elif kind == _WHOLE:
-            kernels.copy_ascii(self.text.points, self.text.starts, self.text.stops, texts, lengths)
+            token_kernels.copy_ascii(
+                self.text.points, self.text.starts, self.text.stops, texts, lengths
+            )
         else:
             lengths[:] = np.where(self.text.stops > self.text.starts, -1, 0)
         for record in np.flatnonzero(lengths < 0).tolist():

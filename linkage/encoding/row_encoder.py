@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from linkage.encoded_rows import RowLayout
-from linkage.encoding import kernels
+from linkage.encoding import blake2b_kernels, filter_kernels
 from linkage.encoding.diffusion import diffusion_positions
 from linkage.encoding.field_block import FieldBlock, FieldMemory, Strings, TokenStream
 from linkage.encoding.filters import bits_set, lanes
@@ -89,8 +89,10 @@ class _Group:
         rows: U64,
     ) -> None:
         n = len(rows)
-        n_tiles = -(-n // kernels.TILE_RECORDS)
-        planes = np.zeros((n_tiles, self.spec.filter_bits, kernels.TILE_WORDS), dtype=np.uint64)
+        n_tiles = -(-n // filter_kernels.TILE_RECORDS)
+        planes = np.zeros(
+            (n_tiles, self.spec.filter_bits, filter_kernels.TILE_WORDS), dtype=np.uint64
+        )
         has = np.zeros(n, dtype=np.uint8)
         lane_bits, _ = lanes(self.spec.filter_bits)
         target = (salt_keys, present, self.spec.filter_bits, lane_bits, planes, has)
@@ -98,17 +100,17 @@ class _Group:
             block = blocks[token.field]
             if block.is_one_string(token.kind):
                 there, of_records = _string_digests(block, token.kind, token.field, digests.hasher)
-                kernels.set_token_bits(there, there, of_records, token.hashes, *target)
+                filter_kernels.set_token_bits(there, there, of_records, token.hashes, *target)
                 continue
             for stream, hashes in _weighed_streams(block, token):
                 numbers, _ = memories[token.field].of_kind(token.kind)
-                kernels.set_token_bits(
+                filter_kernels.set_token_bits(
                     stream.records, stream.tokens, digests.of(numbers), hashes, *target
                 )
         self.n_bits += bits_set(planes)
         self.n_filters += int(has.sum())
         self._layout.set_validity(rows, self._column, has.view(np.bool_))
-        kernels.finish_filters(planes, self._positions, n, rows, self._column.first_word)
+        filter_kernels.finish_filters(planes, self._positions, n, rows, self._column.first_word)
 
 
 class _View:
@@ -180,12 +182,12 @@ def _never_zero(tags: U64) -> U64:
 
 def _framed(parts: Sequence[Strings], n: int, head: bytes = b"") -> tuple[U8, I64]:
     """``head`` and then each part's strings, framed; lengths as ``append_framed`` has them."""
-    messages = np.zeros((n, kernels.BLAKE2B_BLOCK_BYTES), dtype=np.uint8)
+    messages = np.zeros((n, blake2b_kernels.BLAKE2B_BLOCK_BYTES), dtype=np.uint8)
     messages[:, : len(head)] = np.frombuffer(head, dtype=np.uint8)
     lengths = np.full(n, len(head), dtype=np.int64)
     first = not head
     for part in parts:
-        kernels.append_framed(messages, lengths, part.texts, part.lengths, first)
+        blake2b_kernels.append_framed(messages, lengths, part.texts, part.lengths, first)
         first = False
     return messages, lengths
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from linkage.encoding import kernels
+from linkage.encoding import blake2b_kernels, token_kernels
 from linkage.encoding.frequency import is_frequent
 from linkage.encoding.keyed_hash import BLAKE2B, KeyedHash, MessageHash
 from linkage.encoding.pinyin import (
@@ -31,7 +31,7 @@ DIGEST_BYTES = 8
 MAX_NUMBERS = 1 << 18
 """Tokens, or values, that are remembered at most; a bound for memory, not for files."""
 
-_N_HAN = kernels.LAST_HAN - kernels.FIRST_HAN + 1
+_N_HAN = token_kernels.LAST_HAN - token_kernels.FIRST_HAN + 1
 _UNKNOWN, _NONE = -2, -1
 _MAX_READING_BYTES = 8
 
@@ -40,9 +40,9 @@ class Hasher:
     """Keyed BLAKE2b with one key and digest length, for many short messages at once."""
 
     def __init__(self, key: bytes, digest_bytes: int) -> None:
-        padded = key.ljust(kernels.BLAKE2B_BLOCK_BYTES, b"\0")
+        padded = key.ljust(blake2b_kernels.BLAKE2B_BLOCK_BYTES, b"\0")
         words = np.frombuffer(padded, dtype="<u8").astype(np.uint64)
-        self._state = kernels.keyed_state(words, len(key), digest_bytes)
+        self._state = blake2b_kernels.keyed_state(words, len(key), digest_bytes)
         self._plain = hashlib.blake2b(key=key, digest_size=digest_bytes)
         self._words = digest_bytes // 8
 
@@ -51,7 +51,7 @@ class Hasher:
 
     def of_messages(self, messages: U8, lengths: I64, out: U64) -> None:
         """Digests of the messages whose length is above 0, into ``out``."""
-        kernels.blake2b_digests(self._state, messages.view("<u8"), lengths, out)
+        blake2b_kernels.blake2b_digests(self._state, messages.view("<u8"), lengths, out)
 
     def of_bytes(self, message: bytes) -> U64:
         """``(words,) uint64`` digest of a message of any length."""
@@ -61,7 +61,7 @@ class Hasher:
 
     def of_all(self, messages: Sequence[bytes]) -> U64:
         """``(n,) uint64`` first words of the digests of messages that are not empty."""
-        width = kernels.BLAKE2B_BLOCK_BYTES
+        width = blake2b_kernels.BLAKE2B_BLOCK_BYTES
         short = [message if len(message) <= width else b"" for message in messages]
         raw = b"".join(message.ljust(width, b"\0") for message in short)
         packed = np.frombuffer(raw, dtype=np.uint8).reshape(len(short), width).copy()
@@ -162,9 +162,11 @@ class TokenNumbers:
 
     @property
     def unit_table(self) -> I32:
-        """Table for :func:`linkage.encoding.kernels.unit_tokens`."""
+        """Table for :func:`linkage.encoding.token_kernels.unit_tokens`."""
         if self._of_units is None:
-            self._of_units = np.full((kernels.MAX_UNITS + 1, _N_HAN), _UNKNOWN, dtype=np.int32)
+            self._of_units = np.full(
+                (token_kernels.MAX_UNITS + 1, _N_HAN), _UNKNOWN, dtype=np.int32
+            )
         return self._of_units
 
     def learn_units(self, units: I32) -> None:
@@ -177,9 +179,9 @@ class TokenNumbers:
 
     @property
     def sign_table(self) -> I32:
-        """Table for :func:`linkage.encoding.kernels.sign_tokens`."""
+        """Table for :func:`linkage.encoding.token_kernels.sign_tokens`."""
         if self._of_signs is None:
-            self._of_signs = np.full(kernels.MAX_SIGNS << 12, _UNKNOWN, dtype=np.int32)
+            self._of_signs = np.full(token_kernels.MAX_SIGNS << 12, _UNKNOWN, dtype=np.int32)
         return self._of_signs
 
     def learn_signs(self, places: I32, width: int) -> None:
@@ -187,13 +189,13 @@ class TokenNumbers:
         table = self.sign_table
         for place in np.unique(places).tolist():
             signs = (place >> 6 & 63, place & 63)[:width]
-            text = "".join(chr(sign + kernels.FIRST_SIGN) for sign in signs)
+            text = "".join(chr(sign + token_kernels.FIRST_SIGN) for sign in signs)
             table[place] = self.of_part(sign_part(place >> 12, text))
 
 
 def _read_unit(unit: int) -> tuple[int, int, str, str]:
     """Slot, position, character and reading of what ``split_units`` gives for a unit."""
-    slot, character = unit >> 16, chr((unit & 0xFFFF) + kernels.FIRST_HAN)
+    slot, character = unit >> 16, chr((unit & 0xFFFF) + token_kernels.FIRST_HAN)
     reading = unit_reading(character, is_surname=slot == 0)
     return slot, max(slot - 1, 0), character, reading
 
@@ -218,10 +220,10 @@ class TokenDigests:
 
 
 class Readings:
-    """Folded readings of units, numbered, for :func:`linkage.encoding.kernels.unit_texts`."""
+    """Folded readings of units, numbered, for :func:`linkage.encoding.token_kernels.unit_texts`."""
 
     def __init__(self) -> None:
-        self.table: I32 = np.full((kernels.MAX_UNITS + 1, _N_HAN), _UNKNOWN, dtype=np.int32)
+        self.table: I32 = np.full((token_kernels.MAX_UNITS + 1, _N_HAN), _UNKNOWN, dtype=np.int32)
         self.pieces: U8 = np.zeros((0, _MAX_READING_BYTES), dtype=np.uint8)
         self.sizes: I64 = np.zeros(0, dtype=np.int64)
         self._numbers: dict[bytes, int] = {}
@@ -321,9 +323,9 @@ class ValueStrings:
 
 
 def compound_surnames() -> tuple[U64, U8]:
-    """Compound surnames as :func:`linkage.encoding.kernels.split_units` takes them."""
+    """Compound surnames as :func:`linkage.encoding.token_kernels.split_units` takes them."""
     pairs = sorted((ord(name[0]) << 32) | ord(name[1]) for name in COMPOUND_SURNAMES)
     begins = np.zeros(_N_HAN, dtype=np.uint8)
     for name in COMPOUND_SURNAMES:
-        begins[ord(name[0]) - kernels.FIRST_HAN] = 1
+        begins[ord(name[0]) - token_kernels.FIRST_HAN] = 1
     return np.array(pairs, dtype=np.uint64), begins
