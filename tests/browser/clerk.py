@@ -61,8 +61,12 @@ class Clerk:
         self._page.get_by_label("您听到的 30 位数字").fill(heard)
         self.presses("领取并打开密钥")
 
-    def sends(self) -> None:
-        self.presses("编码并发送")
+    def sends(self, look: str) -> None:
+        with self.tab.while_it_waits("**/jobs/*"):
+            self.presses("编码并发送")
+            expect(self._page.locator("[data-job] progress")).to_be_visible()
+            self.tab.look(f"{look}.zh")
+            self.tab.on_a_phone(look)
         self._waits_for_the_job()
 
     def fetches(self) -> None:

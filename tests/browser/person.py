@@ -1,6 +1,5 @@
 """What operators, auditors and administrators do in the console, in sentences."""
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,10 +101,5 @@ class Person:
         form.get_by_role("button", name=button).click()
 
     def waits_until_matched(self) -> None:
-        deadline = time.monotonic() + _MATCHED_TIMEOUT_MS / 1000
-        while time.monotonic() < deadline:
-            if "等待发布" in self._page.locator("h1").inner_text():
-                return
-            self._page.wait_for_timeout(500)
-            self._page.reload()
-        raise AssertionError("the round was not matched in time")
+        """The page asks by itself, and is loaded again when the matching has ended."""
+        expect(self._page.locator("h1")).to_contain_text("等待发布", timeout=_MATCHED_TIMEOUT_MS)

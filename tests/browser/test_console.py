@@ -122,7 +122,10 @@ def test_a_round_from_open_uploads_to_its_release_by_two_people(
         first.in_both_languages("console-round")
         first.on_a_phone("console-round")
         wu.takes_step("停止接收")
-        wu.takes_step("开始匹配")
+        with first.while_it_waits("**/progress"):
+            wu.takes_step("开始匹配")
+            expect(first.page.locator("[data-job] progress")).to_be_visible()
+            first.look("console-matching.zh")
         wu.waits_until_matched()
         first.expected_status |= {409}
         wu.follows("前往复核")

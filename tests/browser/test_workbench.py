@@ -85,7 +85,7 @@ def test_a_clerks_whole_way(browser: WatchedBrowser, played: RoundUnderWay, tmp_
         tab.look("workbench-secret-refused.zh")
         clerk.opens_the_secret(played.fingerprint_of_the_coordinator())
         clerk.sees("密钥已打开")
-        clerk.sends()
+        clerk.sends(look="workbench-sending")
         clerk.sees("名册已发送")
         clerk.sees("发送前检查的结果")
         tab.in_both_languages("workbench-sent")

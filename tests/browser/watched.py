@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Response, Route, expect, sync_playwright
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What passes is not reported: to carry it out of the browser takes longer than to find it.
@@ -83,6 +83,22 @@ class WatchedPage:
         self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         self.look(f"{name}.phone")
         self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
+
+    @contextmanager
+    def while_it_waits(self, address: str) -> Iterator[None]:
+        """Let the page go on waiting: its script gets no answer before the block ends.
+
+        Args:
+            address: what it asks for, as a glob.
+        """
+        held: list[Route] = []
+        self.page.route(address, held.append)
+        try:
+            yield
+        finally:
+            self.page.unroute(address)
+            for route in held:
+                route.continue_()
 
     def in_print(self, name: str) -> None:
         """Look at the page as it is printed: without navigation, with all that is folded away."""
