@@ -179,6 +179,23 @@ def test_a_changed_entry_is_named(server: SimulatedServer, auditor: Browser) -> 
     assert asks(auditor, "GET", "/console/log/entries/4").status == 503
 
 
+def test_very_many_faults_are_told_in_part(server: SimulatedServer, auditor: Browser) -> None:
+    from api.server.services.audit_tasks import claim_task, finish_task
+
+    task_id = ask_for(server.installation, HE, TaskKind.CHECK, {}, {})
+    claimed = claim_task(server.installation, own_caller("worker"))
+    assert claimed is not None
+    faults = [{"kind": "entry-changed", "place": n} for n in range(150)]
+    result = {
+        "faults": faults, "n_entries": 150, "n_checkpoints": 1, "root": "00", "witnesses": [],
+    }  # fmt: skip
+    finish_task(server.installation, own_caller("worker"), claimed, result, {})
+    page = english(auditor, f"/console/log/tasks/{task_id}")
+    assert "150 faults" in page
+    assert "50 more; the command below tells them all" in page
+    assert page.partition("<ul>")[2].partition("</ul>")[0].count("<li>") == 101
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl", "xlsx"])
 def test_exports(server: SimulatedServer, auditor: Browser, form: str, tmp_path: Path) -> None:
     given = {"form": form, "action": "terms:sign"}
