@@ -92,7 +92,11 @@ class WatchedPage:
             address: what it asks for, as a glob.
         """
         held: list[Route] = []
-        self.page.route(address, held.append)
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        self.page.route(address, hold)
         try:
             yield
         finally:
