@@ -92,15 +92,19 @@ class WatchedPage:
             address: what it asks for, as a glob.
         """
         held: list[Route] = []
+        waits = True
 
         def hold(route: Route) -> None:
-            held.append(route)
+            if waits:
+                held.append(route)
+            else:
+                route.continue_()
 
         self.page.route(address, hold)
         try:
             yield
         finally:
-            self.page.unroute(address)
+            waits = False
             for route in held:
                 route.continue_()
 
