@@ -178,7 +178,7 @@ def _job(round_: Mapping[str, Any]) -> dict[str, Any]:
         "state": "running" if round_["state"] == State.MATCHING else "done",
         "stage": between.join((gettext("The server is matching."), stage_name(now["stage"]))),
         "share": share,
-        "figures": " · ".join([*filter(None, known), *figures_of(now)]),
+        "figures": " · ".join(filter(None, [*known, *(figures_of(now) if now["n_pairs"] else ())])),
     }
 
 
