@@ -324,7 +324,7 @@ def _likeness(relations: Sequence[_Relation], shape: tuple[int, int]) -> F32:
     distance = np.zeros(shape, dtype=np.float32)
     for relation in relations:
         one, other = (
-            np.quantile(each, np.linspace(0, 1, _PROFILE_POINTS), axis=1).T
+            np.quantile(_filled(each), np.linspace(0, 1, _PROFILE_POINTS), axis=1).T
             for each in (relation.target, relation.known)
         )
         scale = np.maximum(1e-6, one.std(axis=0))
@@ -332,6 +332,12 @@ def _likeness(relations: Sequence[_Relation], shape: tuple[int, int]) -> F32:
         squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
         distance[np.ix_(relation.rows, relation.columns)] += squares
     return -distance / max(1e-6, float(distance.std()))
+
+
+def _filled(matrix: Any) -> F32:
+    """The relation as it stands; one of two sides may lack so much that it is sparse."""
+    filled: F32 = matrix.toarray() if sparse.issparse(matrix) else matrix
+    return filled
 
 
 def _add_evidence(evidence: F32, relation: _Relation, p: F32) -> None:
