@@ -6,10 +6,12 @@ connections, and prints the server's memory for both: what counts is their ratio
 
     python benchmarks/upload.py --quick
     python benchmarks/upload.py --json upload.json
+    python benchmarks/upload.py --s3 --mib 512        # encodings in an S3 process (moto)
 """
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import json
 import random
@@ -22,17 +24,20 @@ from typing import Any
 from api.client.http import ServerClient
 from api.client.upload import upload_file
 from api.server.config import load_config
+from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.installation import create_installation, open_installation
 from api.server.services.members import add_member
 from api.server.services.work import own_caller
 from benchmarks.server_setup import Memory, memory_of, random_file
 from keys import labels
+from keys.at_rest import decrypt_stream
 from keys.canonical import canonical_json
 from keys.signing import sign_document
 from tests import factories
 from tests.api.server.cutting_proxy import cutting_proxy
 from tests.api.server.running_server import RunningServer, server_process
 from tests.factories import COORDINATOR, PROJECT, ROLES, ROUND, SECRET
+from tests.s3_server import running_s3
 
 _MIB = 1024 * 1024
 _OFFICE = next(iter(ROLES))
@@ -124,17 +129,43 @@ def measure(server: RunningServer, file: Path, n_breaks: int) -> dict[str, Any]:
     }
 
 
+def verify_stored(directory: Path, file: Path) -> None:
+    """Whether what is stored decrypts to the file that was sent last.  Raises: SystemExit."""
+    installation = open_installation(load_config(directory))
+    try:
+        with file.open("rb") as sent:
+            sha256 = hashlib.file_digest(sent, "sha256").hexdigest()
+        found = hashlib.sha256()
+        with installation.encodings.open(ROUND, sha256) as stored:
+            for chunk in decrypt_stream(
+                stored,
+                data_key=data_key_of(installation, ROUND),
+                context=encoding_context(ROUND, sha256),
+            ):
+                found.update(chunk)
+    finally:
+        installation.close()
+    if found.hexdigest() != sha256:
+        raise SystemExit("what is stored is not what was sent")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="64 MiB instead of 2 GiB")
     parser.add_argument("--json", type=Path, help="write the figures to a file")
+    parser.add_argument("--mib", type=int, default=2048, help="size of the large file")
+    parser.add_argument("--s3", action="store_true", help="encodings in object storage")
     arguments = parser.parse_args()
-    sizes = (8 * _MIB, 64 * _MIB) if arguments.quick else (64 * _MIB, 2048 * _MIB)
+    sizes = (8 * _MIB, 64 * _MIB) if arguments.quick else (64 * _MIB, arguments.mib * _MIB)
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         directory = Path(folder) / "server"
         create_installation(directory, "Benchmark", {"max_records": 100_000_000}).close()
+        if arguments.s3:
+            storage = stack.enter_context(running_s3(Path(folder)))
+            with (directory / "server.toml").open("a", encoding="utf-8") as settings:
+                settings.write(storage.settings(Path(folder)))
         with server_process(directory) as server:
             open_round(server)
             idle = memory_of(server.process.pid)
@@ -142,6 +173,7 @@ def main() -> None:
                 file = Path(folder) / "x.tqe"
                 write_file(file, size)
                 rows.append(measure(server, file, n_breaks=5))
+        verify_stored(directory, file)
     print(f"server before any upload: {idle.serving:.0f} MiB of its own")
     for row in rows:
         print(
