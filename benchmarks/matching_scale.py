@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="Small sizes: does it run at all?")
     parser.add_argument("--sizes", type=int, nargs="+", help="Records of each dataset.")
     parser.add_argument("--groups", action="store_true", help="Five datasets into groups.")
-    parser.add_argument("--memory", type=int, default=2048, help="MiB, as the command takes it.")
+    parser.add_argument("--memory", type=int, default=1024, help="MiB, as the command takes it.")
     parser.add_argument("--folder", type=Path, help="Where datasets go (about 1.1 KB a record).")
     parser.add_argument("--json", type=Path, help="Write the figures here.")
     parser.add_argument("--svg", type=Path, help="Draw the figure here.")

@@ -88,7 +88,7 @@ class _Threshold(click.ParamType["float | None"]):
     "memory_mib",
     metavar="MIB",
     type=click.IntRange(min=16),
-    default=2048,
+    default=1024,
     show_default=True,
     help="About how much memory comparing may take, beside 8 bytes a record and view.",
 )

@@ -22,7 +22,7 @@ from linkage.matching.local_evidence import FIRST_VIEW_BIT, LocalRule
 from linkage.matching.numbering import NumberedRecords
 from linkage.types import I64, U64
 
-BUCKET_BYTES = 1 << 30
+BUCKET_BYTES = 1 << 29
 PAIRS_OF_A_CHUNK = 4_000_000_000
 PAIRS_OF_A_CALL = 20_000_000
 """Some tenths of a second."""
