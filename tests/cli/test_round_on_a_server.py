@@ -251,7 +251,7 @@ def _leave(stage: Stage, before: list[tuple[object, ...]]) -> None:
     assert f"Links taken back: {len(before) - 1:,}" in left
     links = stage.root / "none.csv"
     gone = stage.refused(OFFICES[0], "office", "results", "--round", ROUND, "--out", links)
-    assert "has withdrawn" in gone
+    assert "is out of this round" in gone
     after = _join(stage, OFFICES[1])
     band, change = (after[0].index(h) for h in (layout.HEADING_BAND, layout.HEADING_CHANGE))
     assert {row[band] for row in after[1:]} == {layout.BAND_NAMES["withdrawn"]}

@@ -43,7 +43,9 @@ def test_a_full_disk(tmp_path: Path) -> None:
         # The process can write no file beyond this size, as on a disk without room.
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         process_id = serving_process(processes)
-        resource.prlimit(process_id, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        # The log of the requests so far is smaller, and stays whole.
+        room = (16 * 1024, resource.RLIM_INFINITY)
+        resource.prlimit(process_id, resource.RLIMIT_FSIZE, room)
         with pytest.raises(ApiError) as refusal:
             processes.client("office-b").put_file(second, files["office-b"])
         assert refusal.value.slug == "unavailable"
