@@ -22,6 +22,7 @@ from api.server.services.object_storage import ObjectStorage, open_object_storag
 from api.server.services.retention import sweep
 from api.server.services.work import own_caller
 from keys.at_rest import is_encrypted
+from tests import databases
 from tests.api.server import test_nothing_left, test_parts, test_uploads, test_worker
 from tests.api.server.running_server import server_process
 from tests.factories import ROUND
@@ -46,7 +47,9 @@ def prefix(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def server(tmp_path: Path, s3: RunningS3, prefix: str) -> Iterator[SimulatedServer]:
+def server(
+    tmp_path: Path, s3: RunningS3, prefix: str, database_kind: str
+) -> Iterator[SimulatedServer]:
     settings = s3.settings(tmp_path, prefix) + "poll_s = 0.05\n"
     with simulated_server(tmp_path, settings=settings) as running:
         assert isinstance(running.installation.encodings, ObjectStorage)
@@ -263,6 +266,18 @@ class TestAfterACrash:
         granted(party.first.takes_step(ROUND, "freeze"))
 
 
+def new_database() -> str | None:
+    """Where a backup may be restored to; SQLite needs no address."""
+    address = databases.new_address()
+    return None if address == "sqlite" else address
+
+
+def new_database_option() -> tuple[str, ...]:
+    """The same on the command line."""
+    address = new_database()
+    return () if address is None else ("--database", address)
+
+
 class TestBackup:
     def test_into_files_and_into_another_prefix(
         self, server: SimulatedServer, party: OpenRound, s3: RunningS3, prefix: str, tmp_path: Path
@@ -273,7 +288,7 @@ class TestBackup:
             done = run(
                 "server", "restore", tmp_path / "backup", tmp_path / name, "--encodings", where,
                 "--data-key", server.installation.config.data_key_file,
-                "--s3-credentials", tmp_path / "s3.toml",
+                "--s3-credentials", tmp_path / "s3.toml", *new_database_option(),
             )  # fmt: skip
             assert done.exit_code == 0, done.output
             again = open_installation(load_config(tmp_path / name), server.clock)
@@ -291,7 +306,13 @@ class TestBackup:
         before = s3.objects(prefix)
         key = server.installation.config.data_key_file
         with pytest.raises(ConfigError, match="another prefix"):
-            restore_backup(tmp_path / "backup", tmp_path / "again", ADMINISTRATOR, data_key=key)
+            restore_backup(
+                tmp_path / "backup",
+                tmp_path / "again",
+                ADMINISTRATOR,
+                data_key=key,
+                database=new_database(),
+            )
         assert s3.objects(prefix) == before
         assert not (tmp_path / "again").exists()
 
@@ -318,6 +339,7 @@ class TestBackup:
                 ADMINISTRATOR,
                 data_key=server.installation.config.data_key_file,
                 encodings=f"s3://encodings/{prefix}-again",
+                database=new_database(),
             )
         assert s3.objects(f"{prefix}-again") == {}
 

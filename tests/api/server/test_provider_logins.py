@@ -107,7 +107,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, provider: RunningProvider) -> Iterator[Desk]:
+def desk(tmp_path: Path, provider: RunningProvider, database_kind: str) -> Iterator[Desk]:
     with running_desk(tmp_path, provider) as running:
         yield running
 
