@@ -93,7 +93,7 @@ def test_the_container_file_installs_from_the_lock() -> None:
             assert (ROOT / source).exists(), f"{source} is copied, and is not there"
     # An intranet has its own base and its own package index; the default is named once.
     assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "${BASE}"]
-    assert "ARG PIP_INDEX_URL=" in text
+    assert "\nARG PIP_INDEX_URL\n" in text
 
 
 if __name__ == "__main__":
