@@ -89,11 +89,13 @@ def _workbook_rows(path: Path) -> Iterator[list[Any]]:
     from openpyxl import load_workbook
 
     try:
-        book = load_workbook(path, read_only=True)
-        if book.sheetnames != ["log"]:
-            raise ExportError("The file has other sheets than an export of the log.")
-        for row in book["log"].iter_rows(values_only=True):
-            yield list(row)
+        # Opened here, because the library leaves a damaged workbook open.
+        with path.open("rb") as file:
+            book = load_workbook(file, read_only=True)
+            if book.sheetnames != ["log"]:
+                raise ExportError("The file has other sheets than an export of the log.")
+            for row in book["log"].iter_rows(values_only=True):
+                yield list(row)
     except ExportError:
         raise
     except OSError as error:

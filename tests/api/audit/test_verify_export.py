@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from api.audit.entry_filter import EntryFilter
 from api.audit.errors import AuditError, DirectoryError, ExportError
 from api.audit.export_check import ExportCheck, verify_export
 from api.audit.export_manifest import ExportManifest, manifest_path
+from api.audit.export_rows import read_rows
 from api.audit.fetch import fetch_log
 from api.audit.folder_export import export_folder
 from tests.api.audit.simulated_log import KEY, OTHER_KEY, SimulatedLog
@@ -307,3 +309,18 @@ def test_a_signature_vouches_for_what_a_filter_left_out(log: Path, tmp_path: Pat
     rewritten(path, wanted=REFUSED, signature=OTHER_KEY.sign_export(manifest.signed_bytes()))
     with pytest.raises(ExportError, match="signature"):
         check(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are listed on Linux")
+def test_a_damaged_workbook_is_not_left_open(log: Path, tmp_path: Path) -> None:
+    path = exported(log, tmp_path, "xlsx")
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part[: len(part) // 2] if "sheet1" in name else part)
+    # The error is kept, and with it all that its frames hold.
+    with pytest.raises(ExportError, match="damaged") as kept:
+        list(read_rows(path, "xlsx"))
+    opened = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert path not in opened, kept.value
