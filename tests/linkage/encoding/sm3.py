@@ -1,5 +1,7 @@
 """SM3 (GB/T 32905-2016) and HMAC (RFC 2104) as their texts say; slow, and nobody else's."""
 
+from functools import cache
+
 _START: tuple[int, ...] = (
     0x7380166F, 0x4914B2B9, 0x172442D7, 0xDA8A0600, 0xA96F30BC, 0x163138AA, 0xE38DEE4D, 0xB0FB0E4E,
 )  # fmt: skip
@@ -12,6 +14,7 @@ def _left(x: int, n: int) -> int:
     return (x << n | x >> (32 - n)) & _WORD
 
 
+@cache  # each key's own block comes again with every message
 def _compress(state: tuple[int, ...], block: bytes) -> tuple[int, ...]:
     w = [int.from_bytes(block[4 * j : 4 * j + 4], "big") for j in range(16)]
     for j in range(16, 68):
@@ -43,6 +46,7 @@ def sm3(message: bytes) -> bytes:
     return b"".join(word.to_bytes(4, "big") for word in state)
 
 
+@cache
 def hmac_sm3(key: bytes, message: bytes) -> bytes:
     """32 bytes; the key has at most 64."""
     padded = key.ljust(_BLOCK_BYTES, b"\0")
