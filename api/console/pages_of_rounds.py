@@ -26,8 +26,8 @@ from api.pages.languages import current_language
 from api.server.auth import caller, installation, login, may_use
 from api.server.round_states import DEEDS, OPERATOR_STEPS, STEPS, Actor, Deed, State, Step
 from api.server.schemas.terms import TERMS_FORMAT, Terms, TermsSchema
+from api.server.services import matching_watch, results
 from api.server.services import projects as project_service
-from api.server.services import results
 from api.server.services import rounds as service
 from linkage.profile import builtin_profile_names, load_profile
 
@@ -85,7 +85,7 @@ def show(round_id: str) -> ResponseReturnValue:
 @may_use(*_READERS, action=Action.ROUND_READ, page=True)
 def show_progress(round_id: str) -> ResponseReturnValue:
     """How far the matching is, for the page's script."""
-    return jsonify(_job(service.watch_matching(installation(), caller(), round_id)))
+    return jsonify(_job(matching_watch.watch_matching(installation(), caller(), round_id)))
 
 
 @rounds.post("/<id:round_id>/steps")
@@ -146,7 +146,7 @@ def _pairs_of(review: Mapping[str, Any], office: str) -> tuple[list[Mapping[str,
 def round_page(round_id: str, trouble: str) -> ResponseReturnValue:
     """The page of a round, with what went wrong; empty if nothing did."""
     round_ = service.read_round(installation(), caller(), round_id)
-    is_own = service.is_own_matching(installation(), caller(), round_id)
+    is_own = matching_watch.is_own_matching(installation(), caller(), round_id)
     page = render_template(
         "console/round.html",
         round=round_,
