@@ -20,6 +20,7 @@ UNLOGGED_TABLES: Final = {
     "nonces": "a signed request's number; the request itself has its entry",
     "pending_logins": "taken before what came back is looked at; beginning and end have entries",
     "login_attempts": "counted before the attempt is looked at, which then has its entry",
+    "traces": "what is still to be scrubbed; the deletion itself has its entry",
     "alembic_version": "the migration has its entry, once the log's tables are up to date",
 }
 """Tables that may change without an entry, and why."""

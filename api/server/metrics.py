@@ -16,6 +16,7 @@ from api.audit.append import log_size
 from api.server.models import LOG_TABLES, LoginSession, Round, Upload
 from api.server.round_states import State
 from api.server.services.installation import Installation
+from api.server.services.traces import traces_since
 
 METRICS_HOST: Final = "127.0.0.1"
 _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
@@ -99,6 +100,10 @@ class _Stored(Collector):
         late = GaugeMetricFamily(
             "tongqiao_rounds_without_worker", "Rounds to be matched that no worker holds."
         )
+        traces = GaugeMetricFamily(
+            "tongqiao_deleted_rows_seconds",
+            "Time since the oldest deletion whose rows still stand in the database's files.",
+        )
         now = self._installation.clock()
         with self._installation.database.reading() as session:
             counted = session.execute(select(Round.state, func.count()).group_by(Round.state))
@@ -114,4 +119,6 @@ class _Stored(Collector):
             waiting = select(func.count()).select_from(Round).where(Round.state == State.MATCHING)
             held = waiting.where(Round.lease_expires_at > now)
             late.add_metric([], (session.scalar(waiting) or 0) - (session.scalar(held) or 0))
-        return [rounds, stored, entries, sessions, late]
+            since = traces_since(session) or now
+            traces.add_metric([], max(0.0, (now - since).total_seconds()))
+        return [rounds, stored, entries, sessions, late, traces]

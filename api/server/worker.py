@@ -35,6 +35,7 @@ from api.server.services.jobs import (
 )
 from api.server.services.log_keeping import seal_all
 from api.server.services.retention import expire_rounds, sweep
+from api.server.services.traces import scrub_traces
 from api.server.services.work import own_caller
 from keys.errors import AtRestError
 from linkage.errors import LinkageError
@@ -219,6 +220,8 @@ class Worker:
 
     def _keep_house(self) -> None:
         expired = expire_rounds(self._installation, self._caller)
+        # What nobody could scrub as it was deleted: a reader was in the way, or the power went.
+        scrub_traces(self._installation)
         lapse_requests(self._installation, self._caller)
         forget_nonces(self._installation)
         swept = sweep(self._installation, self._caller) + sweep_chunks(

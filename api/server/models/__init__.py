@@ -24,6 +24,7 @@ from api.server.models.rounds import (
     StateChange,
     Upload,
 )
+from api.server.models.traces import Trace
 
 LOG_TABLES = define_log_tables(Base.metadata)
 """Tables of the access log; written by ``api.audit`` alone."""
@@ -52,6 +53,7 @@ __all__ = [
     "SealedSecret",
     "Signature",
     "StateChange",
+    "Trace",
     "Upload",
     "UploadPart",
     "UtcDateTime",

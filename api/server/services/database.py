@@ -6,9 +6,10 @@ access log anyway, so nothing is lost by it, and those of one process share comm
 """
 
 import contextlib
+import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -29,6 +30,10 @@ _MODE: Final = "tongqiao_mode"
 _WRITING: Final = "writing"
 _KEPT_CONNECTIONS: Final = 8
 _LOOK_AGAIN_S: Final = 0.002
+# Everybody else waits behind who waits for a table: so not for long, but again.
+_SCRUB_WAIT_MS: Final = 250
+_SCRUB_AGAIN_S: Final = 0.05
+_NUMBER: Final = re.compile("[0-9]+")
 
 
 class Database:
@@ -113,18 +118,31 @@ class Database:
         with self._writers.begin() as connection:
             yield connection
 
-    def scrub(self) -> None:
-        """Rewrite what holds traces of rows that were deleted.
+    def scrub(self, tables: Collection[str], *, patience_s: float) -> frozenset[str]:
+        """Rewrite what holds traces of rows that were deleted from these tables.
 
         SQLite zeroes pages as rows are deleted (``secure_delete``), and its write-ahead log is
-        emptied here.  PostgreSQL keeps deleted rows in a table's file until it is rewritten.
-        A transaction in the way delays this until the next time.
+        emptied here.  PostgreSQL keeps deleted rows in a table's file until it is rewritten, and
+        then those that a transaction may still read; so it is tried again.
+
+        Args:
+            tables: names.
+            patience_s: for how long it is tried again.
+
+        Returns:
+            Tables in which nothing is left. The others are in use, or the database is away.
         """
+        left = set(tables)
+        deadline = time.monotonic() + patience_s
         driver_error = self.engine.dialect.loaded_dbapi.Error
         with contextlib.suppress(DBAPIError, driver_error), self.engine.connect() as connection:
             raw = connection.connection.dbapi_connection
-            if raw is not None:
-                self._backend.scrub(raw)
+            while raw is not None:
+                left -= self._backend.scrub(raw, sorted(left))
+                if not left or time.monotonic() > deadline:
+                    break
+                time.sleep(_SCRUB_AGAIN_S)
+        return frozenset(tables) - left
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones (as after a fork)."""
@@ -184,8 +202,8 @@ class _Backend(Protocol):
     def begin(self, connection: Connection) -> None:
         """A transaction begins; a writer takes its place in the row."""
 
-    def scrub(self, raw: Any) -> None:
-        """See :meth:`Database.scrub`."""
+    def scrub(self, raw: Any, tables: Sequence[str]) -> set[str]:
+        """Try once, without a transaction; returns the tables in which nothing is left."""
 
 
 class _Sqlite:
@@ -245,8 +263,13 @@ class _Sqlite:
             if raw is not None:
                 raw.execute(f"PRAGMA busy_timeout = {int(1000 * self._busy_timeout_s)}")
 
-    def scrub(self, raw: Any) -> None:
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def scrub(self, raw: Any, tables: Sequence[str]) -> set[str]:
+        raw.execute(f"PRAGMA busy_timeout = {_SCRUB_WAIT_MS}")
+        try:
+            ((is_blocked, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {int(1000 * self._busy_timeout_s)}")
+        return set() if is_blocked else set(tables)
 
 
 class _Postgresql:
@@ -259,10 +282,6 @@ class _Postgresql:
     writing: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
 
     _ROW: Final = 0x746F6E67716961  # "tongqia": the lock that writers stand in a row for
-    _SCRUB_WAIT_MS: Final = 2000
-    _SCRUBBED: Final = (
-        "links", "retracted_links", "uploads", "upload_parts", "round_keys", "rounds",
-    )  # fmt: skip
 
     def engine_options(self, busy_timeout_s: float) -> dict[str, Any]:
         wait_ms = int(busy_timeout_s * 1000)
@@ -291,12 +310,38 @@ class _Postgresql:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({self._ROW})")
 
-    def scrub(self, raw: Any) -> None:
+    def scrub(self, raw: Any, tables: Sequence[str]) -> set[str]:
+        from psycopg.errors import LockNotAvailable
+
+        clean: set[str] = set()
         raw.autocommit = True
         try:
-            raw.execute(f"SET lock_timeout = {self._SCRUB_WAIT_MS}")
-            for table in self._SCRUBBED:
-                raw.execute(f"VACUUM (FULL) {table}")
-        finally:
+            raw.execute(f"SET lock_timeout = {_SCRUB_WAIT_MS}")
+            for table in tables:
+                with contextlib.suppress(LockNotAvailable):
+                    if self._rewrite(raw, table) == 0:
+                        clean.add(table)
             raw.execute("RESET lock_timeout")
+        finally:
             raw.autocommit = False
+        return clean
+
+    def _rewrite(self, raw: Any, table: str) -> int:
+        """Write a table anew; returns how many deleted rows had to stay in it.
+
+        Such are those that a snapshot anywhere in this database may still see.  Also a connection
+        that is only just being opened counts for one, whichever database it goes to.
+        """
+        told: list[str] = []
+
+        def listen(notice: Any) -> None:
+            told.append(notice.message_detail or "")
+
+        raw.add_notice_handler(listen)
+        try:
+            raw.execute(f'VACUUM (FULL, VERBOSE) "{table}"')
+        finally:
+            raw.remove_notice_handler(listen)
+        # "12 dead row versions cannot be removed yet.": in whatever language, the number is first.
+        found = next((match for detail in told if (match := _NUMBER.search(detail))), None)
+        return 1 if found is None else int(found[0])

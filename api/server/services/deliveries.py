@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action
-from api.server.models import Link, Receipt, RetractedLink, Round, Withdrawal
+from api.server.models import Link, Receipt, RetractedLink, Round, Upload, UploadPart, Withdrawal
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation, format_time
@@ -20,6 +20,7 @@ from api.server.services.retention import (
     forget_requests,
 )
 from api.server.services.steps import terms_of
+from api.server.services.traces import leave_traces
 from api.server.services.work import Caller, Details, Work
 
 _PAGE_LINKS = 10_000
@@ -116,7 +117,6 @@ def withdraw_office(
             "withdrawn_at": format_time(withdrawal.at),
         }
     delete_leftovers(installation, leftovers)
-    installation.database.scrub()
     return status
 
 
@@ -138,6 +138,8 @@ def take_out(work: Work, entry: Round, office: str) -> tuple[Details, Leftovers]
         work.session.delete(upload)
     forget_requests(work, entry, office)
     work.session.flush()
+    leave_traces(work, Link, RetractedLink, Upload, UploadPart)
+    leftovers.has_traces = True
     return details, leftovers
 
 

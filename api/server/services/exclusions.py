@@ -73,7 +73,7 @@ def exclude_office(
             )
             leftovers = _exclude(work, entry, office, asked_by)
         status = _shown(work, entry)
-    _clean_up(installation, leftovers)
+    delete_leftovers(installation, leftovers)
     return status, True
 
 
@@ -98,7 +98,7 @@ def expire_early(
         take_step(work, entry, Step.EXPIRE_EARLY, asked_by=asked_by, details={"asked_by": asked_by})
         leftovers = forget_data(work, entry)
         status = _shown(work, entry)
-    _clean_up(installation, leftovers)
+    delete_leftovers(installation, leftovers)
     return status, True
 
 
@@ -257,8 +257,3 @@ def _shown(work: Work, entry: Round) -> dict[str, Any]:
     work.session.flush()
     work.session.expire(entry)
     return outline(entry, work.caller)
-
-
-def _clean_up(installation: Installation, leftovers: Leftovers) -> None:
-    delete_leftovers(installation, leftovers)
-    installation.database.scrub()

@@ -28,6 +28,7 @@ from api.server.services.installation import Installation
 from api.server.services.projects import places_of
 from api.server.services.reviews import build_review
 from api.server.services.steps import take_step, terms_of
+from api.server.services.traces import leave_traces
 from api.server.services.work import Caller, Work
 from linkage.types import EncodedDataset, LinkSet
 
@@ -216,7 +217,7 @@ def _fail(work: Work, entry: Round, message: str, slug: str) -> None:
     entry.failure = message
     entry.lease_owner = entry.lease_expires_at = None
     entry.enter_stage(None)
-    _delete_unfinished(work.session, entry)
+    _delete_unfinished(work, entry)
     take_step(work, entry, Step.FAIL)
     work.record(
         Action.JOB_FAIL,
@@ -228,9 +229,13 @@ def _fail(work: Work, entry: Round, message: str, slug: str) -> None:
     )
 
 
-def _delete_unfinished(session: Session, entry: Round) -> None:
+def _delete_unfinished(work: Work, entry: Round) -> None:
     """Delete links that a worker wrote before it died or gave up: they are nobody's result."""
-    session.execute(delete(Link).where(Link.round_id == entry.id))
+    mine = Link.round_id == entry.id
+    if work.session.scalar(select(Link.link_a).where(mine).limit(1)) is None:
+        return
+    work.session.execute(delete(Link).where(mine))
+    leave_traces(work, Link)
 
 
 def _claim(installation: Installation, work: Work, entry: Round) -> Job:
@@ -239,7 +244,7 @@ def _claim(installation: Installation, work: Work, entry: Round) -> Job:
     entry.lease_owner = secrets.token_hex(16)
     entry.lease_expires_at = work.now + timedelta(seconds=installation.config.lease_s)
     entry.enter_stage("starting")
-    _delete_unfinished(work.session, entry)
+    _delete_unfinished(work, entry)
     work.record(
         Action.JOB_RESUME if resumed else Action.JOB_START,
         project=entry.project_id,

@@ -19,6 +19,7 @@ from api.server.services.data_keys import destroy_data_key
 from api.server.services.encodings import StorageAwayError, StoredFile
 from api.server.services.installation import Installation
 from api.server.services.steps import take_step
+from api.server.services.traces import ROUND_TABLES, leave_traces, scrub_traces
 from api.server.services.work import Caller, Work
 
 _LOG = logging.getLogger("tongqiao.server")
@@ -30,10 +31,12 @@ class Leftovers:
 
     Attributes:
         incoming: names of files that were still arriving.
+        has_traces: whether deleted rows are to be scrubbed from the database at once.
     """
 
     files: list[StoredFile] = field(default_factory=list)
     incoming: list[str] = field(default_factory=list)
+    has_traces: bool = False
 
 
 def forget_data(work: Work, entry: Round) -> Leftovers:
@@ -56,6 +59,8 @@ def forget_data(work: Work, entry: Round) -> Leftovers:
     forget_result(work, entry)
     forget_requests(work, entry)
     destroy_data_key(work, entry)
+    leave_traces(work, *ROUND_TABLES)
+    leftovers.has_traces = True
     return leftovers
 
 
@@ -75,6 +80,7 @@ def forget_result(work: Work, entry: Round) -> None:
     work.session.execute(delete(RetractedLink).where(RetractedLink.round_id == entry.id))
     entry.review = entry.links_sha256 = None
     entry.enter_stage(None)
+    leave_traces(work, Link, RetractedLink, Round)
 
 
 def forget_requests(work: Work, entry: Round, office: str | None = None) -> None:
@@ -99,17 +105,22 @@ def forget_parts(work: Work, entry: Round, office: str | None = None) -> Leftove
 
 
 def delete_leftovers(installation: Installation, leftovers: Leftovers) -> None:
-    """Delete files that no row refers to (any more), and their traces in the database.
+    """Delete files that no row refers to (any more), and traces of deleted rows.
 
     Where the storage is away, they are litter, which is swept when it is back.
     """
     for name in leftovers.incoming:
         installation.incoming.path(name).unlink(missing_ok=True)
-    if not leftovers.files:
-        return
+    if leftovers.files:
+        _delete_files(installation, leftovers.files)
+    if leftovers.has_traces:
+        scrub_traces(installation)
+
+
+def _delete_files(installation: Installation, files: list[StoredFile]) -> None:
     with installation.database.writing() as session:
         # Under the write lock: the same file may have been uploaded again meanwhile.
-        for round_id, sha256 in leftovers.files:
+        for round_id, sha256 in files:
             kept = select(Upload.sha256).where(Upload.round_id == round_id, Upload.sha256 == sha256)
             if session.scalar(kept) is not None:
                 continue
@@ -118,7 +129,6 @@ def delete_leftovers(installation: Installation, leftovers: Leftovers) -> None:
             except StorageAwayError:
                 _LOG.warning("a file could not be deleted yet", extra={"round": round_id})
                 break
-    installation.database.scrub()
 
 
 def sweep(installation: Installation, caller: Caller) -> int:

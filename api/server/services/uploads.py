@@ -21,6 +21,7 @@ from api.server.services.inspection import InspectionBrokenError, OtherContentEr
 from api.server.services.installation import Installation, format_time
 from api.server.services.retention import Leftovers, delete_leftovers
 from api.server.services.steps import suite_of, visible_round
+from api.server.services.traces import leave_traces
 from api.server.services.upload_checks import (
     Details,
     admitted,
@@ -268,6 +269,7 @@ def withdraw_upload(
         check_deed(Deed.WITHDRAW, State(entry.state), Actor.OFFICE)
         status = outline(upload)
         work.session.delete(upload)
+        leave_traces(work, Upload)
         work.record(
             Action.UPLOAD_WITHDRAW,
             project=entry.project_id,
@@ -279,7 +281,8 @@ def withdraw_upload(
                 "n_bytes": upload.n_bytes,
             },
         )
-    delete_leftovers(installation, Leftovers(files=[(round_id, status["sha256"])]))
+    gone = Leftovers(files=[(round_id, status["sha256"])], has_traces=True)
+    delete_leftovers(installation, gone)
     return status
 
 
@@ -303,6 +306,8 @@ def _keep(
         upload.n_records, upload.received_at = manifest.n_records, work.now
         work.session.add(upload)
         part = work.session.get(UploadPart, (entry.id, office))
+        if replaced is not None:
+            leave_traces(work, Upload)
         if part is not None:
             # Either this very file, or one that this file makes out of date.
             leftovers.incoming.append(part.file)
