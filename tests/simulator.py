@@ -747,6 +747,23 @@ class SimulatedServer:
             return list(self.directory.glob(config.database_file.name + "*"))
         return postgresql.stored_files(str(config.database_url.database))
 
+    def gathers_statistics(self) -> None:
+        """What PostgreSQL does by itself from time to time: it keeps samples of columns' values."""
+        if self.installation.config.database != "sqlite":
+            with self.installation.database.engine.begin() as connection:
+                connection.exec_driver_sql("ANALYZE")
+
+    def statistics(self) -> bytes:
+        """Those samples; in their file they are compressed, where no search would find them."""
+        if self.installation.config.database == "sqlite":
+            return b""
+        with self.installation.database.engine.connect() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT most_common_vals, histogram_bounds FROM pg_stats"
+                " WHERE schemaname = current_schema()"
+            )
+            return repr(rows.all()).encode()
+
     def plaintext(self, round_id: str, sha256: str) -> bytes:
         """A stored encoding in the clear, as whoever has the installation key can read it."""
         data_key = data_key_of(self.installation, round_id)

@@ -329,8 +329,8 @@ class _Postgresql:
     def _rewrite(self, raw: Any, table: str) -> int:
         """Write a table anew; returns how many deleted rows had to stay in it.
 
-        Such are those that a snapshot anywhere in this database may still see.  Also a connection
-        that is only just being opened counts for one, whichever database it goes to.
+        Such are those that a transaction which began before may still see: of this database, or
+        one that makes another in the same cluster (``CREATE DATABASE`` takes half a second).
         """
         told: list[str] = []
 

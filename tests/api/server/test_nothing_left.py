@@ -14,7 +14,8 @@ from tests.simulator import OpenRound, SimulatedServer, granted
 def everything(server: SimulatedServer) -> bytes:
     """Every byte below the server's folder, and of the database wherever it lies."""
     files = {path for path in server.directory.rglob("*") if path.is_file()}
-    return b"".join(path.read_bytes() for path in sorted(files | set(server.database_files())))
+    stored = [path.read_bytes() for path in sorted(files | set(server.database_files()))]
+    return b"".join([*stored, server.statistics()])
 
 
 def samples(data: bytes) -> list[bytes]:
@@ -39,8 +40,9 @@ def test_nothing_is_left_but_hashes_in_the_log(
     assert server.worker().work_once()
     if end == "expired":
         granted(party.second.takes_step(ROUND, "release"))
-        row = server.rows("links")[0]
-        traces += [row[side].encode() for side in ("record_a", "link_a", "record_b", "link_b")]
+        sides = ("record_a", "link_a", "record_b", "link_b")
+        traces += [row[side].encode() for row in server.rows("links") for side in sides]
+    server.gathers_statistics()
     assert any(trace in everything(server) for trace in traces)
 
     if end == "expired":
