@@ -6,7 +6,6 @@ access log anyway, so nothing is lost by it, and those of one process share comm
 """
 
 import contextlib
-import re
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,15 +24,12 @@ from api.server.services.group_commit import (
     Writer,
     WriterBusyError,
 )
+from api.server.services.scrubbing import scrub_postgresql, scrub_sqlite
 
 _MODE: Final = "tongqiao_mode"
 _WRITING: Final = "writing"
 _KEPT_CONNECTIONS: Final = 8
 _LOOK_AGAIN_S: Final = 0.002
-# Everybody else waits behind who waits for a table: so not for long, but again.
-_SCRUB_WAIT_MS: Final = 250
-_SCRUB_AGAIN_S: Final = 0.05
-_NUMBER: Final = re.compile("[0-9]+")
 
 
 class Database:
@@ -121,28 +117,19 @@ class Database:
     def scrub(self, tables: Collection[str], *, patience_s: float) -> frozenset[str]:
         """Rewrite what holds traces of rows that were deleted from these tables.
 
-        SQLite zeroes pages as rows are deleted (``secure_delete``), and its write-ahead log is
-        emptied here.  PostgreSQL keeps deleted rows in a table's file until it is rewritten, and
-        then those that a transaction may still read; so it is tried again.
-
         Args:
             tables: names.
-            patience_s: for how long it is tried again.
+            patience_s: for how long it is tried again; rewriting a large table takes longer.
 
         Returns:
             Tables in which nothing is left. The others are in use, or the database is away.
         """
-        left = set(tables)
-        deadline = time.monotonic() + patience_s
         driver_error = self.engine.dialect.loaded_dbapi.Error
         with contextlib.suppress(DBAPIError, driver_error), self.engine.connect() as connection:
             raw = connection.connection.dbapi_connection
-            while raw is not None:
-                left -= self._backend.scrub(raw, sorted(left))
-                if not left or time.monotonic() > deadline:
-                    break
-                time.sleep(_SCRUB_AGAIN_S)
-        return frozenset(tables) - left
+            if raw is not None:
+                return frozenset(self._backend.scrub(raw, tables, patience_s=patience_s))
+        return frozenset()
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones (as after a fork)."""
@@ -202,8 +189,8 @@ class _Backend(Protocol):
     def begin(self, connection: Connection) -> None:
         """A transaction begins; a writer takes its place in the row."""
 
-    def scrub(self, raw: Any, tables: Sequence[str]) -> set[str]:
-        """Try once, without a transaction; returns the tables in which nothing is left."""
+    def scrub(self, raw: Any, tables: Collection[str], *, patience_s: float) -> set[str]:
+        """See :meth:`Database.scrub`."""
 
 
 class _Sqlite:
@@ -263,13 +250,8 @@ class _Sqlite:
             if raw is not None:
                 raw.execute(f"PRAGMA busy_timeout = {int(1000 * self._busy_timeout_s)}")
 
-    def scrub(self, raw: Any, tables: Sequence[str]) -> set[str]:
-        raw.execute(f"PRAGMA busy_timeout = {_SCRUB_WAIT_MS}")
-        try:
-            ((is_blocked, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        finally:
-            raw.execute(f"PRAGMA busy_timeout = {int(1000 * self._busy_timeout_s)}")
-        return set() if is_blocked else set(tables)
+    def scrub(self, raw: Any, tables: Collection[str], *, patience_s: float) -> set[str]:
+        return scrub_sqlite(raw, tables, patience_s=patience_s)
 
 
 class _Postgresql:
@@ -310,38 +292,5 @@ class _Postgresql:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({self._ROW})")
 
-    def scrub(self, raw: Any, tables: Sequence[str]) -> set[str]:
-        from psycopg.errors import LockNotAvailable
-
-        clean: set[str] = set()
-        raw.autocommit = True
-        try:
-            raw.execute(f"SET lock_timeout = {_SCRUB_WAIT_MS}")
-            for table in tables:
-                with contextlib.suppress(LockNotAvailable):
-                    if self._rewrite(raw, table) == 0:
-                        clean.add(table)
-            raw.execute("RESET lock_timeout")
-        finally:
-            raw.autocommit = False
-        return clean
-
-    def _rewrite(self, raw: Any, table: str) -> int:
-        """Write a table anew; returns how many deleted rows had to stay in it.
-
-        Such are those that a transaction which began before may still see: of this database, or
-        one that makes another in the same cluster (``CREATE DATABASE`` takes half a second).
-        """
-        told: list[str] = []
-
-        def listen(notice: Any) -> None:
-            told.append(notice.message_detail or "")
-
-        raw.add_notice_handler(listen)
-        try:
-            raw.execute(f'VACUUM (FULL, VERBOSE) "{table}"')
-        finally:
-            raw.remove_notice_handler(listen)
-        # "12 dead row versions cannot be removed yet.": in whatever language, the number is first.
-        found = next((match for detail in told if (match := _NUMBER.search(detail))), None)
-        return 1 if found is None else int(found[0])
+    def scrub(self, raw: Any, tables: Collection[str], *, patience_s: float) -> set[str]:
+        return scrub_postgresql(raw, tables, patience_s=patience_s)
