@@ -13,7 +13,7 @@ from linkage.shuffle import RowShuffle
 from linkage.tqe import open_tqe, write_tqe
 from linkage.tqe_writer import TqeWriter
 from linkage.types import U64, EncodedDataset
-from tests.linkage.test_tqe import example_dataset, same
+from tests.linkage.tqe_examples import example_dataset, same
 
 
 def packed(dataset: EncodedDataset) -> tuple[RowLayout, U64]:
