@@ -81,6 +81,17 @@ class _Group:
         self.error: BaseException | None = None
         self._append = append
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the database has rolled back by itself: SQLite does so when the disk is full.
+
+        A savepoint that is released then would be committed alone, without its entry in the log.
+        """
+        if self.connection.invalidated:
+            return True
+        raw = self.connection.connection.dbapi_connection
+        return getattr(raw, "in_transaction", True) is False
+
     def take_along(self, ticket: _Ticket, events: Sequence[TimedEvent]) -> None:
         """Add what somebody has for the log who does not need the turn."""
         ticket.group = self
@@ -123,14 +134,13 @@ class _Group:
     def _check_open(self) -> None:
         """After a failure: whether the work of the others is still there to be committed.
 
-        A database may have rolled back by itself (SQLite with a full disk, PostgreSQL after an
-        error); a commit of nothing would then seem to succeed.
+        A database may have rolled back by itself (PostgreSQL after an error, too); a commit of
+        nothing would then seem to succeed.
 
         Raises:
             OperationalError: it is not.
         """
-        raw = self.connection.connection.dbapi_connection
-        if getattr(raw, "in_transaction", True) is False:
+        if self.is_lost:
             raise OperationalError("COMMIT", None, RuntimeError("the transaction was lost"))
         self.connection.exec_driver_sql("SELECT 1")
 
@@ -288,12 +298,13 @@ class GroupCommit:
         Raises:
             Exception: the commit failed, and with it everybody's work.
         """
-        if group.is_shared and group.n_members < MAX_MEMBERS and self._pass_turn(group):
+        goes_on = group.is_shared and not group.is_lost
+        if goes_on and group.n_members < MAX_MEMBERS and self._pass_turn(group):
             group.done.wait()
             if group.error is not None:
                 raise group.error
             return
-        if group.is_shared:
+        if goes_on:
             self._take_along(group)
         self._group = None
         try:

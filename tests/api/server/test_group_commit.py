@@ -182,6 +182,55 @@ def test_a_transaction_that_the_database_gave_up_is_not_taken_for_committed(
     assert -1 not in kept(database)
 
 
+def test_who_comes_after_a_lost_transaction_keeps_nothing_either(database: Database) -> None:
+    """Else its work would stand there without its entry in the log, while it is told of a failure.
+
+    Outside of a transaction, a savepoint of SQLite is one, and releasing it commits it.
+    """
+    if database.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL never rolls a whole transaction back by itself")
+    errors: dict[int, BaseException] = {}
+
+    def lose(number: int) -> None:
+        with database.writing() as session:
+            insert(session, number)
+            session.connection().connection.dbapi_connection.execute("ROLLBACK")  # type: ignore[union-attr]
+            raise KeyError(number)
+
+    def work(number: int) -> None:
+        with database.writer() as writer:
+            insert(writer.session, number)
+            writer.append([timed(number)])
+
+    def run(do: Callable[[int], None], number: int) -> None:
+        try:
+            do(number)
+        except BaseException as error:
+            errors[number] = error
+
+    threads = [
+        threading.Thread(target=run, args=(do, number)) for number, do in enumerate((lose, work))
+    ]
+
+    def one_behind_the_other() -> None:
+        for n_before, thread in enumerate(threads):
+            thread.start()
+            deadline = time.monotonic() + 20
+            while len(database._group_commit._waiting) <= n_before and time.monotonic() < deadline:
+                time.sleep(0.005)
+
+    with pytest.raises(OperationalError):
+        holding_the_turn(database, one_behind_the_other, 2)
+    for thread in threads:
+        thread.join()
+    assert isinstance(errors[0], KeyError)
+    # Whether it is done or not: with its entry, or not at all.
+    assert (1 in kept(database), 1 in logged(database)) == (1 not in errors, 1 not in errors)
+    work(7)
+    assert 7 in kept(database)
+    assert logged(database)[-1:] == [7]
+
+
 def test_a_turn_that_does_not_come_is_told_as_busy(database: Database) -> None:
     database._group_commit._timeout_s = 0.05
 
