@@ -37,7 +37,7 @@ UNLOGGED_COLUMNS: Final = {
 
 UNLOGGED_INSERTS: Final = {
     "links": "a match's links, some at a time; nobody can read them before their last transaction, "
-    "whose entry has their number and hash",
+    "whose entry has their hash",
 }
 """Tables that may grow without an entry, and why; a change or deletion needs one."""
 

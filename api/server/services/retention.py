@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action
@@ -66,15 +66,13 @@ def forget_data(work: Work, entry: Round) -> Leftovers:
 
 def forget_result(work: Work, entry: Round) -> None:
     """Delete what a matching found, with an entry for the hash of the links."""
-    n_links = work.session.scalar(
-        select(func.count()).select_from(Link).where(Link.round_id == entry.id)
-    )
     if entry.links_sha256 is not None:
         work.record(
             Action.DATA_DELETE,
             project=entry.project_id,
             round_id=entry.id,
-            details={"links": entry.links_sha256, "n_links": n_links},
+            # Their number is not for every office of the round, which all read this entry.
+            details={"links": entry.links_sha256},
         )
     work.session.execute(delete(Link).where(Link.round_id == entry.id))
     work.session.execute(delete(RetractedLink).where(RetractedLink.round_id == entry.id))

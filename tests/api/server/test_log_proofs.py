@@ -53,6 +53,27 @@ def test_an_office_sees_all_about_its_data_and_nothing_about_others(
     assert [json.loads(text)["action"] for text in stranger["entries"]] == ["member:add"]
 
 
+@pytest.mark.parametrize("end", ["review", "cancelled", "expired"])
+def test_how_much_alike_registers_are_is_not_told_by_the_way(
+    server: SimulatedServer, end: str
+) -> None:
+    """An office that the terms show no links learns no number of them, before or after."""
+    one_way = {"origin-civil-affairs": ["residence-civil-affairs", "education"]}
+    party = server.open_round(visibility=one_way)
+    party.is_matched()
+    if end == "cancelled":
+        granted(party.second.takes_step(ROUND, "cancel"))
+    elif end == "expired":
+        granted(party.second.takes_step(ROUND, "release"))
+        server.clock.advance(days=181)
+        server.worker().run(once=True)
+    for office in (party.office("chengdu-education"), party.coordinator):
+        answer = granted(office.gets("/v1/log/own-entries?limit=1000"))
+        entries = [json.loads(text) for text in answer["entries"]]
+        assert "job:finish" in [entry["action"] for entry in entries]
+        assert [entry for entry in entries if "n_links" in entry["details"]] == []
+
+
 def test_entries_about_ones_data_come_in_pages(server: SimulatedServer) -> None:
     office = server.open_round().office("jinjiang-civil")
     for _ in range(5):

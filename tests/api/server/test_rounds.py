@@ -281,9 +281,7 @@ class TestSteps:
         assert server.rows("uploads") == server.rows("links") == []
         deleted = [e["details"] for e in answer.entries if e["action"] == "data:delete"]
         assert {d["office"]: d["sha256"] for d in deleted if "office" in d} == files
-        assert [d["n_links"] for d in deleted if "links" in d] == (
-            [70] if state == "review" else []
-        )
+        assert len([d for d in deleted if "links" in d]) == (state == "review")
         refused(party.second.takes_step(ROUND, "open"), "wrong-state")
         assert not server.worker().work_once()
 
