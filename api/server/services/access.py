@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action, Outcome
@@ -59,7 +58,7 @@ def authenticate(installation: Installation, request: SignedRequest) -> Authenti
 
     def resolve_key(key_id: str) -> bytes | None:
         nonlocal member
-        with installation.database.reading() as session:
+        with installation.database.asking() as session:
             member = _member_with_key(session, key_id)
             if member is None:
                 return None
@@ -160,7 +159,6 @@ def _member_with_key(session: Session, key_id: str) -> Member | None:
 
 # A nonce is noted without waiting for the disk. What the request does, or its refusal, is committed
 # later in the same order, with an entry in the log: whenever that is on the disk, so is the nonce.
-# One statement, because every request stands in the row of writers for it.
 
 
 def _note_nonce(installation: Installation, verified: VerifiedRequest) -> None:
@@ -169,18 +167,10 @@ def _note_nonce(installation: Installation, verified: VerifiedRequest) -> None:
         "nonce": verified.nonce,
         "expires_at": installation.clock() + NONCE_KEPT,
     }
-    with installation.database.writing(durable=False) as session:
-        note = _insert_of(session).values(values)
-        if session.scalar(note.on_conflict_do_nothing().returning(Nonce.nonce)) is None:
-            raise RefusalError(
-                "replayed",
-                "The same signed request came before; it was not carried out again. "
-                "Repeat the command, which signs a new one.",
-                details={"key": verified.key_id},
-            )
-
-
-def _insert_of(session: Session) -> "sqlite.Insert | postgresql.Insert":
-    """Both databases can leave out a row that is there; SQLAlchemy has it under each one's name."""
-    is_postgresql = session.connection().dialect.name == "postgresql"
-    return postgresql.insert(Nonce) if is_postgresql else sqlite.insert(Nonce)
+    if not installation.database.note(Nonce, values):
+        raise RefusalError(
+            "replayed",
+            "The same signed request came before; it was not carried out again. "
+            "Repeat the command, which signs a new one.",
+            details={"key": verified.key_id},
+        )

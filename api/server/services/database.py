@@ -11,12 +11,26 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    inspect,
+    literal,
+    make_url,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from api.audit.append import append_timed
-from api.server.models import LOG_TABLES
+from api.server.models import LOG_TABLES, Base
 from api.server.services.group_commit import (
     DURABLE,
     GroupCommit,
@@ -62,6 +76,7 @@ class Database:
         event.listen(self.engine, "connect", backend.set_up)
         event.listen(self.engine, "begin", backend.begin)
         self._readers = self.engine.execution_options(**backend.reading)
+        self._singles = self.engine.execution_options(**backend.single)
         self._writers = self.engine.execution_options(**backend.writing, **{_MODE: _WRITING})
         self._group_commit = GroupCommit(
             self._writers, busy_timeout_s, _append, most_waiting=max(1, connections // 2)
@@ -109,6 +124,25 @@ class Database:
                 session.rollback()
 
     @contextlib.contextmanager
+    def asking(self) -> Iterator[Session]:
+        """For one question by itself, which needs no transaction around it."""
+        with Session(self._singles, expire_on_commit=False) as session:
+            yield session
+
+    def note(self, table: type[Base], values: Mapping[str, Any]) -> bool:
+        """Add a row by itself, unless one with its key is there; returns whether it is new.
+
+        It is not waited for on the disk: see ``durable`` of :meth:`writing`.  On PostgreSQL it is
+        one statement, which waits for no writer's turn.
+        """
+        statement = self._backend.insertion(table, values)
+        if self._backend.takes_turns:
+            with self.writing(durable=False) as session:
+                return session.execute(statement).first() is not None
+        with self.asking() as session:
+            return session.execute(statement).first() is not None
+
+    @contextlib.contextmanager
     def migrating(self) -> Iterator[Connection]:
         """A connection in one writing transaction, for changes of the schema."""
         with self._writers.begin() as connection:
@@ -134,6 +168,10 @@ class Database:
     def close(self) -> None:
         """Close all connections; the next use opens new ones (as after a fork)."""
         self.engine.dispose()
+
+
+def _key(table: type[Base]) -> Sequence[ColumnElement[Any]]:
+    return tuple(inspect(table).primary_key)
 
 
 def _append(connection: Connection, events: Sequence[TimedEvent]) -> None:
@@ -178,7 +216,10 @@ class _Backend(Protocol):
 
     driver: str
     reading: Mapping[str, Any]
+    single: Mapping[str, Any]
     writing: Mapping[str, Any]
+    takes_turns: bool
+    """Whether also a single statement that writes waits for whoever writes now."""
 
     def engine_options(self, busy_timeout_s: float) -> dict[str, Any]:
         """Arguments of ``create_engine``."""
@@ -189,6 +230,9 @@ class _Backend(Protocol):
     def begin(self, connection: Connection) -> None:
         """A transaction begins; a writer takes its place in the row."""
 
+    def insertion(self, table: type[Base], values: Mapping[str, Any]) -> ReturningInsert[Any]:
+        """Adds a row unless its key is there, and returns the key if so."""
+
     def scrub(self, raw: Any, tables: Collection[str], *, patience_s: float) -> set[str]:
         """See :meth:`Database.scrub`."""
 
@@ -196,7 +240,9 @@ class _Backend(Protocol):
 class _Sqlite:
     driver = "sqlite"
     reading: Mapping[str, Any] = {}
+    single: Mapping[str, Any] = {}
     writing: Mapping[str, Any] = {}
+    takes_turns = True
 
     def __init__(self) -> None:
         self._busy_timeout_s = 0.0
@@ -250,6 +296,10 @@ class _Sqlite:
             if raw is not None:
                 raw.execute(f"PRAGMA busy_timeout = {int(1000 * self._busy_timeout_s)}")
 
+    def insertion(self, table: type[Base], values: Mapping[str, Any]) -> ReturningInsert[Any]:
+        added = sqlite.insert(table).values(values)
+        return added.on_conflict_do_nothing().returning(*_key(table))
+
     def scrub(self, raw: Any, tables: Collection[str], *, patience_s: float) -> set[str]:
         return scrub_sqlite(raw, tables, patience_s=patience_s)
 
@@ -260,8 +310,11 @@ class _Postgresql:
         "isolation_level": "REPEATABLE READ",
         "postgresql_readonly": True,
     }
+    single: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
     # Each statement sees what was committed before it: the lock is held by then.
     writing: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
+
+    takes_turns = False
 
     _ROW: Final = 0x746F6E67716961  # "tongqia": the lock that writers stand in a row for
 
@@ -291,6 +344,17 @@ class _Postgresql:
             if not options.get(DURABLE, True):
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({self._ROW})")
+
+    def insertion(self, table: type[Base], values: Mapping[str, Any]) -> ReturningInsert[Any]:
+        # In the same statement: to say it before would be another way to the database and back.
+        relaxed = func.set_config("synchronous_commit", "off", True).table_valued("value")
+        columns = [
+            literal(value, table.__table__.c[name].type).label(name)
+            for name, value in values.items()
+        ]
+        row = select(*columns).select_from(relaxed)
+        added = postgresql.insert(table).from_select(list(values), row)
+        return added.on_conflict_do_nothing().returning(*_key(table))
 
     def scrub(self, raw: Any, tables: Collection[str], *, patience_s: float) -> set[str]:
         return scrub_postgresql(raw, tables, patience_s=patience_s)
