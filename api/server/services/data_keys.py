@@ -1,6 +1,7 @@
 """The key that a round's stored encodings are encrypted with: made, unwrapped, destroyed."""
 
 import hashlib
+import hmac
 
 from sqlalchemy.orm import Session
 
@@ -40,6 +41,15 @@ def ensure_data_key(installation: Installation, caller: Caller, round_id: str) -
         check_deed(Deed.UPLOAD, State(entry.state), Actor.OFFICE)
         make_data_key(installation, work, entry)
         return _unwrapped(installation, work.session, round_id)
+
+
+def is_data_key(
+    installation: Installation, session: Session, round_id: str, data_key: bytes
+) -> bool:
+    """Whether this is a round's data key still: amended terms have another one."""
+    if session.get(RoundKey, round_id) is None:
+        return False
+    return hmac.compare_digest(_unwrapped(installation, session, round_id), data_key)
 
 
 def make_data_key(installation: Installation, work: Work, entry: Round) -> None:

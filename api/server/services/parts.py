@@ -20,7 +20,7 @@ from sqlalchemy import select
 from api.audit.events import Action
 from api.server.models import Round, UploadPart
 from api.server.refusals import RefusalError
-from api.server.services.data_keys import data_key_of, encoding_context, ensure_data_key
+from api.server.services.data_keys import data_key_of, encoding_context
 from api.server.services.incoming import (
     IncomingFile,
     incoming_offset,
@@ -29,8 +29,7 @@ from api.server.services.incoming import (
 )
 from api.server.services.installation import Installation, format_time
 from api.server.services.retention import Leftovers, delete_leftovers
-from api.server.services.steps import suite_of
-from api.server.services.upload_checks import admitted
+from api.server.services.upload_checks import admit, admitted, check_admission
 from api.server.services.uploads import (
     BodyBrokenError,
     ByteSource,
@@ -71,21 +70,23 @@ def begin_part(
             ``no-confirmation`` or ``too-large``.
     """
     check_size(installation, n_bytes)
-    with installation.database.reading() as session:
-        entry = admitted(Work(session, installation.clock(), caller), round_id, office)
-        suite = suite_of(entry)
-    data_key = ensure_data_key(installation, caller, round_id)
+    admission = admit(installation, caller, round_id, office)
     # Made and synced before the write lock is taken: nobody waits for the disk but this office.
     path: Path = installation.incoming.new_path()
     context = encoding_context(round_id, sha256)
     with new_incoming_file(
-        path, suite=suite, data_key=data_key, n_bytes=n_bytes, context=context
+        path,
+        suite=admission.suite,
+        data_key=admission.data_key,
+        n_bytes=n_bytes,
+        context=context,
     ) as incoming:
         incoming.sync()
     unused = Leftovers(incoming=[path.name])
     try:
         with installation.work(caller) as work:
             entry = admitted(work, round_id, office)
+            check_admission(installation, work, entry, office, admission)
             part = work.session.get(UploadPart, (round_id, office))
             is_new = part is None or not _goes_on(installation, part, sha256, n_bytes)
             if part is not None and is_new:
@@ -205,6 +206,7 @@ def complete_part(
             being checked already, and as ``keep_upload``; after a
             refusal that the same bytes would meet again, the part is gone.
     """
+    admission = admit(installation, caller, round_id, office)
     with installation.database.reading() as session:
         work = Work(session, installation.clock(), caller)
         entry = admitted(work, round_id, office)
@@ -229,11 +231,20 @@ def complete_part(
     path = installation.incoming.path(part.file)
     try:
         with _alone(path):
-            return keep_upload(installation, caller, round_id, office, path, sha256, part.n_bytes)
+            return keep_upload(
+                installation, caller, round_id, office, path, sha256, part.n_bytes, admission
+            )
     except RefusalError as refusal:
-        if refusal.slug in _FAULTS_OF_THE_FILE:
+        if refusal.slug in _FAULTS_OF_THE_FILE and _is_there(installation, part):
             _drop(installation, caller, round_id, office)
         raise
+
+
+def _is_there(installation: Installation, part: UploadPart) -> bool:
+    """Whether this very part is still under way, and not dropped, or another one begun."""
+    query = select(UploadPart.file).where(UploadPart.file == part.file)
+    with installation.database.reading() as session:
+        return session.scalar(query) is not None
 
 
 def drop_part(

@@ -1,17 +1,73 @@
 """What an upload must be before it is in a round: the office's right to it, and the file."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import select
 
-from api.server.models import Round, Upload
+from api.server.models import Member, Round, Upload
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
+from api.server.services.data_keys import ensure_data_key, is_data_key
 from api.server.services.installation import Installation
 from api.server.services.steps import check_taking_part, suite_of, terms_of, visible_round
-from api.server.services.work import Work
+from api.server.services.work import Caller, Work
+from keys.cipher_suites import CipherSuite
 from linkage.profile import parse_profile
 from linkage.types import Manifest
 
 Details = dict[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """By what right an upload began; hours may lie between its first byte and its last.
+
+    Attributes:
+        enrolled_at: when the office came here with keys that an operator compared by voice: what
+            keys began that were revoked meanwhile does not count, though the office be back.
+        suite: the terms' cipher suite.
+        data_key: encrypts what arrives, 32 bytes; amended terms have another one.
+    """
+
+    enrolled_at: datetime
+    suite: CipherSuite
+    data_key: bytes
+
+    def __repr__(self) -> str:
+        return "Admission(key hidden)"
+
+
+def admit(installation: Installation, caller: Caller, round_id: str, office: str) -> Admission:
+    """Let an upload begin.
+
+    Raises:
+        RefusalError: as :func:`admitted`.
+        AtRestError: the round's data key was wrapped by another installation key.
+    """
+    with installation.database.reading() as session:
+        entry = admitted(Work(session, installation.clock(), caller), round_id, office)
+        suite = suite_of(entry)
+        enrolled_at = session.get_one(Member, office).enrolled_at
+    return Admission(enrolled_at, suite, ensure_data_key(installation, caller, round_id))
+
+
+def check_admission(
+    installation: Installation, work: Work, entry: Round, office: str, admission: Admission
+) -> None:
+    """Whether the right by which an upload began still holds.  Raises: RefusalError: ``conflict``.
+
+    What else it needs is :func:`admitted`'s to ask.
+    """
+    if work.session.get_one(Member, office).enrolled_at != admission.enrolled_at or not is_data_key(
+        installation, work.session, entry.id, admission.data_key
+    ):
+        raise RefusalError(
+            "conflict",
+            "While the file was on its way, the terms of the round were changed or your office "
+            "got other keys. Nothing was stored. Upload the file again.",
+            details={"office": office},
+        )
 
 
 def admitted(work: Work, round_id: str, office: str) -> Round:

@@ -15,16 +15,19 @@ from api.audit.events import Action
 from api.server.models import Round, Upload, UploadPart
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
-from api.server.services.data_keys import encoding_context, ensure_data_key
+from api.server.services.data_keys import encoding_context
 from api.server.services.incoming import new_incoming_file
 from api.server.services.inspection import InspectionBrokenError, OtherContentError, StoredUpload
 from api.server.services.installation import Installation, format_time
 from api.server.services.retention import Leftovers, delete_leftovers
-from api.server.services.steps import suite_of, visible_round
+from api.server.services.steps import visible_round
 from api.server.services.traces import leave_traces
 from api.server.services.upload_checks import (
+    Admission,
     Details,
+    admit,
     admitted,
+    check_admission,
     check_against_terms,
     check_own,
 )
@@ -70,9 +73,8 @@ def receive_upload(
     Raises:
         RefusalError: as :func:`keep_upload`, and ``invalid``, ``digest-mismatch``, ``cut-off``.
     """
-    # Asked before the body is read, and again when it is there: hours may lie between.
-    with installation.database.reading() as session:
-        suite = suite_of(admitted(Work(session, installation.clock(), caller), round_id, office))
+    # Asked before the body is read, and again when it is there.
+    admission = admit(installation, caller, round_id, office)
     if n_bytes is None:
         raise RefusalError("invalid", "Send the size of the file as `Content-Length`.")
     check_size(installation, n_bytes)
@@ -80,14 +82,13 @@ def receive_upload(
         check_digest(hashlib.sha256().digest(), signed_sha256)
         raise RefusalError("bad-upload", "The file is empty. Nothing was stored.")
     sha256 = signed_sha256.hex()
-    data_key = ensure_data_key(installation, caller, round_id)
     path = installation.incoming.new_path()
     try:
         with (
             new_incoming_file(
                 path,
-                suite=suite,
-                data_key=data_key,
+                suite=admission.suite,
+                data_key=admission.data_key,
                 n_bytes=n_bytes,
                 context=encoding_context(round_id, sha256),
             ) as incoming,
@@ -98,7 +99,7 @@ def receive_upload(
             )
             check_digest(found, signed_sha256)
             incoming.sync()
-        return keep_upload(installation, caller, round_id, office, path, sha256, n_bytes)
+        return keep_upload(installation, caller, round_id, office, path, sha256, n_bytes, admission)
     except BodyBrokenError as error:
         raise RefusalError(
             "cut-off", "The connection broke. Nothing was stored. Upload the file again."
@@ -180,11 +181,13 @@ def keep_upload(
     path: Path,
     sha256: str,
     n_bytes: int,
+    admission: Admission,
 ) -> tuple[dict[str, Any], bool]:
     """Check a file that has arrived whole, and put it into place; replaces an earlier one.
 
     Args:
         path: of the encrypted file; moved when it is good.
+        admission: by what right it began to arrive.
 
     Raises:
         RefusalError: ``not-found``, ``forbidden``, ``wrong-state``, ``not-signed``,
@@ -192,17 +195,17 @@ def keep_upload(
             ``wrong-profile``, ``wrong-secret`` or ``conflict``.
     """
     details: Details = {"office": office, "sha256": sha256, "n_bytes": n_bytes}
-    data_key = ensure_data_key(installation, caller, round_id)
-    upload = StoredUpload(path, data_key, encoding_context(round_id, sha256), sha256, n_bytes)
+    context = encoding_context(round_id, sha256)
+    upload = StoredUpload(path, admission.data_key, context, sha256, n_bytes)
     manifest = _inspected(installation, upload, details)
     details["n_records"] = manifest.n_records
     # What will be refused anyway need not be brought anywhere.
     with installation.database.reading() as session:
         work = Work(session, installation.clock(), caller)
-        _check(installation, work, round_id, office, manifest, details)
+        _check(installation, work, round_id, office, manifest, details, admission)
     try:
         installation.encodings.bring(path, round_id, sha256)
-        return _keep(installation, caller, round_id, office, path, manifest, details)
+        return _keep(installation, caller, round_id, office, path, manifest, details, admission)
     except BaseException:
         # Perhaps the file is in its place and no row is: the database says what is true.
         with contextlib.suppress(Exception):
@@ -294,11 +297,12 @@ def _keep(
     path: Path,
     manifest: Manifest,
     details: Details,
+    admission: Admission,
 ) -> tuple[dict[str, Any], bool]:
     sha256 = str(details["sha256"])
     leftovers = Leftovers()
     with installation.work(caller) as work:
-        entry = _check(installation, work, round_id, office, manifest, details)
+        entry = _check(installation, work, round_id, office, manifest, details, admission)
         known = entry.upload_of(office)
         replaced = None if known is None else known.sha256
         upload = known or Upload(round_id=entry.id, office_id=office)
@@ -335,9 +339,11 @@ def _check(
     office: str,
     manifest: Manifest,
     details: Details,
+    admission: Admission,
 ) -> Round:
     """Whether the round takes this file now; returns the round."""
     entry = admitted(work, round_id, office)
+    check_admission(installation, work, entry, office, admission)
     check_against_terms(entry, manifest, installation.config.max_records, details)
     check_own(work, entry, office, str(details["sha256"]), details)
     return entry

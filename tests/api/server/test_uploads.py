@@ -1,17 +1,22 @@
 """Uploads: what is refused, why, and that nothing is lost by it."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.server.refusals import RefusalError
 from api.server.services.encodings import EncodingStorage
+from api.server.services.inspection import Inspection
+from api.server.services.uploads import receive_upload
+from api.server.services.work import Caller
 from keys.at_rest import is_encrypted
 from linkage.types import Evidence, GroupLayout, ViewLayout
 from tests import factories
 from tests.factories import PROFILE_TEXT, ROUND, SECRET, WRONG_SECRET, children, encoded_file
-from tests.simulator import OpenRound, SimulatedServer, granted, refused, simulated_server
+from tests.simulator import Office, OpenRound, SimulatedServer, granted, refused, simulated_server
 
 OFFICE, PEER = "jinjiang-civil", "zhongjiang-civil"
 
@@ -266,3 +271,99 @@ def test_uploads_leave_threads_to_everybody_else(tmp_path: Path) -> None:
             granted(office.reads_part(ROUND))
         granted(office.appends(ROUND, 0, data))
         granted(office.completes(ROUND, data), 201)
+
+
+class _Meanwhile:
+    """A body that arrives slowly: before its last byte, something else happens."""
+
+    def __init__(self, data: bytes, happens: Callable[[], object]) -> None:
+        self._left = [data[:-1], data[-1:]]
+        self._happens = happens
+
+    def read(self, size: int, /) -> bytes:
+        if len(self._left) == 1:
+            self._happens()
+        return self._left.pop(0) if self._left else b""
+
+
+def receives_slowly(
+    server: SimulatedServer, data: bytes, happens: Callable[[], object]
+) -> dict[str, Any]:
+    """What the office's upload in one request is told, that was begun before something happened."""
+    status, _ = receive_upload(
+        server.installation,
+        Caller(OFFICE, "office", "0" * 16),
+        ROUND,
+        OFFICE,
+        _Meanwhile(data, happens),
+        len(data),
+        hashlib.sha256(data).digest(),
+    )
+    return status
+
+
+class TestMeanwhile:
+    """Hours may lie between the first byte of an upload and its last."""
+
+    def test_what_a_revoked_key_began_does_not_count_when_the_office_is_back(
+        self, server: SimulatedServer, party: OpenRound, tmp_path: Path
+    ) -> None:
+        office = party.office(OFFICE)
+        new = Office(server, factories.identity(OFFICE, key=1))
+        theirs = encoded_file(tmp_path / "theirs.tqe", children(10)).data
+
+        def comes_back() -> None:
+            granted(party.first.revokes(office))
+            granted(new.enrols())
+            granted(party.first.approves(new))
+            granted(new.signs(ROUND))
+            granted(new.uploads(ROUND, party.files[OFFICE].data))
+
+        with pytest.raises(RefusalError) as caught:
+            receives_slowly(server, theirs, comes_back)
+        assert caught.value.slug == "conflict"
+        assert stored(server) == {party.files[OFFICE].sha256}
+        assert len(server.files()) == 1
+
+    def test_new_keys_in_time_interrupt_nothing(
+        self, server: SimulatedServer, party: OpenRound
+    ) -> None:
+        office = party.office(OFFICE)
+        new = Office(server, factories.identity(OFFICE, key=1))
+        data = party.files[OFFICE].data
+        receives_slowly(server, data, lambda: office.rotates_to(new))
+        refused(office.reads_round(ROUND), "bad-signature")
+        assert server.plaintext(ROUND, party.files[OFFICE].sha256) == data
+
+    @pytest.mark.parametrize("in_pieces", [False, True])
+    def test_terms_that_were_amended_and_signed_again_while_a_file_was_checked(
+        self,
+        server: SimulatedServer,
+        party: OpenRound,
+        monkeypatch: pytest.MonkeyPatch,
+        in_pieces: bool,
+    ) -> None:
+        """Else a file would be kept that is encrypted with a key that was destroyed."""
+        office, data = party.office(OFFICE), party.files[OFFICE].data
+        inspect = Inspection.inspect
+
+        def inspect_slowly(self: Inspection, *arguments: Any) -> Any:
+            manifest = inspect(self, *arguments)
+            monkeypatch.setattr(Inspection, "inspect", inspect)
+            granted(party.first.amends(ROUND, retention_days=90))
+            granted(party.coordinator.signs(ROUND, secret=SECRET))
+            granted(office.signs(ROUND))
+            return manifest
+
+        monkeypatch.setattr(Inspection, "inspect", inspect_slowly)
+        if in_pieces:
+            granted(office.begins(ROUND, data))
+            granted(office.appends(ROUND, 0, data))
+            answer = office.completes(ROUND, data)
+        else:
+            answer = office.uploads(ROUND, data)
+        assert answer.slug == "conflict"
+        assert stored(server) == set()
+        assert server.files() == {}
+        granted(office.uploads(ROUND, data), 201)
+        assert server.plaintext(ROUND, party.files[OFFICE].sha256) == data
