@@ -79,9 +79,7 @@ def fast(
     )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32),
     floor=st.sampled_from([-1000.0, -6.0, -1.0, 0.0, 2.0]),

@@ -238,7 +238,7 @@ def test_any_bytes_give_the_one_error(data: bytes) -> None:
             parse(data)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_altered_bytes_give_the_one_error_or_the_same_identity(data: st.DataObject) -> None:
     original = _FIXED.public.to_json()

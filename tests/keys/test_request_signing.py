@@ -168,7 +168,7 @@ _ODD_TEXT = st.text(max_size=60) | st.text(string.printable, max_size=60)
 _FIELD_TEXT = st.text('tq=():;,"@ab-1? \\', max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.dictionaries(
         st.sampled_from(["Signature", "Signature-Input", "Content-Digest", "signature"])
@@ -186,7 +186,7 @@ def test_rubbish_is_refused_and_nothing_else_happens(
         verify(headers, method=method, url=url)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(["Signature", "Signature-Input", "Content-Digest"]),
     st.integers(0, 300),
@@ -208,7 +208,7 @@ def test_spoilt_headers_are_refused_and_nothing_else_happens(
     assert verified.nonce == NONCE
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_ODD_TEXT | st.text("htp:/?#[]@%2eE7abc.1", max_size=40), _ODD_TEXT)
 def test_odd_addresses_are_refused_and_nothing_else_happens(url: str, method: str) -> None:
     with pytest.raises(RequestSignatureError):

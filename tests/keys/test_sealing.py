@@ -68,7 +68,7 @@ def test_every_bit_counts() -> None:
             _open(altered)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**31), st.integers(1, 255))
 def test_every_byte_of_a_hybrid_blob_counts(at: int, flip: int) -> None:
     blob = _HYBRID_BLOB

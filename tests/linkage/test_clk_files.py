@@ -15,9 +15,7 @@ from linkage.clk_files import ClkDataset, is_clk_file, open_clks, write_clks
 from linkage.errors import ClkFileError
 from linkage.types import U8
 
-SETTINGS = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def clks_of(n: int, clk_bytes: int, seed: int = 1) -> U8:

@@ -195,9 +195,7 @@ def accepted_only_if_unchanged(path: Path, data: bytes) -> None:
     assert same(opened, example_dataset())
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_change_of_bytes_gives_other_data_or_another_error(
     tmp_path: Path, data: st.DataObject
@@ -221,9 +219,7 @@ def test_no_flip_of_a_bit_in_the_headers_gives_other_data_or_another_error(tmp_p
         accepted_only_if_unchanged(tmp_path / "fuzzed.tqe", bytes(data))
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(middle=st.binary(max_size=300))
 def test_nothing_made_up_is_a_file(tmp_path: Path, middle: bytes) -> None:
     refused(tmp_path, b"ARROW1\0\0" + middle + b"\x10\0\0\0ARROW1")

@@ -124,7 +124,7 @@ def test_the_manifest_of_the_tests_is_right() -> None:
     assert parse_manifest(rfc8785.dumps(document())).n_records == 21
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     key=st.sampled_from(sorted(document())),
     value=st.recursive(

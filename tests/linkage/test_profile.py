@@ -150,14 +150,14 @@ def test_what_is_wrong_is_refused(old: str, new: str) -> None:
         parse_profile(GOOD.replace(old, new))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text() | st.text(alphabet='[]{}="abc.1\n', max_size=60))
 def test_any_text_is_a_profile_error(text: str) -> None:
     with pytest.raises(LinkageError):
         parse_profile(text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_damaged_profile_is_read_or_refused(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(GOOD) - 1))

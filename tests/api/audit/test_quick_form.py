@@ -33,7 +33,7 @@ def test_usual_entries_are_told_at_a_glance() -> None:
     assert [form.look(line) for line in LINES] == [(number, TIME) for number in range(40)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(LINES), st.data())
 def test_what_is_accepted_is_what_the_reference_accepts(line: bytes, data: st.DataObject) -> None:
     form = QuickForm()

@@ -49,7 +49,7 @@ def fits(entry: Entry, query: LogQuery) -> bool:
 
 
 @given(queries)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_page_after_page_gives_every_entry_that_fits_once(query: LogQuery) -> None:
     expected = [entry.index for entry in ENTRIES if fits(entry, query)]
     with Session(LOG.engine) as session:
@@ -67,7 +67,7 @@ def test_page_after_page_gives_every_entry_that_fits_once(query: LogQuery) -> No
 
 
 @given(queries, st.integers(0, N))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_going_back_to_newer_pages_gives_the_nearest(query: LogQuery, above: int) -> None:
     newer = [entry.index for entry in ENTRIES if fits(entry, query) and entry.index > above]
     with Session(LOG.engine) as session:

@@ -88,7 +88,7 @@ def test_the_example_of_the_specification() -> None:
     assert len(list(all_tiles(70_000))) == 274 + 274 + 2 + 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 70_000), st.data())
 def test_proofs_from_tiles_are_those_of_the_rfc(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
@@ -121,7 +121,7 @@ def test_what_is_not_there_cannot_be_proved() -> None:
         prove_consistency(tree, 6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1500), st.integers(0, 900))
 def test_extending_is_appending_often(start: int, more: int) -> None:
     plain, fast = CompactRange(), CompactRange()

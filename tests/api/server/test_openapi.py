@@ -131,7 +131,6 @@ def test_no_operation_has_a_fault(server: SimulatedServer, address: str) -> None
 def _attack(operation: Any, address: str, auth: requests.auth.AuthBase | None) -> None:
     @settings(
         max_examples=N_EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.explicit, Phase.generate],

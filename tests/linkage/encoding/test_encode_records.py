@@ -134,7 +134,7 @@ def test_the_febrl_profile_equals_the_reference() -> None:
     assert_equals_reference(encode([batch_of(records, profile)], profile), records, profile)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     names=st.lists(st.text(min_size=1, max_size=7), min_size=1, max_size=4),
     note=st.text(max_size=9),

@@ -22,7 +22,7 @@ def test_the_examples_of_the_standard() -> None:
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.binary(min_size=16, max_size=32), st.binary(max_size=200), st.integers(1, 32))
 def test_hmac_sm3_is_the_one_of_the_texts(key: bytes, message: bytes, n_bytes: int) -> None:
     assert HMAC_SM3.digest(key, n_bytes, message) == hmac_sm3(key, message)[:n_bytes]

@@ -26,7 +26,7 @@ def test_siphash_equals_the_published_vectors() -> None:
     assert int(siphash24(*halves, *halves)[0]) == published
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS, WORDS), min_size=1, max_size=9))
 def test_siphash_of_many_equals_siphash_of_each(rows: list[tuple[int, int, int, int]]) -> None:
     columns = np.array(rows, dtype=np.uint64).T
@@ -122,7 +122,7 @@ def test_diffusion_of_another_key_is_another_table() -> None:
     assert (one == other).mean() < 0.05
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), t=st.integers(0, 6))
 def test_diffusion_is_the_exclusive_or_of_the_listed_bits(seed: int, t: int) -> None:
     draw = np.random.default_rng(seed)

@@ -114,7 +114,7 @@ _TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(_TEXTS, _TEXTS, _TEXTS, st.text("0123456789A-_Ü", max_size=40)), max_size=5)
 )

@@ -24,7 +24,7 @@ def draw_pairs(seed: int, sizes: tuple[int, ...], share: float) -> tuple[F64, I6
 
 
 @given(st.integers(0, 2**32), st.sampled_from([(12, 9), (5, 5, 5), (1, 8)]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_greedy_equals_the_plain_way(seed: int, sizes: tuple[int, ...]) -> None:
     log_odds, left, right, dataset_of = draw_pairs(seed, sizes, 0.4)
     ends = np.stack((dataset_of[left], dataset_of[right]))
@@ -41,7 +41,7 @@ def test_greedy_takes_more_datasets_than_a_word_has_bits() -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_greedy_makes_the_links_of_anonlink(seed: int) -> None:
     with warnings.catch_warnings():
         # anonlink imports pkg_resources, which says that it will go.
@@ -74,7 +74,7 @@ def best_total(gain: F64, left: I64, right: I64) -> float:
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_optimal_has_the_highest_total_of_all_assignments(seed: int) -> None:
     log_odds, left, right, dataset_of = draw_pairs(seed, (4, 4), 0.5)
     ends = np.stack((dataset_of[left], dataset_of[right]))
@@ -96,7 +96,7 @@ def test_optimal_gives_up_one_strong_pair_for_two_good_ones() -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_optimal_does_not_depend_on_the_order_of_pairs(seed: int) -> None:
     log_odds, left, right, dataset_of = draw_pairs(seed, (8, 8, 4), 0.4)
     ends = np.stack((dataset_of[left], dataset_of[right]))

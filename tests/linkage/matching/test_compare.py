@@ -100,7 +100,7 @@ def cut(correlation: float, bits: int) -> int:
     return UNLIKE
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32))
 def test_levels_equal_the_reference(seed: int) -> None:
     rng = np.random.default_rng(seed)

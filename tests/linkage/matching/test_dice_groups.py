@@ -42,7 +42,7 @@ def scored_pairs(draw: st.DrawFn) -> tuple[F64, I64, I64, list[int]]:
     return np.array(scores, dtype=np.float64) / 10, pairs[:, 0], pairs[:, 1], sizes
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(scored_pairs())
 def test_groups_are_those_of_anonlink(case: tuple[F64, I64, I64, list[int]]) -> None:
     dice, left, right, sizes = case

@@ -62,7 +62,7 @@ def assert_same(found: FoundPairs, expected: FoundPairs) -> None:
     np.testing.assert_array_equal(found.dice, expected.dice)  # to the last bit
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cases)
 def test_reference_is_the_rule_written_out(case: dict[str, object]) -> None:
     left, right = sides({**case, "n_left": int(str(case["n_left"])) // 4})
@@ -82,7 +82,7 @@ def test_reference_is_the_rule_written_out(case: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("tile", [variant.name for variant in TILE_VARIANTS])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(case=cases)
 def test_every_exact_way_equals_the_reference(tile: str, case: dict[str, object]) -> None:
     if tile not in USABLE:
@@ -195,7 +195,7 @@ def test_same_candidates_as_anonlink(threshold: float) -> None:
     assert_same(dice_pairs(left, right, threshold, ScanOptions("abandon")), expected)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cases)
 def test_a_sketch_finds_nothing_false(case: dict[str, object]) -> None:
     left, right = sides(case)

@@ -237,7 +237,7 @@ def merged_plainly(records: Records, least: float) -> set[frozenset[int]]:
         clusters.append(sorted(best[3] + best[4]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from([-1.0, 0.0, 2.0]))
 def test_groups_are_those_of_the_plain_reference(seed: int, least: float) -> None:
     records = drawn(seed)
@@ -255,7 +255,7 @@ def test_groups_are_those_of_the_plain_reference(seed: int, least: float) -> Non
     assert as_sets(found.group_of) == merged_plainly(records, least)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_the_order_of_pairs_has_no_influence(seed: int) -> None:
     records = drawn(seed)

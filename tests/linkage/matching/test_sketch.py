@@ -15,7 +15,7 @@ from linkage.matching.sketch import hypergeometric_quantile, largest_distance, s
 from tests.linkage.matching.filters import invent_filters, relatives
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(2, 200), st.data())
 def test_quantile_equals_exact_fractions(population: int, data: st.DataObject) -> None:
     marked = data.draw(st.integers(0, population))

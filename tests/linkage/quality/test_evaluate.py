@@ -51,7 +51,7 @@ def cases(
     return entities, draw(st.lists(st.tuples(known, known), max_size=40))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_figures_agree_with_the_definition(
     case: tuple[dict[Record, int], list[tuple[Record, Record]]],

@@ -98,7 +98,7 @@ days = st.dates(date(2008, 1, 1), date(2025, 11, 29))
 seeds = st.integers(0, 2**32)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seeds, days)
 def test_a_wrong_date_differs_and_has_the_parts_of_a_date(seed: int, day: date) -> None:
     _, (year, month, number) = slips.wrong_date(draws(seed), day)
@@ -109,7 +109,7 @@ def test_a_wrong_date_differs_and_has_the_parts_of_a_date(seed: int, day: date) 
     assert 1 <= number <= 31
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seeds, st.from_regex(r"\A51[0-9]{15}[0-9X]\Z"))
 def test_a_slip_of_a_digit_changes_one_or_two_and_keeps_the_length(seed: int, number: str) -> None:
     slipped = slips.digit_slip(draws(seed), number)
@@ -125,7 +125,7 @@ def test_a_telephone_slips_behind_its_prefix() -> None:
     assert all(slips.digit_slip(stream, "13812345678", 3)[:3] == "138" for _ in range(200))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seeds)
 def test_a_spreadsheet_leaves_fifteen_digits_at_most(seed: int) -> None:
     written = slips.destroyed_by_excel(draws(seed), "510623201204089094")
@@ -153,7 +153,7 @@ def test_slips_of_names() -> None:
     assert slips.baby_name(stream, "王丽", "张伟", "f")[-1] == "女"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seeds, st.sampled_from(["张梓涵", "王浩宇", "刘欣怡", "杨俊杰", "陈静"]))
 def test_characters_that_sound_or_look_alike_replace_just_one(seed: int, name: str) -> None:
     for slip in (slips.sounds_alike, slips.looks_alike):
@@ -164,7 +164,7 @@ def test_characters_that_sound_or_look_alike_replace_just_one(seed: int, name: s
 # Draws
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.01, 0.9))
 def test_a_fault_is_as_frequent_as_its_rate_over_all_risks(rate: float) -> None:
     stream, level = draws(3), risk_level(rate)

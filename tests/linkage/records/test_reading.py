@@ -117,7 +117,7 @@ def test_missing_ids_are_row_numbers_and_repeated_ones_get_it_added(tmp_path: Pa
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(["", "A", "row-1", "row-03", "row-3", "A@row-2", "A@row-3", "row-1@row-2"]),

@@ -67,7 +67,7 @@ def test_signs_in_cells_are_no_separator(tmp_path: Path) -> None:
     assert rows_of(path, "utf-8") == [[";", ";", ";"]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.lists(UNICODE_CELLS, min_size=3, max_size=3), max_size=6),
     st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"]),
@@ -296,7 +296,7 @@ def test_text_and_workbook_are_not_mixed_up(tmp_path: Path) -> None:
         read_table(book, "utf-8")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.one_of(
         st.binary(max_size=200),

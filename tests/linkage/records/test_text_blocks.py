@@ -74,7 +74,7 @@ def test_rows_are_those_of_the_csv_module(tmp_path: Path, text: str, width: int)
     assert_same(tmp_path / "x.csv", text, width)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.text('ab,,"\r\n\n王 ', max_size=60),
     st.integers(1, 4),

@@ -126,7 +126,7 @@ _CELLS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.lists(_CELLS, min_size=0, max_size=12), max_size=12),
     st.sampled_from(["\n", "\r\n"]),

@@ -109,7 +109,7 @@ CHOICE = st.builds(
 
 
 @given(st.lists(LINE, max_size=40), CHOICE)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_found_in_stretches_is_what_fits(
     tmp_path: Path, lines: list[tuple[Kind, str, str, str, str]], choice: Choice
 ) -> None:

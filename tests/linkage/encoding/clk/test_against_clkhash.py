@@ -19,7 +19,7 @@ from tests.linkage.encoding.clk.oracle import (
     schemas_and_rows,
 )
 
-SETTINGS = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 def our_clks(schema: Json, rows: Rows, secret: str = SECRET, *, check: bool = True) -> list[bytes]:
