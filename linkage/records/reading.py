@@ -1,30 +1,31 @@
 """Reading a file of records: mapped, cleaned, validated, in batches."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
 
 from linkage.errors import RecordsError
-from linkage.records.cells import Cell, cell_text
 from linkage.records.cleaning import ColumnCleaner, cleaning_version
 from linkage.records.consistency import ChildRules, Column
 from linkage.records.han import verify_folding
 from linkage.records.mapping import RECORD_ID, ColumnMapping
-from linkage.records.problems import ROW_FIELD, make_problem
+from linkage.records.problems import make_problem
 from linkage.records.record_ids import RecordIds
+from linkage.records.rows import fit_row, is_blank
 from linkage.records.tables import Row, Table, heading_key, read_table
 from linkage.records.text_blocks import TextBlocks
 from linkage.records.text_records import TextRecords
+from linkage.records.xlsx import OnRead
 from linkage.types import FieldSpec, Problem, RecordBatch
 
 __all__ = ["RawBatch", "read_raw_records", "read_records", "read_table", "today_in_china"]
 
 DEFAULT_BATCH_ROWS = 10_000
 
-OnRead = Callable[[int, int], None]
-"""Gets how much of a file was read, and how much there is."""
+MAX_BATCH_CELLS = 2_000_000
+"""A batch of a table with more than 200 columns has fewer rows than were asked for."""
 
 
 def today_in_china() -> date:
@@ -78,7 +79,7 @@ def read_records(
     and a :class:`linkage.types.Problem`. ``today`` (default: the date in China) decides what lies
     in the future and who is a child. ``cleaning`` is the profile's cleaning version; without it the
     one that suits the fields. ``on_read`` is told how much of the file was read, and how much there
-    is (bytes of a text file; of a workbook, which is read at once, nothing).
+    is (bytes of a text file or of an .xlsx's XML; an older .xls is read at once and tells nothing).
 
     Raises:
         RecordsError: at the call, if the file has no readable table, lacks a mapped heading or the
@@ -121,7 +122,7 @@ def clean_file(
     version = cleaning_version(cleaning, fields)
     if any(field.kind == "chinese-name" for field in fields):
         verify_folding()
-    table = read_table(path, mapping.encoding, mapping.sheet)
+    table = read_table(path, mapping.encoding, mapping.sheet, on_read)
     places = place_columns(mapping, table.headings)
     cleaners = {
         field.name: ColumnCleaner(field.kind, version, today, mapping.values.get(field.name, {}))
@@ -176,25 +177,25 @@ def place_columns(mapping: ColumnMapping, headings: Sequence[str]) -> dict[str, 
 
 def _raw_batches(table: Table, id_index: int | None, batch_rows: int) -> Iterator[RawBatch]:
     width, ids, row = len(table.headings), RecordIds(), table.rows_above
+    batch_rows = min(batch_rows, max(1, MAX_BATCH_CELLS // width))
     while True:
-        taken = list(islice(table.rows, batch_rows))
-        if not taken:
-            return
-        batch = RawBatch([], [], [], [])
-        for cells in taken:
+        batch, above = RawBatch([], [], [], []), row
+        for cells in islice(table.rows, batch_rows):
             row += 1
             if len(cells) != width:
-                if _is_blank(cells):
+                if is_blank(cells):
                     continue
-                cells = _fit(cells, width, row, batch.problems)
+                cells = fit_row(cells, width, row, batch.problems)
             else:
                 # Where there is an id, the row is not blank: look at the others no further.
                 id_cell = cells[id_index or 0]
                 has_id = id_cell.strip() if isinstance(id_cell, str) else id_cell
-                if not has_id and _is_blank(cells):
+                if not has_id and is_blank(cells):
                     continue
             batch.rows.append(row)
             batch.cells.append(cells)
+        if row == above:
+            return
         if not batch.rows:
             continue
         if id_index is None:
@@ -204,21 +205,6 @@ def _raw_batches(table: Table, id_index: int | None, batch_rows: int) -> Iterato
             batch.record_ids.extend(assigned)
             batch.problems.extend(problems)
         yield batch
-
-
-def _is_blank(cells: Row) -> bool:
-    return not any(cell_text(cell) for cell in cells)
-
-
-def _fit(cells: Row, width: int, row: int, problems: list[Problem]) -> Row:
-    """Pad or cut a row; report it unless all that differs is empty cells at the end."""
-    if len(cells) > width:
-        if not _is_blank(cells[width:]):
-            problems.append(make_problem(row, ROW_FIELD, "row-has-wrong-number-of-cells", None))
-        return cells[:width]
-    problems.append(make_problem(row, ROW_FIELD, "row-has-wrong-number-of-cells", None))
-    padding: list[Cell] = [None] * (width - len(cells))
-    return [*cells, *padding]
 
 
 def _clean_batches(

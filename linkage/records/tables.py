@@ -15,6 +15,7 @@ from linkage.records.text_files import (
     read_text_rows,
 )
 from linkage.records.workbooks import XLSX_MAGIC, is_workbook, read_workbook_rows
+from linkage.records.xlsx import OnRead
 
 WORKBOOK_ENCODINGS = ("xlsx", "xls")
 ENCODINGS = ("auto", *TEXT_ENCODINGS, *WORKBOOK_ENCODINGS)
@@ -32,8 +33,9 @@ _PERSONAL = re.compile(
 class Table(NamedTuple):
     """Headings, and an iterator over the rows below them, read as it is used.
 
-    A row is not padded: one with more or fewer cells than headings comes as it is. Blank rows
-    come too, so that the ``i``-th row (from 1) has the number ``rows_above + i`` in a spreadsheet.
+    A row of text is not padded: one with more or fewer cells than headings comes as it is. Blank
+    rows come too, so that the ``i``-th row (from 1) has the number ``rows_above + i`` in a
+    spreadsheet.
 
     Attributes:
         rows_above: rows of the file up to and with the headings.
@@ -91,13 +93,15 @@ def detect_format(path: Path, encoding: str = "auto") -> Format:
         ) from error
 
 
-def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
+def read_table(
+    path: Path, encoding: str = "auto", sheet: int = 1, on_read: OnRead | None = None
+) -> Table:
     """Headings and rows of a text file (comma, semicolon or tab) or of a workbook's sheet.
 
     Headings are the first row with at least two filled cells and half as many as the fullest of
     the first rows: a title, and a line of who reports and when, are skipped. Text cells are
     ``str``; a workbook's may be numbers and dates, and ``None`` where empty. Rows are read as they
-    are asked for.
+    are asked for; ``on_read`` is told how far an .xlsx has been read.
 
     Raises:
         RecordsError: as :func:`detect_format`; the file has no headings; or, while rows are
@@ -105,7 +109,7 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     """
     path = Path(path)
     form = detect_format(path, encoding)
-    rows = _guarded(_raw_rows(path, form, sheet))
+    rows = _guarded(_raw_rows(path, form, sheet, on_read))
     first: list[Row] = list(islice(rows, _MAX_TITLE_ROWS))
     filled = [sum(bool(cell_text(cell)) for cell in row) for row in first]
     best = max(filled, default=0)
@@ -119,13 +123,23 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     while headings and not headings[-1]:
         headings = headings[:-1]
     _refuse_records(headings)
-    return Table(headings, chain(first[at + 1 :], rows), at + 1, form)
-
-
-def _raw_rows(path: Path, form: Format, sheet: int) -> Iterator[Row]:
+    below: Iterator[Row] = chain(first[at + 1 :], rows)
     if form.delimiter is None:
-        return read_workbook_rows(path, sheet)
+        below = _filled(below, len(headings))
+    return Table(headings, below, at + 1, form)
+
+
+def _raw_rows(path: Path, form: Format, sheet: int, on_read: OnRead | None) -> Iterator[Row]:
+    if form.delimiter is None:
+        return read_workbook_rows(path, sheet, on_read)
     return read_text_rows(path, form.encoding, form.delimiter)
+
+
+def _filled(rows: Iterator[Row], width: int) -> Iterator[Row]:
+    """A sheet's rows end at their last cell; what is behind it is empty, not missing."""
+    for row in rows:
+        missing = width - len(row)
+        yield [*row, *[None] * missing] if missing > 0 else row
 
 
 def _guarded(rows: Iterator[Row]) -> Iterator[Row]:

@@ -17,6 +17,7 @@ from linkage.records.text_files import (
     detect_text_encoding,
 )
 from linkage.records.workbooks import is_workbook, read_workbook_rows
+from linkage.records.xlsx import OnRead
 
 _Rows = Iterator[list[str]]
 
@@ -45,10 +46,10 @@ class UntouchedRows(AbstractContextManager["UntouchedRows"]):
                 head = file.read(8)
             if not head:
                 raise RecordsError("The file is empty. Export it again.", code="empty-file")
-            self._n_bytes = path.stat().st_size
+            self._read, self._all = 0, path.stat().st_size
             self._file: TextIO | None = None
             if is_workbook(head):
-                self._rows = _workbook_rows(path, n_columns)
+                self._rows = _workbook_rows(path, n_columns, self._tell)
             else:
                 codec = TEXT_ENCODINGS[detect_text_encoding(path)]
                 # Universal line breaks: cells are then the same whichever system wrote the file.
@@ -63,10 +64,13 @@ class UntouchedRows(AbstractContextManager["UntouchedRows"]):
         return self._rows
 
     def share_read(self) -> float | None:
-        """How much of the file has been read, from 0 to 1; ``None`` for a workbook."""
-        if self._file is None or self._file.closed or not self._n_bytes:
-            return None
-        return min(1.0, self._file.buffer.tell() / self._n_bytes)
+        """How much of the file has been read, from 0 to 1; ``None`` if that is not known."""
+        if self._file is not None and not self._file.closed:
+            self._read = self._file.buffer.tell()
+        return min(1.0, self._read / self._all) if self._read and self._all else None
+
+    def _tell(self, done: int, total: int) -> None:
+        self._read, self._all = done, total
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
@@ -100,17 +104,19 @@ def _n_cells(line: str, delimiter: str) -> int:
     return len(next(csv.reader([line], delimiter=delimiter), []))
 
 
-def _workbook_rows(path: Path, n_columns: int) -> _Rows:
-    waiting: list[list[str]] = []
-    for cells in read_workbook_rows(path, 1):
+def _workbook_rows(path: Path, n_columns: int, on_read: OnRead) -> _Rows:
+    n_empty = 0
+    for cells in read_workbook_rows(path, 1, on_read):
         row = [_text(cell) for cell in cells]
         row += [""] * (n_columns - len(row))
         while len(row) > n_columns and not row[-1]:
             row.pop()
-        waiting.append(row)
-        if any(row):
-            yield from waiting
-            waiting = []
+        if not any(row):
+            n_empty += 1
+            continue
+        yield from ([""] * n_columns for _ in range(n_empty))
+        n_empty = 0
+        yield row
 
 
 def _text(cell: Cell) -> str:

@@ -76,12 +76,8 @@ _BY_CODE: Final[Mapping[str, object]] = {
     "password": _l("The workbook has a password. Save it without one."),
     "damaged-workbook": _l("The workbook is damaged or cut off. Copy or export it again."),
     "large-workbook": _l(
-        "The workbook is too large to be read at once. Delete what does not belong to the table, "
-        "or save the sheet as CSV in UTF-8."
-    ),
-    "large-sheet": _l(
-        "The sheet reaches to row %(row)s and column %(column)s. Delete what does not belong to "
-        "the table, or save the sheet as CSV in UTF-8."
+        "The workbook is too large to be read. Delete what does not belong to the table, or save "
+        "the sheet as CSV in UTF-8."
     ),
     "not-text": _l("The file is no table. Save it as .xlsx or as CSV in UTF-8."),
     "unknown-encoding": _l("The file's characters cannot be read. Save it as .xlsx."),

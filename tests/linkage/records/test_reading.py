@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from linkage.errors import RecordsError
 from linkage.records import ColumnMapping, read_raw_records, read_records
+from linkage.records.reading import MAX_BATCH_CELLS
 from linkage.types import FieldSpec, Problem, RecordBatch
 from tests.linkage.records.files import (
     CHILD_FIELDS,
@@ -269,3 +270,16 @@ def test_a_latin_register_has_no_rules_for_children(tmp_path: Path) -> None:
         assert batch.problems == ()
     with pytest.raises(RecordsError, match="cleaning rules"):
         read_records(path, mapping, fields, cleaning="cn-0")
+
+
+def test_a_sheet_with_thousands_of_columns_comes_in_small_batches(tmp_path: Path) -> None:
+    headings = [*HEADINGS, *(f"x{i}" for i in range(4000))]
+    rows = [[str(i), "王小明", "男"] for i in range(1200)]
+    path = write_xlsx(tmp_path / "x.xlsx", [headings, *rows])
+    told: list[tuple[int, int]] = []
+    batches = list(
+        read_records(path, MAPPING, CHILD_FIELDS, on_read=lambda *how_far: told.append(how_far))
+    )
+    assert told[-1][0] == told[-1][1]
+    assert sum(map(len, batches)) == 1200
+    assert max(map(len, batches)) * len(headings) <= MAX_BATCH_CELLS

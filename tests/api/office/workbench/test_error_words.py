@@ -22,7 +22,7 @@ from keys.errors import KeysError, SealingError
 from linkage.errors import LinkageError, RecordsError, TqeFormatError
 
 ROOT = Path(linkage.__file__).parents[1]
-READERS = ("tables", "untouched", "text_blocks", "workbooks", "text_files", "reading")
+READERS = ("tables", "untouched", "text_blocks", "workbook_errors", "text_files", "reading")
 """Modules that read what a clerk gives: each of their errors is told by its own words."""
 
 HAN = "[一-鿿]"
