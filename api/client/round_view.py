@@ -1,4 +1,4 @@
-"""A round on the screen: who has signed and uploaded, and what each still has to do."""
+"""What the server says of rounds, checked: who has signed and uploaded, what each has to do."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,22 +6,9 @@ from typing import Any, Literal, TypeVar
 
 from api.client.errors import ApiError
 from api.client.match_figures import MatchFigures
-from api.client.terminal import say, show_table
 from api.client.terms import Terms, parse_terms
 
 _Number = TypeVar("_Number", int, float)
-
-_WHAT_STATES_MEAN = {
-    "draft": "being prepared; the operator opens it next",
-    "open": "offices sign the terms and upload",
-    "frozen": "uploads are closed; the operator runs the matching next",
-    "matching": "the server is matching",
-    "review": "matched; another operator than the one who ran it releases it next",
-    "released": "each office can fetch its links",
-    "expired": "encodings and links have been deleted",
-    "cancelled": "stopped; nothing more happens",
-}
-
 
 Step = Literal["sign", "wait-key", "send", "sent", "fetch", "nothing"]
 """What an office has to do next; ``wait-key``: until the coordinating office has signed."""
@@ -273,52 +260,3 @@ def _unexpected() -> ApiError:
         "The server's answer is not what this program expects. Update the program, or tell the "
         "operator.",
     )
-
-
-def show_round(view: RoundView) -> None:
-    """Print a round: its state, its members, and what each still has to do."""
-    say(f"Round {view.id} of project {view.terms.project}: {view.state}")
-    meaning = _WHAT_STATES_MEAN.get(view.state)
-    if meaning is not None:
-        say(f"That is: {meaning}.")
-    if view.state in ("draft", "open"):
-        coordinator = view.terms.coordinating_office
-        if view.key_confirmed:
-            say(f"The key of the round is confirmed by {coordinator}.")
-        else:
-            say(f"The key of the round is not confirmed yet: {coordinator} still has to sign.")
-    if view.state == "matching" and view.matching.stage is not None:
-        say(f"{view.matching.sentence()}.")
-    if view.failure is not None:
-        say(f"The last run failed: {view.failure}")
-    for request in view.requests:
-        say(f"{request.sentence()}.")
-    show_table(
-        ["office", "role", "signed", "uploaded", "records", "still to do"],
-        [
-            [
-                member.office,
-                member.role,
-                "yes" if member.signed else "no",
-                "yes" if member.uploaded else "no",
-                member.n_records,
-                view.to_do(member.office),
-            ]
-            for member in view.members
-        ],
-        numeric=["records"],
-    )
-
-
-def show_rounds(answer: Mapping[str, Any]) -> None:
-    """Print the answer of ``GET /v1/rounds``.
-
-    Raises:
-        ApiError: ``bad-answer``; it is not as ``docs/http-api.md`` says.
-    """
-    rounds = parse_rounds(answer)
-    if not rounds:
-        say("There are no rounds yet.")
-        return
-    rows = [[each.id, each.project, each.state, each.created_at] for each in rounds]
-    show_table(["round", "project", "state", "created at"], rows)

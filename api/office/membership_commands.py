@@ -13,7 +13,6 @@ from api.client.terminal import (
     json_option,
     say,
     server_options,
-    show_json,
 )
 from api.office.session import (
     epoch_option,
@@ -68,24 +67,14 @@ def status_command(
     \b
         tongqiao office status --round 2026-h2 --server URL --keys my-office.private.json
     """
-    from api.client.round_view import parse_round, show_round, show_rounds
+    from api.client.round_status import fetch_status, show_status
 
     with failing("use the key file"):
         client, office = open_office(server, keys, ca_file)
-        if round_id is None:
-            answer = client.get_json("/v1/rounds")
-            if as_json:
-                show_json(answer)
-            else:
-                show_rounds(answer)
-            return
-        answer = client.get_json(f"/v1/rounds/{round_id}")
-        view = parse_round(answer, round_id)
-    if as_json:
-        show_json(answer)
-        return
-    show_round(view)
-    say(f"Your office still has to do: {view.to_do(office)}.")
+        status = fetch_status(client, round_id)
+    show_status(status, as_json=as_json)
+    if status.view is not None and not as_json:
+        say(f"Your office still has to do: {status.view.to_do(office)}.")
 
 
 @click.command(name="identity")

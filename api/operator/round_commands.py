@@ -264,23 +264,11 @@ def round_status_command(
     \b
         tongqiao round status 2026-h2 --server URL --keys operator.private.json
     """
-    from api.client.round_view import parse_round, show_round, show_rounds
+    from api.client.round_status import fetch_status, show_status
 
     with failing("use the key file"):
-        client = open_client(server, keys, ca_file)
-        if round_id is None:
-            answer = client.get_json("/v1/rounds")
-            if as_json:
-                show_json(answer)
-            else:
-                show_rounds(answer)
-            return
-        answer = client.get_json(f"/v1/rounds/{round_id}")
-        view = parse_round(answer, round_id)
-    if as_json:
-        show_json(answer)
-    else:
-        show_round(view)
+        status = fetch_status(open_client(server, keys, ca_file), round_id)
+    show_status(status, as_json=as_json)
 
 
 def _transition(

@@ -4,7 +4,7 @@ import pytest
 
 from api.client.errors import ApiError
 from api.client.match_figures import MatchFigures
-from api.client.round_view import parse_round, parse_rounds, show_rounds
+from api.client.round_view import parse_round, parse_rounds
 from linkage.errors import LinkageError
 from tests.api.played_round import (
     COORDINATOR,
@@ -87,7 +87,7 @@ def test_terms_that_this_program_does_not_understand_are_not_shown_as_if_it_did(
 )
 def test_a_list_of_rounds_that_is_none(answer: dict[str, Any]) -> None:
     with pytest.raises(ApiError):
-        show_rounds(answer)
+        parse_rounds(answer)
 
 
 @pytest.mark.parametrize("state", ["draft", "open", "frozen", "released", "expired"])

@@ -128,6 +128,9 @@ def test_status_lists_rounds(run: Callable[..., Result], routes: Routes) -> None
     assert json.loads(run("status", "--json").stdout) == {"rounds": [listed]}
     routes["GET", "/v1/rounds"] = json_answer({"rounds": []})
     assert run("status").stdout == "There are no rounds yet.\n"
+    routes["GET", "/v1/rounds"] = json_answer({"rounds": [{}]})
+    for words in (["status"], ["status", "--json"]):
+        assert "not what this program expects" in failed(run(*words))
 
 
 @pytest.mark.parametrize(
