@@ -28,6 +28,8 @@ class Round(Base):
     """The encoding profile, TOML text."""
     coordinating_office: Mapped[str] = mapped_column(ForeignKey("members.id"))
     key_confirmation: Mapped[str | None] = mapped_column(String(32))
+    """What uploads are checked against.  It stays when the coordinating office's keys are revoked:
+    the new ones may not confirm another secret beside files that were encoded with this one."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(ID_LENGTH))
     retained_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
@@ -78,6 +80,11 @@ class Round(Base):
     def is_signed_by(self, office: str) -> bool:
         """Whether the office has signed the terms."""
         return any(entry.office_id == office for entry in self.signatures)
+
+    @property
+    def is_key_confirmed(self) -> bool:
+        """Whether the coordinating office confirms the key, as it does by signing the terms."""
+        return self.key_confirmation is not None and self.is_signed_by(self.coordinating_office)
 
     def has_left(self, office: str) -> bool:
         """Whether the office is out of the round, by its own will or not."""

@@ -189,8 +189,6 @@ def _undo(work: Work, entry: Round, office: str, leftovers: Leftovers) -> None:
     work.session.execute(
         delete(Signature).where(Signature.round_id == entry.id, Signature.office_id == office)
     )
-    if entry.coordinating_office == office:
-        entry.key_confirmation = None
     work.session.expire(entry, ["uploads", "signatures"])
     work.record(
         Action.ROUND_UNDO,

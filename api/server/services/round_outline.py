@@ -40,7 +40,7 @@ def outline(entry: Round, caller: Caller) -> dict[str, Any]:
         "state": str(entry.state),
         "terms": json.loads(entry.terms),
         "terms_sha256": entry.terms_sha256,
-        "key_confirmed": entry.key_confirmation is not None,
+        "key_confirmed": entry.is_key_confirmed,
         "members": members,
         "progress": progress(entry, everything),
         "history": [

@@ -162,9 +162,15 @@ def _replace_offices(work: Work, entry: Round, terms: Terms) -> None:
 def list_rounds(installation: Installation, caller: Caller) -> list[dict[str, Any]]:
     """Rounds that the caller may know of, newest first; an office sees how far it is itself."""
     with installation.look(caller) as work:
+        # As `Round.is_key_confirmed`: it confirms the key by signing.
+        confirmed = (
+            select(Signature.round_id)
+            .where(Signature.round_id == Round.id, Signature.office_id == Round.coordinating_office)
+            .exists()
+        )
         columns = (
             Round.id, Round.project_id, Round.state, Round.created_at, Round.coordinating_office,
-            Round.key_confirmation,
+            confirmed.label("is_key_confirmed"),
         )  # fmt: skip
         query = select(*columns).order_by(Round.created_at.desc(), Round.id)
         own: dict[str, dict[str, bool]] = {}
@@ -180,7 +186,7 @@ def list_rounds(installation: Installation, caller: Caller) -> list[dict[str, An
                 "state": entry.state,
                 "created_at": format_time(entry.created_at),
                 "coordinating_office": entry.coordinating_office,
-                "key_confirmed": entry.key_confirmation is not None,
+                "key_confirmed": entry.is_key_confirmed,
                 "own": own.get(entry.id),
             }
             for entry in rounds

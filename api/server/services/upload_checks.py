@@ -92,7 +92,7 @@ def admitted(work: Work, round_id: str, office: str) -> Round:
             "Sign the terms of the round first: read them with `tongqiao office terms`, then "
             "`tongqiao office sign`.",
         )
-    if entry.key_confirmation is None:
+    if not entry.is_key_confirmed:
         raise RefusalError(
             "no-confirmation",
             "The coordinating office has not confirmed the key of this round yet. "

@@ -160,6 +160,27 @@ class TestALostKey:
         granted(new.signs(ROUND, secret=SECRET))
         granted(office.uploads(ROUND, party.files[OFFICE].data), 201)
 
+    def test_files_of_two_secrets_never_meet_in_a_round(
+        self, server: SimulatedServer, party: OpenRound, tmp_path: Path
+    ) -> None:
+        """What others uploaded was checked against what the lost key confirmed."""
+        office, peer = party.office(OFFICE), party.office(PEER)
+        granted(office.uploads(ROUND, party.files[OFFICE].data))
+        granted(party.first.revokes(party.coordinator))
+        new = with_new_keys(party.coordinator)
+        granted(new.enrols())
+        granted(party.first.approves(new))
+        assert not granted(party.first.reads_round(ROUND))["key_confirmed"]
+        (listed,) = granted(party.first.gets("/v1/rounds"))["rounds"]
+        assert not listed["key_confirmed"]
+        refused(new.signs(ROUND, secret=NEW_SECRET), "conflict")
+        refused(peer.uploads(ROUND, party.files[PEER].data), "no-confirmation")
+        granted(office.withdraws(ROUND))
+        granted(new.signs(ROUND, secret=NEW_SECRET))
+        refused(peer.uploads(ROUND, party.files[PEER].data), "wrong-secret")
+        fresh = encoded_file(tmp_path / "fresh.tqe", children(45), secret=NEW_SECRET)
+        granted(peer.uploads(ROUND, fresh.data), 201)
+
 
 class TestACompromisedKey:
     def test_step_by_step(self, server: SimulatedServer, party: OpenRound, tmp_path: Path) -> None:
