@@ -13,6 +13,7 @@
         source.xlsx|csv columns.toml   the file that was encoded, needed for the list
         encoded.tqe encoded.map.csv    what is sent, and what never is
         receipt.json links.csv list.xlsx
+        unsent/              the same files of a list that is encoded and not sent yet
       linkage.secret       the project's secret, once it was opened
 
 The commands of ``tongqiao office`` read and write the same files.

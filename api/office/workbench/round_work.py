@@ -1,6 +1,8 @@
 """A round as the office sees it: terms, signature, encoding, sending, links, list."""
 
+import hashlib
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +56,35 @@ class RoundFiles:
     """Paths of a round's files in the workbench's folder."""
 
     folder: Path
+
+    @property
+    def unsent(self) -> "RoundFiles":
+        """What is encoded and not sent yet: until then, what was sent stays for its links."""
+        return RoundFiles(self.folder / "unsent")
+
+    @property
+    def prepared(self) -> "RoundFiles":
+        """What is sent next: what is not sent yet, else what was sent."""
+        return self.unsent if self.unsent.folder.exists() else self
+
+    def keep_unsent(self) -> None:
+        """What was not sent yet has been: it takes the place of what was sent before.
+
+        Raises:
+            OSError: it cannot be moved; doing so again goes on.
+        """
+        unsent = self.unsent
+        source, old = find_source(unsent.folder), find_source(self.folder)
+        if source is not None:
+            if old is not None:
+                old.unlink()
+            source.replace(self.folder / source.name)
+        # The encodings last: as long as they are there, this is not done.
+        for name in ("columns", "map", "preflight", "encoded"):
+            path: Path = getattr(unsent, name)
+            if path.exists():
+                path.replace(getattr(self, name))
+        shutil.rmtree(unsent.folder)
 
     @property
     def terms(self) -> Path:
@@ -208,6 +239,8 @@ class RoundWork:
     def encode(self, round_id: str, job: Job, accepted_risk: str = "") -> None:
         """Encode the register for a round; keeps beside it what the list needs later.
 
+        What was sent before stays until this is sent: the links will be of what the server has.
+
         Args:
             round_id: of the round.
             job: told of the progress.
@@ -223,14 +256,13 @@ class RoundWork:
         source, inspection = self._register.source, self._register.inspection
         if source is None or inspection is None or not inspection.has_record_id:
             raise ToldError(lazy_gettext("Choose your file and confirm its columns first."))
-        old = find_source(files.folder)
-        if old is not None:
-            old.unlink()
-        kept = files.folder / source.name
+        unsent = files.unsent
+        shutil.rmtree(unsent.folder, ignore_errors=True)
+        unsent.folder.mkdir(mode=0o700)
+        kept = unsent.folder / source.name
         copy_privately(source, kept)
-        mapping_text = self._register.columns_file.read_bytes()
-        write_privately(files.columns, mapping_text, overwrite=True)
-        mapping = load_mapping(files.columns)
+        write_privately(unsent.columns, self._register.columns_file.read_bytes())
+        mapping = load_mapping(unsent.columns)
         job.enter(lazy_gettext("Encoding on this computer"), total=inspection.n_records)
         batches = read_records(kept, mapping, profile.fields, cleaning=profile.cleaning)
         try:
@@ -239,23 +271,21 @@ class RoundWork:
                 profile,
                 secret,
                 context=terms.context,
-                out=files.encoded,
-                map_file=files.map,
+                out=unsent.encoded,
+                map_file=unsent.map,
                 suite=terms.suite,
                 max_records=terms.max_records,
-                overwrite=True,
                 accepted_risk=accepted_risk or None,
                 on_stage=lambda _stage: job.enter(lazy_gettext("Checking and writing the file")),
             )
         except RiskyFileError as refusal:
-            write_json(files.preflight, refusal.report.to_json())
+            write_json(unsent.preflight, refusal.report.to_json())
             raise ToldError(
                 lazy_gettext(
                     "The check refused the file. See below what was found, and what to do."
                 )
             ) from refusal
-        write_json(files.preflight, encoded.preflight.to_json())
-        files.receipt.unlink(missing_ok=True)
+        write_json(unsent.preflight, encoded.preflight.to_json())
 
     def send(self, round_id: str, job: Job) -> None:
         """Send what was encoded; goes on where a broken connection stopped.
@@ -264,16 +294,40 @@ class RoundWork:
             ApiError, TermsError, TqeFormatError: the file does not fit, or the server refused.
         """
         files = self.files(round_id)
-        manifest = read_manifest(files.encoded)
-        check_upload(self.view(round_id), self.office, manifest)
-        job.enter(lazy_gettext("Sending"), total=files.encoded.stat().st_size, unit="bytes")
+        encoded = files.prepared.encoded
+        check_upload(self.view(round_id), self.office, read_manifest(encoded))
+        job.enter(lazy_gettext("Sending"), total=encoded.stat().st_size, unit="bytes")
         receipt = upload_file(
-            self._client,
-            f"/v1/rounds/{round_id}/uploads/{self.office}",
-            files.encoded,
-            on_progress=job.advance,
+            self._client, self._address(round_id), encoded, on_progress=job.advance
         )
         write_json(files.receipt, dict(receipt))
+        if encoded == files.unsent.encoded:
+            files.keep_unsent()
+
+    def _address(self, round_id: str) -> str:
+        return f"/v1/rounds/{round_id}/uploads/{self.office}"
+
+    def can_fetch(self, round_id: str) -> bool:
+        """Whether a list of this round was encoded here."""
+        files = self.files(round_id)
+        return files.map.exists() or files.unsent.map.exists()
+
+    def _settle(self, round_id: str) -> None:
+        """Find out whether what seems not to be sent was: the server's answer may have been lost.
+
+        Raises:
+            ApiError: the server does not answer.
+            OSError: the files cannot be read or moved.
+        """
+        files = self.files(round_id)
+        if not files.unsent.encoded.exists():
+            return
+        receipt = self._client.get_json(self._address(round_id))
+        with files.unsent.encoded.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if receipt.get("sha256") == sha256:
+            write_json(files.receipt, receipt)
+            files.keep_unsent()
 
     def fetch(self, round_id: str, job: Job) -> JoinCounts:
         """Fetch the links and join them to the rows of the file that was encoded.
@@ -283,6 +337,7 @@ class RoundWork:
         """
         files = self.files(round_id)
         terms = self.view(round_id).terms
+        self._settle(round_id)
         job.enter(lazy_gettext("Fetching the links"), unit="links")
         write_links(
             self._client, round_id, self.office, terms, files.links, overwrite=True,
