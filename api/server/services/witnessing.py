@@ -11,6 +11,7 @@ from api.audit.events import Action
 from api.audit.witnessing import cosigned_notes, keep_cosignature, witnesses_over
 from api.server.models import LOG_TABLES, Member, Project, Round
 from api.server.refusals import RefusalError
+from api.server.round_states import Actor
 from api.server.services.installation import Installation
 from api.server.services.steps import terms_of
 from api.server.services.work import Caller, Work
@@ -64,6 +65,8 @@ def check_witnessed(work: Work, entry: Round) -> None:
 
     Terms of the first form say nothing of it: there the project's word holds, as when they were
     signed.
+    Auditors count, whom the server's administrator adds, and the round's offices, whose names all
+    of them signed: a single operator approves offices, and could make up as many as are asked for.
     They count if they cosigned a checkpoint over the entry that ended it: then nobody can show
     them a history without this matching any more.
 
@@ -85,11 +88,18 @@ def check_witnessed(work: Work, entry: Round) -> None:
     )
     n_witnesses = 0
     if matched is not None:
-        n_witnesses = len(witnesses_over(work.session, LOG_TABLES, matched))
+        cosigned = select(Member).where(
+            Member.id.in_(witnesses_over(work.session, LOG_TABLES, matched)),
+            Member.state == "approved",
+        )
+        n_witnesses = sum(
+            member.kind == Actor.AUDITOR or entry.has_office(member.id)
+            for member in work.session.scalars(cosigned)
+        )
     if n_witnesses < wanted:
         raise RefusalError(
             "not-witnessed",
             f"This round asks for {wanted} witnesses of the access log before a "
-            f"release; {n_witnesses} have signed it since the matching. Ask auditors and offices "
-            "to run `tongqiao audit witness`, then release again.",
+            f"release; {n_witnesses} have signed it since the matching. Ask auditors and the "
+            "round's offices to run `tongqiao audit witness`, then release again.",
         )

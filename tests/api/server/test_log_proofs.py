@@ -208,6 +208,24 @@ def test_terms_may_ask_for_witnesses_before_a_release(server: SimulatedServer) -
     granted(party.second.takes_step(ROUND, "release"))
 
 
+def test_offices_that_an_operator_made_up_are_no_witnesses(server: SimulatedServer) -> None:
+    """One operator approves whom it likes; whom the terms name, every office has signed."""
+    party = server.open_round(min_witnesses=1)
+    party.is_matched()
+    puppet = server.office("made-up-office")
+    granted(puppet.enrols())
+    granted(party.first.approves(puppet))
+    granted(puppet.cosigns())
+    answer = refused(party.second.takes_step(ROUND, "release"), "not-witnessed")
+    assert "0 have signed" in answer["detail"]
+    # Nor does a signature count by a key that was revoked since.
+    granted(party.offices[0].cosigns())
+    granted(party.first.revokes(party.offices[0]))
+    refused(party.second.takes_step(ROUND, "release"), "not-witnessed")
+    granted(party.coordinator.cosigns())
+    granted(party.second.takes_step(ROUND, "release"))
+
+
 def asks_for_witnesses(server: SimulatedServer, n_members: int) -> None:
     with server.installation.work(own_caller("server")) as work:
         work.session.get_one(Project, PROJECT).min_witnesses = n_members
