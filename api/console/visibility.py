@@ -8,6 +8,7 @@ from typing import Any, Final
 from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
+from api.pages.role_names import role_name
 from api.server.schemas.terms import visibility_matrix
 
 FIELD: Final = "visibility"
@@ -105,9 +106,12 @@ def visibility_in_words(members: Sequence[Mapping[str, Any]], visibility: Any) -
         return str(gettext("every office with every other office"))
     between, end = gettext(", "), gettext("; ")
     return str(end).join(
-        f"{row.role} → {str(between).join(box.role for box in row.seen if box.ticked) or '–'}"
-        for row in form.rows
+        f"{role_name(row.role)} → {_seen_in_words(row, str(between))}" for row in form.rows
     )
+
+
+def _seen_in_words(row: RoleRow, between: str) -> str:
+    return between.join(role_name(box.role) for box in row.seen if box.ticked) or "–"
 
 
 def _form(members: Sequence[Mapping[str, Any]], by_role: bool, ticked: Any) -> VisibilityForm:

@@ -8,6 +8,8 @@ from flask_babel import Babel, format_date, format_datetime, format_decimal, for
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from api.pages.role_names import role_name
+
 LANGUAGES = {"zh": "中文", "en": "English"}
 """Code -> the language's own name, in the order of the switch."""
 
@@ -45,6 +47,7 @@ def speak_both(app: Flask, translations: str, prefix: str = "/") -> None:
     app.add_template_filter(_second, "second")
     app.add_template_filter(_epoch, "epoch")
     app.add_template_filter(_day, "day")
+    app.add_template_filter(role_name)
     app.context_processor(
         lambda: {
             "language": current_language(),
