@@ -151,7 +151,7 @@ def test_a_round_from_open_uploads_to_its_release_by_two_people(
         first.on_a_phone("console-agree")
         wu.presses("撤回此请求")
         wu.unfolds("将一个单位移出该轮次")
-        wu.chooses("要移出的单位", "chengdu-health (health)")
+        wu.chooses("要移出的单位", "chengdu-health (卫生健康 health)")
         first.look("console-take-out.zh")
         wu.takes_step("请求移出该单位")
         zheng.opens("rounds/2026-h2")
