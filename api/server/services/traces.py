@@ -51,13 +51,13 @@ def scrub_traces(installation: Installation) -> bool:
         Whether nothing is left. What is left stays written down, for the worker's next round.
     """
     with installation.database.reading() as session:
-        due = {trace.table: trace.n_deletions for trace in session.scalars(select(Trace))}
+        due = {t.table: (t.n_deletions, t.since) for t in session.scalars(select(Trace))}
     if not due:
         return True
     clean = installation.database.scrub(sorted(due), patience_s=_PATIENCE_S)
     if clean:
         with installation.database.writing() as session:
-            _forget(session, {table: n for table, n in due.items() if table in clean})
+            _forget(session, {table: state for table, state in due.items() if table in clean})
     left = sorted(due.keys() - clean)
     if left:
         _LOG.warning(
@@ -73,8 +73,9 @@ def traces_since(session: Session) -> datetime | None:
     return session.scalar(select(Trace.since).order_by(Trace.since).limit(1))
 
 
-def _forget(session: Session, scrubbed: Mapping[str, int]) -> None:
-    for table, n_deletions in scrubbed.items():
-        # Who has deleted more since then has not been answered for.
-        done = (Trace.table == table, Trace.n_deletions == n_deletions)
+def _forget(session: Session, scrubbed: Mapping[str, tuple[int, datetime]]) -> None:
+    for table, (n_deletions, since) in scrubbed.items():
+        # Who has deleted more since then has not been answered for; nor has who did after another
+        # process had scrubbed, which began to count anew.
+        done = (Trace.table == table, Trace.n_deletions == n_deletions, Trace.since == since)
         session.execute(delete(Trace).where(*done))

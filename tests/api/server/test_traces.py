@@ -115,6 +115,31 @@ def test_who_deletes_meanwhile_is_not_answered_for(
     assert owed(server) == set()
 
 
+def test_nor_is_who_deletes_after_somebody_elses_scrubbing(
+    server: SimulatedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Server and worker scrub at the same time; the slower one must not forget what came since."""
+
+    def delete_rows() -> None:
+        with server.installation.database.writing() as session:
+            leave_traces(Work(session, server.clock(), own_caller("server")), Link)
+
+    scrub = Database.scrub
+
+    def scrub_slowly(database: Database, tables: list[str], **options: Any) -> frozenset[str]:
+        clean = scrub(database, tables, **options)
+        monkeypatch.setattr(Database, "scrub", scrub)
+        assert scrub_traces(server.installation)
+        assert owed(server) == set()
+        delete_rows()
+        return clean
+
+    delete_rows()
+    monkeypatch.setattr(Database, "scrub", scrub_slowly)
+    assert scrub_traces(server.installation)
+    assert owed(server) == {"links"}
+
+
 def test_a_crash_between_deletion_and_scrubbing_loses_nothing(
     server: SimulatedServer, party: OpenRound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
