@@ -211,6 +211,10 @@ def restore_command(
         f"Restored {done.n_files} files. The access log is whole: {done.log_size} entries verified."
     )
     remark("Compare with the auditors' latest checkpoint (tongqiao audit verify) before you start.")
+    remark(
+        "What was done after the backup is undone: revoke those keys, disable those people and "
+        "take those offices out again before anybody can reach the server (docs/operations.md)."
+    )
 
 
 @server_group.command(name="config")

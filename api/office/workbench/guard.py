@@ -3,8 +3,8 @@
 - The server listens on 127.0.0.1 only.
 - Each start makes a key; the address that the command prints holds it once, and a cookie keeps it
   afterwards.  Another account of the same machine can reach the port but has no key.
-- The ``Host`` must be 127.0.0.1 or localhost with the right port: a page from elsewhere whose name
-  was made to resolve to 127.0.0.1 (DNS rebinding) is refused.
+- The ``Host`` must be 127.0.0.1 or localhost: a page from elsewhere whose name was made to resolve
+  to 127.0.0.1 (DNS rebinding) is refused.
 - Forms carry a token (Flask-WTF); cookies are ``SameSite=Strict``.
 """
 
