@@ -99,6 +99,10 @@ STEPS: Mapping[Step, Rule] = {
 }
 
 
+GOING_ON = frozenset({Step.FREEZE, Step.RUN, Step.RELEASE})
+"""Steps that need the round's data for what comes next: not once its time is over."""
+
+
 OPERATOR_STEPS: Mapping[str, Step] = {
     str(step): step for step, rule in STEPS.items() if rule.by is Actor.OPERATOR and rule.named
 }

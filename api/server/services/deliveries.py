@@ -19,7 +19,7 @@ from api.server.services.retention import (
     forget_parts,
     forget_requests,
 )
-from api.server.services.steps import terms_of
+from api.server.services.steps import check_kept, terms_of
 from api.server.services.traces import leave_traces
 from api.server.services.work import Caller, Details, Work
 
@@ -60,6 +60,7 @@ def acknowledge(
     with installation.work(caller) as work:
         entry = own_part(work, round_id, office)
         check_deed(Deed.READ_RESULTS, State(entry.state), Actor.OFFICE)
+        check_kept(work, entry)
         if (
             (digest.hexdigest(), count) != (links_sha256, n_links)
             # Released links change by a withdrawal alone.

@@ -11,7 +11,7 @@ from api.server.models import Link, RetractedLink, Round
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation
-from api.server.services.steps import check_taking_part, terms_of, visible_round
+from api.server.services.steps import check_kept, check_taking_part, terms_of, visible_round
 from api.server.services.work import Caller, Work
 
 CERTAIN, PROBABLE = 0.99, 0.9
@@ -38,6 +38,7 @@ def read_results(
     with installation.work(caller) as work:
         entry = own_part(work, round_id, office)
         check_deed(Deed.READ_RESULTS, State(entry.state), Actor.OFFICE)
+        check_kept(work, entry)
         found = own_links(work, entry, office, after=after, limit=limit + 1)
         page = found[:limit]
         work.record(
@@ -148,6 +149,7 @@ def read_review(installation: Installation, caller: Caller, round_id: str) -> di
     with installation.look(caller) as work:
         entry = visible_round(work, round_id)
         check_deed(Deed.READ_REVIEW, State(entry.state), Actor.OPERATOR)
+        check_kept(work, entry)
         if entry.review is None:
             raise RefusalError("not-found", "This round has no review.")
         work.record(Action.REVIEW_READ, project=entry.project_id, round_id=entry.id)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from api.audit.events import Action
 from api.server.models import Round, StateChange
 from api.server.refusals import RefusalError
-from api.server.round_states import Actor, State, Step, next_state
+from api.server.round_states import GOING_ON, Actor, State, Step, next_state
 from api.server.schemas.terms import Terms
 from api.server.services.work import Details, Work
 from keys.cipher_suites import CIPHER_SUITES, CipherSuite
@@ -59,6 +59,8 @@ def take_step(
         asked_by=asked_by,
         n_uploads=len(entry.uploads),
     )
+    if step in GOING_ON:
+        check_kept(work, entry)
     entry.state = after
     if after in (State.OPEN, State.RELEASED):
         entry.retained_until = work.now + timedelta(days=terms_of(entry).retention_days)
@@ -89,6 +91,22 @@ def visible_round(work: Work, round_id: str) -> Round:
             "`tongqiao office status` or `tongqiao round status`.",
         )
     return entry
+
+
+def check_kept(work: Work, entry: Round) -> None:
+    """Whether the time is not over for which the terms let a round's data be kept.
+
+    The worker deletes it then, as soon as it can; until it has, nobody gets or adds anything.
+
+    Raises:
+        RefusalError: ``wrong-state``.
+    """
+    if entry.retained_until is not None and entry.retained_until <= work.now:
+        raise RefusalError(
+            "wrong-state",
+            "The time is over for which the terms let this round's data be kept. It will be "
+            "deleted, and a new round is needed.",
+        )
 
 
 def check_taking_part(entry: Round, office: str) -> None:

@@ -10,7 +10,13 @@ from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.data_keys import ensure_data_key, is_data_key
 from api.server.services.installation import Installation
-from api.server.services.steps import check_taking_part, suite_of, terms_of, visible_round
+from api.server.services.steps import (
+    check_kept,
+    check_taking_part,
+    suite_of,
+    terms_of,
+    visible_round,
+)
 from api.server.services.work import Caller, Work
 from keys.cipher_suites import CipherSuite
 from linkage.profile import parse_profile
@@ -85,6 +91,7 @@ def admitted(work: Work, round_id: str, office: str) -> Round:
             "forbidden", "By the terms of this round, the coordinating office brings no records."
         )
     check_deed(Deed.UPLOAD, State(entry.state), Actor.OFFICE)
+    check_kept(work, entry)
     check_taking_part(entry, office)
     if not entry.is_signed_by(office):
         raise RefusalError(

@@ -341,6 +341,40 @@ class TestRetention:
         refused(party.office(OFFICE).reads_results(ROUND), "wrong-state")
         refused(party.second.reads_review(ROUND), "wrong-state")
 
+    def test_what_is_overdue_is_not_given_out_while_the_worker_is_away(
+        self, server: SimulatedServer, party: OpenRound
+    ) -> None:
+        server.worker().work_once()
+        granted(party.second.takes_step(ROUND, "release"))
+        office = party.office(OFFICE)
+        links = granted(office.reads_results(ROUND))["links"]
+        server.clock.advance(days=181)
+        refused(office.reads_results(ROUND), "wrong-state")
+        refused(office.acknowledges(ROUND, links), "wrong-state")
+        refused(party.second.reads_review(ROUND), "wrong-state")
+        granted(office.leaves(ROUND))
+        server.worker().run(once=True)
+        assert round_row(server)["state"] == "expired"
+
+    def test_what_is_overdue_is_not_gone_on_with_while_the_worker_is_away(
+        self, server: SimulatedServer, party: OpenRound
+    ) -> None:
+        """A release would let it be kept as long again."""
+        server.worker().work_once()
+        server.clock.advance(days=181)
+        refused(party.second.reads_review(ROUND), "wrong-state")
+        refused(party.second.takes_step(ROUND, "release"), "wrong-state")
+        granted(party.second.takes_step(ROUND, "cancel"))
+
+    def test_an_overdue_round_takes_nothing_more(self, server: SimulatedServer) -> None:
+        party = server.open_round()
+        office = party.office(OFFICE)
+        granted(office.uploads(ROUND, party.files[OFFICE].data))
+        server.clock.advance(days=181)
+        refused(office.uploads(ROUND, party.files[OFFICE].data), "wrong-state")
+        refused(party.first.takes_step(ROUND, "freeze"), "wrong-state")
+        granted(office.withdraws(ROUND))
+
     def test_what_expired_is_nowhere_on_the_disk(
         self, server: SimulatedServer, party: OpenRound
     ) -> None:
