@@ -13,6 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from linkage.columns import CodedColumn, TextColumn, code_points
+from linkage.records.cells import Cell
 from linkage.records.cleaning import ColumnCleaner
 from linkage.records.dates import EARLIEST
 from linkage.records.names import is_plain_name
@@ -91,9 +92,12 @@ class DistinctCleaner:
     ) -> tuple[DraftColumn, CellProblems]:
         """The column of the cells at ``index`` in some rows of a block."""
         starts, stops = block.starts[rows, index], block.stops[rows, index]
-        odd = np.flatnonzero(~self._plain(block.points, starts, stops) & (stops > starts)).tolist()
+        plain = self._plain(block.points, starts, stops)
+        numbers = block.numbers_in(rows, index)
+        plain[list(numbers)] = False
+        odd = np.flatnonzero(~plain & (stops > starts)).tolist()
         column = DraftColumn(starts, stops)
-        cells = [block.text[starts[i] : stops[i]] for i in odd]
+        cells = [numbers.get(i, block.text[starts[i] : stops[i]]) for i in odd]
         problems: CellProblems = []
         for i, cell, (value, codes) in zip(odd, cells, self._cleaner.clean(cells), strict=True):
             if value != cell:
@@ -135,7 +139,9 @@ class CodedCleaner:
         """The column of the cells at ``index`` in some rows of a block."""
         if len(self._entries) >= _MEMO_ENTRIES or len(self.values) >= _MEMO_ENTRIES:
             self._start()
-        cells = cells_of(block, rows, index)
+        cells: list[Cell] = [*cells_of(block, rows, index)]
+        for i, number in block.numbers_in(rows, index).items():
+            cells[i] = number
         entries = np.fromiter(map(self._entries.__getitem__, cells), np.int64, len(cells))
         codes: I32 = np.array(self._codes, dtype=np.int32)[entries] if len(cells) else _NO_CODES
         problems: CellProblems = []
@@ -153,8 +159,8 @@ class CodedCleaner:
             self.values.append(value)
         return code
 
-    def enter(self, cell: str) -> int:
-        """Clean a text that was not met yet, and number it."""
+    def enter(self, cell: Cell) -> int:
+        """Clean a cell that was not met yet, and number it."""
         [(value, codes)] = self._cleaner.clean([cell])
         entry = len(self._codes)
         self._codes.append(self.code_of(value))
@@ -166,14 +172,14 @@ class CodedCleaner:
 _NO_CODES: I32 = np.zeros(0, dtype=np.int32)
 
 
-class _Entries(dict[str, int]):
-    """Text of a cell -> its number."""
+class _Entries(dict[Cell, int]):
+    """A cell -> its number."""
 
     def __init__(self, cleaner: CodedCleaner) -> None:
         super().__init__()
         self._cleaner = cleaner
 
-    def __missing__(self, cell: str) -> int:
+    def __missing__(self, cell: Cell) -> int:
         entry = self[cell] = self._cleaner.enter(cell)
         return entry
 

@@ -14,9 +14,10 @@ from linkage.records.mapping import RECORD_ID, ColumnMapping
 from linkage.records.problems import make_problem
 from linkage.records.record_ids import RecordIds
 from linkage.records.rows import fit_row, is_blank
+from linkage.records.sheet_blocks import SheetBlocks
 from linkage.records.tables import Row, Table, heading_key, read_table
 from linkage.records.text_blocks import TextBlocks
-from linkage.records.text_records import TextRecords
+from linkage.records.text_records import Blocks, TextRecords
 from linkage.records.xlsx import OnRead
 from linkage.types import FieldSpec, Problem, RecordBatch
 
@@ -113,8 +114,8 @@ def clean_file(
 ) -> Iterator[RecordBatch]:
     """As :func:`read_records`, but a mapping without ``record_id`` is good enough to look.
 
-    ``row_by_row`` reads a text file as workbooks are read: slowly, and the reference for the other
-    way.
+    ``row_by_row`` reads any file as an older workbook is read: slowly, and the reference for the
+    other way.
     """
     if batch_rows < 1:
         raise ValueError("batch_rows must be at least 1")
@@ -122,26 +123,32 @@ def clean_file(
     version = cleaning_version(cleaning, fields)
     if any(field.kind == "chinese-name" for field in fields):
         verify_folding()
-    table = read_table(path, mapping.encoding, mapping.sheet, on_read)
+    table = read_table(path, mapping.encoding, mapping.sheet)
     places = place_columns(mapping, table.headings)
     cleaners = {
         field.name: ColumnCleaner(field.kind, version, today, mapping.values.get(field.name, {}))
         for field in fields
     }
-    if table.format.delimiter is not None and not row_by_row:
-        blocks = TextBlocks(
-            path,
-            table.format.encoding,
-            table.format.delimiter,
-            len(table.headings),
-            table.rows_above,
-        )
+    batch_rows = min(batch_rows, max(1, MAX_BATCH_CELLS // len(table.headings)))
+    blocks = None if row_by_row else _blocks(path, table, mapping.sheet, on_read)
+    if blocks is not None:
         records = TextRecords(blocks, fields, places, cleaners, today, version.child_rules)
-        return records.batches(batch_rows, path.stat().st_size, on_read)
+        return records.batches(batch_rows)
     rules = ChildRules(fields, today) if version.child_rules else None
     return _clean_batches(
         _raw_batches(table, places.get(RECORD_ID), batch_rows), fields, places, cleaners, rules
     )
+
+
+def _blocks(path: Path, table: Table, sheet: int, on_read: OnRead | None) -> Blocks | None:
+    """The rows below the headings in blocks; ``None`` for a format that is read row by row."""
+    width, above = len(table.headings), table.rows_above
+    if table.format.delimiter is not None:
+        encoding, delimiter = table.format.encoding, table.format.delimiter
+        return TextBlocks(path, encoding, delimiter, width, above, on_read)
+    if table.format.encoding == "xlsx":
+        return SheetBlocks(path, sheet, width, above, on_read)
+    return None
 
 
 def place_columns(mapping: ColumnMapping, headings: Sequence[str]) -> dict[str, int]:

@@ -15,7 +15,6 @@ from linkage.records.text_files import (
     read_text_rows,
 )
 from linkage.records.workbooks import XLSX_MAGIC, is_workbook, read_workbook_rows
-from linkage.records.xlsx import OnRead
 
 WORKBOOK_ENCODINGS = ("xlsx", "xls")
 ENCODINGS = ("auto", *TEXT_ENCODINGS, *WORKBOOK_ENCODINGS)
@@ -93,15 +92,13 @@ def detect_format(path: Path, encoding: str = "auto") -> Format:
         ) from error
 
 
-def read_table(
-    path: Path, encoding: str = "auto", sheet: int = 1, on_read: OnRead | None = None
-) -> Table:
+def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     """Headings and rows of a text file (comma, semicolon or tab) or of a workbook's sheet.
 
     Headings are the first row with at least two filled cells and half as many as the fullest of
     the first rows: a title, and a line of who reports and when, are skipped. Text cells are
     ``str``; a workbook's may be numbers and dates, and ``None`` where empty. Rows are read as they
-    are asked for; ``on_read`` is told how far an .xlsx has been read.
+    are asked for.
 
     Raises:
         RecordsError: as :func:`detect_format`; the file has no headings; or, while rows are
@@ -109,7 +106,7 @@ def read_table(
     """
     path = Path(path)
     form = detect_format(path, encoding)
-    rows = _guarded(_raw_rows(path, form, sheet, on_read))
+    rows = _guarded(_raw_rows(path, form, sheet))
     first: list[Row] = list(islice(rows, _MAX_TITLE_ROWS))
     filled = [sum(bool(cell_text(cell)) for cell in row) for row in first]
     best = max(filled, default=0)
@@ -129,9 +126,9 @@ def read_table(
     return Table(headings, below, at + 1, form)
 
 
-def _raw_rows(path: Path, form: Format, sheet: int, on_read: OnRead | None) -> Iterator[Row]:
+def _raw_rows(path: Path, form: Format, sheet: int) -> Iterator[Row]:
     if form.delimiter is None:
-        return read_workbook_rows(path, sheet, on_read)
+        return read_workbook_rows(path, sheet)
     return read_text_rows(path, form.encoding, form.delimiter)
 
 

@@ -8,8 +8,8 @@ on any text.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -23,6 +23,7 @@ from linkage.records.text_files import (
     invalid_text_error,
     unpaired_quotes_error,
 )
+from linkage.records.xlsx import OnRead
 from linkage.types import I64, U32, Bools
 
 _CHUNK_CHARACTERS = 1 << 18
@@ -40,6 +41,8 @@ class TextBlock:
         starts, stops: ``(n, width) int64``, where each cell lies in it; cells that a row lacks, and
             those of rows in ``others``, are empty.
         others: number of each row (from 0) that has another number of cells -> its cells.
+        numbers: row and column (from 0) of each cell of a workbook that is a number which cleaning
+            does not take as it takes its text -> the number.
     """
 
     text: str
@@ -47,9 +50,17 @@ class TextBlock:
     starts: I64
     stops: I64
     others: dict[int, list[str]]
+    numbers: Mapping[tuple[int, int], float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def numbers_in(self, rows: I64, index: int) -> dict[int, float]:
+        """Which of the cells at ``index`` in some rows are such numbers, and what they are."""
+        if not self.numbers:
+            return {}
+        found = ((i, self.numbers.get((row, index))) for i, row in enumerate(rows.tolist()))
+        return {i: number for i, number in found if number is not None}
 
 
 class TextBlocks:
@@ -59,10 +70,17 @@ class TextBlocks:
         encoding, delimiter: as ``read_text_rows`` takes them.
         width: cells that a row should have.
         skip_rows: rows at the beginning that are left out.
+        on_read: is told how many bytes of the file were read, and how many there are.
     """
 
     def __init__(
-        self, path: Path, encoding: str, delimiter: str, width: int, skip_rows: int
+        self,
+        path: Path,
+        encoding: str,
+        delimiter: str,
+        width: int,
+        skip_rows: int,
+        on_read: OnRead | None = None,
     ) -> None:
         self._path = path
         self._codec = TEXT_ENCODINGS[encoding]
@@ -72,7 +90,7 @@ class TextBlocks:
         self._rest = ""
         self._lines_read = 0
         self._is_plain = True
-        self.bytes_read = 0
+        self._on_read = on_read
 
     def read(self, block_rows: int) -> Iterator[TextBlock]:
         """All rows in blocks.
@@ -94,14 +112,17 @@ class TextBlocks:
         ):
             try:
                 list(self._rows_by_csv(file, self.skip_rows))
+                n_bytes = self._path.stat().st_size
                 while True:
                     block = self._plain_block(file, block_rows) if self._is_plain else None
                     if block is None:
                         block = self._block_of(list(self._rows_by_csv(file, block_rows)))
-                    self.bytes_read = raw.tell()
                     if not len(block):
                         return
+                    n_read = min(raw.tell(), n_bytes)
                     yield block
+                    if self._on_read is not None:
+                        self._on_read(n_read, n_bytes)
             except UnicodeError as error:
                 raise invalid_text_error(self._lines_read) from error
 

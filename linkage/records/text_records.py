@@ -1,7 +1,8 @@
-"""Cleaned records of a text file, from its blocks."""
+"""Cleaned records of a text file or a workbook's sheet, from its blocks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import Protocol
 
 import numpy as np
 
@@ -22,14 +23,23 @@ from linkage.records.mapping import RECORD_ID
 from linkage.records.problems import make_problem
 from linkage.records.record_ids import RecordIds
 from linkage.records.rows import fit_row, is_blank
-from linkage.records.text_blocks import TextBlock, TextBlocks
+from linkage.records.text_blocks import TextBlock
 from linkage.types import I32, I64, Bools, FieldSpec, Problem, RecordBatch
 
 _PLAIN_ID_CHARACTERS = 32
 
 
+class Blocks(Protocol):
+    """The rows of a file in blocks, behind the ``skip_rows`` at its beginning."""
+
+    skip_rows: int
+
+    def read(self, block_rows: int) -> Iterator[TextBlock]:
+        """All of them, in blocks of at most so many."""
+
+
 class TextRecords:
-    """Cleans the records of a text file; what comes out is what the rules give cell by cell.
+    """Cleans the records of a file; what comes out is what the rules give cell by cell.
 
     Args:
         blocks: of the file, behind its headings.
@@ -42,7 +52,7 @@ class TextRecords:
 
     def __init__(
         self,
-        blocks: TextBlocks,
+        blocks: Blocks,
         fields: Sequence[FieldSpec],
         places: Mapping[str, int],
         cleaners: Mapping[str, ColumnCleaner],
@@ -65,9 +75,7 @@ class TextRecords:
             if field.kind not in DISTINCT_KINDS
         }
 
-    def batches(
-        self, batch_rows: int, n_bytes: int, on_read: Callable[[int, int], None] | None
-    ) -> Iterator[RecordBatch]:
+    def batches(self, batch_rows: int) -> Iterator[RecordBatch]:
         """All records, in batches of at most so many rows.
 
         Raises:
@@ -81,8 +89,6 @@ class TextRecords:
             row += len(block)
             if len(kept):
                 yield self._batch(block, kept, numbers.tolist(), problems)
-            if on_read is not None:
-                on_read(min(self._blocks.bytes_read, n_bytes), n_bytes)
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -204,7 +210,7 @@ def _filled_in(block: TextBlock, fitted: Mapping[int, list[str]]) -> TextBlock:
         size += int(lengths.sum())
     added = "".join(cell for cells in fitted.values() for cell in cells)
     points = np.concatenate([block.points, code_points(added)])
-    return TextBlock(block.text + added, points, starts, stops, block.others)
+    return TextBlock(block.text + added, points, starts, stops, block.others, block.numbers)
 
 
 def _problems_of(

@@ -6,6 +6,6 @@ where they are small, by the ``plain_scanner``.  ``strings`` holds the shared st
 makes cells into what they are, and ``rows`` composes all this.
 """
 
-from linkage.records.xlsx.rows import OnRead, read_rows, sheet_names
+from linkage.records.xlsx.rows import OnRead, open_sheet, read_rows, sheet_names
 
-__all__ = ["OnRead", "read_rows", "sheet_names"]
+__all__ = ["OnRead", "open_sheet", "read_rows", "sheet_names"]

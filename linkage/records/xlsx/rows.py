@@ -1,6 +1,7 @@
 """Rows of a sheet, streamed: what is held is the shared strings and a megabyte of the sheet."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
@@ -40,6 +41,19 @@ def read_rows(file: BinaryIO, sheet: int, on_read: OnRead | None = None) -> Iter
         RecordsError: while iterating: the file is damaged, locked or too large, or has no such
             sheet.
     """
+    with open_sheet(file, sheet, on_read) as (scanned, values):
+        yield from _rows(scanned, values)
+
+
+@contextmanager
+def open_sheet(
+    file: BinaryIO, sheet: int, on_read: OnRead | None = None
+) -> Iterator[tuple[Iterator[Cells], CellValues]]:
+    """Cells of a sheet (from 1) as they are scanned, and what makes values of them.
+
+    Raises:
+        RecordsError: as :func:`read_rows`.
+    """
     with Package(file) as package:
         structure = read_structure(package)
         if not 1 <= sheet <= len(structure.sheets):
@@ -48,11 +62,13 @@ def read_rows(file: BinaryIO, sheet: int, on_read: OnRead | None = None) -> Iter
         styles = read_styles(package, structure.styles)
         n_bytes = package.n_bytes(structure.strings) + package.n_bytes(part)
         reading = _Reading(package, n_bytes, on_read)
+        scanned = reading.scanned(structure.strings, is_sheet=False)
         try:
-            strings = SharedStrings(reading.scanned(structure.strings, is_sheet=False))
-            values = CellValues(strings, styles, structure.is_1904)
-            yield from _rows(reading.scanned(part, is_sheet=True), values)
-        except (ScanError, IndexError, UnicodeDecodeError) as error:
+            with SharedStrings(scanned) as strings:
+                values = CellValues(strings, styles, structure.is_1904)
+                yield reading.scanned(part, is_sheet=True), values
+                strings.read_all()
+        except (ScanError, UnicodeDecodeError) as error:
             raise damaged_workbook() from error
 
 

@@ -52,6 +52,7 @@ from linkage.records.xlsx.scanner_notes import (
     begin,
     finish,
 )
+from linkage.records.xlsx.usual_cells import OTHER, usual_cell, usual_string
 from linkage.types import I64, U8
 
 _LEAST_CELL_BYTES = len("<si/>")
@@ -107,6 +108,10 @@ def scan_block(xml: U8, memory: I64, is_sheet: bool, table: I64, text: U8) -> in
     while not now[IS_OVER]:
         at = next_tag(xml, i)
         if now[STATE] <= ROW:
+            behind = _take_usual(xml, at, is_sheet, now, table, text)
+            if behind >= 0:
+                i = behind
+                continue
             used = at
             memory[:] = now
         kind, behind = next_markup(xml, at)
@@ -127,6 +132,17 @@ def scan_block(xml: U8, memory: I64, is_sheet: bool, table: I64, text: U8) -> in
         i = behind
     memory[:] = now
     return i
+
+
+@kernel
+def _take_usual(xml: U8, at: int, is_sheet: bool, now: I64, table: I64, text: U8) -> int:
+    if now[SKIPPED]:
+        return OTHER
+    if now[STATE] == ROW:
+        return usual_cell(xml, at, now, table, text)
+    if now[STATE] == OUTSIDE and not is_sheet:
+        return usual_string(xml, at, now, table, text)
+    return OTHER
 
 
 @kernel

@@ -20,6 +20,7 @@ from linkage.records.xlsx.scanned import (
 )
 from linkage.records.xlsx.strings import SharedStrings
 from linkage.records.xlsx.structure import DURATION, PLAIN
+from linkage.types import I64, Bools
 
 # Day 0 of the 1900 system behind its invented 29 February 1900, which is day 60, and how many days
 # later the 1904 system begins (ECMA-376 18.17.4.1).
@@ -42,21 +43,22 @@ class CellValues:
     """
 
     def __init__(self, strings: SharedStrings, styles: Sequence[int], is_1904: bool) -> None:
-        self._strings = strings
+        self.strings = strings
         self._styles = styles
+        self._are_plain = np.array([kind == PLAIN for kind in styles] + [True])
         self._shift_days = _DAYS_TO_1904 if is_1904 else 0
 
     def of(self, cells: Cells) -> list[Cell]:
         """One value a cell; an empty text is ``None``.
 
         Raises:
-            IndexError: a cell has the number of a shared string that there is not.
+            ScanError: a cell has the number of a shared string that there is not.
             UnicodeDecodeError: a text is no UTF-8.
         """
         table = cells.table
         values: list[Cell] = [None] * len(table)
         shared = np.flatnonzero(table[:, TYPE_AT] == SHARED)
-        texts = self._strings.texts(table[shared, START_AT])
+        texts = self.strings.texts(table[shared, START_AT])
         for i, text in zip(shared.tolist(), texts, strict=True):
             values[i] = text or None
         others = np.flatnonzero(table[:, TYPE_AT] != SHARED)
@@ -64,14 +66,23 @@ class CellValues:
         for i, (kind, style, start, stop) in zip(
             others.tolist(), table[others][:, columns].tolist(), strict=True
         ):
-            text = cells.text[start:stop].decode()
-            if kind == NUMBER:
-                values[i] = self._number(text, style)
-            elif kind == BOOLEAN:
-                values[i] = "FALSE" if text in ("0", "false") else "TRUE"
-            else:
-                values[i] = _iso_date(text) if kind == ISO_DATE else text
+            values[i] = self.one(kind, style, cells.text[start:stop].decode())
         return values
+
+    def one(self, kind: int, style: int, text: str) -> Cell:
+        """The value of a cell that has no shared string."""
+        if kind == NUMBER:
+            return self._number(text, style)
+        if kind == BOOLEAN:
+            return "FALSE" if text in ("0", "false") else "TRUE"
+        return _iso_date(text) if kind == ISO_DATE else text
+
+    def are_plain(self, styles: I64) -> Bools:
+        """Whether numbers with these styles are themselves."""
+        n_styles = len(self._styles)
+        known = (styles >= 0) & (styles < n_styles)
+        found: Bools = self._are_plain[np.where(known, styles, n_styles)]
+        return found
 
     def _number(self, text: str, style: int) -> Cell:
         if not _NUMBER.fullmatch(text):

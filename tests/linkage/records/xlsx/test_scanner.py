@@ -143,6 +143,49 @@ def cell(draw: st.DrawFn, prefix: str, row: int) -> str:
     return f"<{prefix}c{attributes}>{inside}</{prefix}c>" if inside else f"<{prefix}c{attributes}/>"
 
 
+USUAL = [
+    '<c r="A{0}" t="s"><v>7</v></c>', '<c r="C{0}" s="12" t="s"><v>1234567890</v></c>',
+    '<c r="B{0}" s="1"/>', '<c r="B{0}"><v>-1.5E-7</v></c>', '<c r="B{0}"><v>x</v></c>',
+    '<c r="ZZ{0}" t="inlineStr"><is><t>王 明</t></is></c>', '<c r="b{0}"><v>1</v></c>',
+    '<c r="D{0}" t="inlineStr"><is><t> a</t></is></c>', '<c r="D{0}"><v></v></c>',
+    '<c r="E{0}" t="inlineStr"><is><t>_x000D_</t></is></c>', '<c r="XFE{0}"><v>1</v></c>',
+    '<c r="F{0}" t="inlineStr"><is><t>a&amp;b</t></is></c>', '<c r="{0}"><v>1</v></c>',
+    '<c r="G{0}" t="s"><v>99999999999</v></c>', '<c r="H{0}" t="s"><v/></c>', '<c><v>5</v></c>',
+    '<c r="I{0}" s="x"><v>5</v></c>', '<c r="J{0}" t="b"><v>1</v></c>',
+    '<c r="A" t="s"><v>7</v></c>',
+    '<c r="K{0}" t="inlineStr"><is><t>a</t><t>b</t></is></c>', '<c r="L{0}"><v>1</v><v>2</v></c>',
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(USUAL), max_size=6),
+    st.integers(1, 300),
+    st.sampled_from(["1", "9", "x", "0"]),
+)
+def test_cells_written_as_programs_do(written: list[str], size: int, row: str) -> None:
+    cells = "".join(cell.format(row) for cell in written)
+    xml = sheet_xml(
+        f'<row r="{row}">{cells}</row><row r="12"><c r="A12"><v>1</v></c></row>'
+    ).encode()
+    whole = both(xml)
+    assert found(scan(blocks_of(xml, size), is_sheet=True), is_sheet=True) == whole
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["王", "a b", " a", "a ", "", "_x", "&amp;", "a\rb", "𠮷", "]"]), max_size=4
+    ),
+    st.integers(1, 100),
+)
+def test_strings_written_as_programs_do(texts: list[str], size: int) -> None:
+    xml = strings_xml([f"<t>{text}</t>" for text in texts]).encode()
+    whole = both(xml, is_sheet=False)
+    assert whole is not None
+    assert found(scan(blocks_of(xml, size), is_sheet=False), is_sheet=False) == whole
+
+
 @settings(max_examples=40, deadline=None)
 @given(sheets(), st.integers(1, 400))
 def test_any_sheet_gives_the_same_cells_in_blocks_of_any_size(xml: bytes, size: int) -> None:
