@@ -26,6 +26,7 @@ from api.pages.site import Place, add_layout
 from api.server.auth import installation
 from api.server.problems import PAGE_OF_REFUSAL
 from api.server.refusals import RefusalError
+from api.server.services.members import office_names
 from api.server.services.sessions import Authenticated
 
 PREFIX = "/console"
@@ -53,6 +54,7 @@ def add_console(app: Flask) -> None:
     """Register the pages, their layout, headers and errors."""
     add_layout(app, title=_l("Linkage console"), places=_places, prefix=PREFIX)
     app.jinja_env.globals["csrf_token"] = _csrf_token
+    app.jinja_env.globals["office_name"] = _office_name
     app.jinja_env.globals.update(
         county_name=county_name,
         side_name=side_name,
@@ -95,6 +97,13 @@ def _places() -> tuple[Place, ...]:
 def _csrf_token() -> str:
     reader = _reader()
     return "" if reader is None else reader.csrf_token
+
+
+def _office_name(office: str) -> str:
+    """What an office calls itself; asked once for a page."""
+    if "office_names" not in g:
+        g.office_names = office_names(installation())
+    return str(g.office_names.get(office, office))
 
 
 def _is_page() -> bool:

@@ -184,6 +184,13 @@ def list_members(installation: Installation, caller: Caller) -> list[Outline]:
         return [outline(member) for member in members]
 
 
+def office_names(installation: Installation) -> dict[str, str]:
+    """What offices call themselves, by their ids; pages show it beside the id."""
+    with installation.database.asking() as session:
+        found = session.execute(select(Member.id, Member.name).where(Member.kind == "office"))
+        return {row.id: row.name for row in found}
+
+
 def read_member(installation: Installation, caller: Caller, member_id: str) -> Outline:
     """One member with its public identity.  Raises: RefusalError: ``not-found``."""
     with installation.look(caller) as work:

@@ -31,7 +31,9 @@ def test_before_the_freeze_one_operator_takes_an_office_out(
     assert sends(wu, f"{PAGE}/exclusions", office="") == 409
     assert sends(wu, f"{PAGE}/exclusions", office=OFFICE) == 303
     page = shown(wu)
-    assert f'{OFFICE} <span class="badge-state badge-wait">taken out</span>' in page
+    # Its name, as it calls itself, and its id.
+    assert f'{OFFICE} (example 0) <span class="figures fw-normal">{OFFICE}</span>' in page
+    assert '<span class="badge-state badge-wait">taken out</span>' in page
     assert f'<option value="{OFFICE}">' not in page
 
 
