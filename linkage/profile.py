@@ -64,12 +64,16 @@ class TokenSpec:
     Attributes:
         hashes: bits that each token sets, and so its weight.
         frequent: bits that a token sets which very many people have; not more than ``hashes``.
+        hashed_as: the name in the token's bytes: the field's, or that of the profile's ``as``.
+            Fields whose tokens are hashed as one name set equal bits for equal tokens, so that a
+            given name and a surname that stand in each other's place are found.
     """
 
     field: str
     kind: str
     hashes: int
     frequent: int
+    hashed_as: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +268,16 @@ def _parse_group(name: str, value: Any, kinds: Mapping[str, str]) -> GroupSpec:
 
 
 def _parse_token(body: Mapping[str, Any], where: str, kinds: Mapping[str, str]) -> TokenSpec:
-    _expect_keys(body, f"a token of {where}", {"field", "kind", "hashes"}, {"frequent"})
+    _expect_keys(body, f"a token of {where}", {"field", "kind", "hashes"}, {"frequent", "as"})
     _check_kind(body, where, kinds)
     hashes = _int(body["hashes"], f"hashes of {where}", 1, _MAX_HASHES)
     if "frequent" in body and body["kind"] not in FREQUENCY_KINDS:
         raise ProfileError(f"{where}: frequent tokens are not known for that token kind.")
     frequent = _int(body.get("frequent", hashes), f"frequent of {where}", 1, hashes)
-    return TokenSpec(body["field"], body["kind"], hashes, frequent)
+    hashed_as = _name(body["as"], f"'as' of {where}") if "as" in body else body["field"]
+    if hashed_as != body["field"] and hashed_as in kinds:
+        raise ProfileError(f"{where}: 'as' must be a name that no field has.")
+    return TokenSpec(body["field"], body["kind"], hashes, frequent, hashed_as)
 
 
 def _parse_view(value: Any, kinds: Mapping[str, str], groups: Mapping[str, GroupSpec]) -> ViewSpec:

@@ -75,7 +75,7 @@ class _Group:
         self._column = layout.group(view, spec.name)
         self._layout = layout
         hasher = new_hasher(keys.hash, group_keys.token, DIGEST_BYTES)
-        self._digests = [TokenDigests(hasher) for _ in spec.tokens]
+        self._digests = [TokenDigests(hasher, token.hashed_as) for token in spec.tokens]
         self._positions = diffusion_positions(
             group_keys.diffusion, spec.filter_bits, diffusion, keys.hash
         )
@@ -99,7 +99,7 @@ class _Group:
         for token, digests in zip(self.spec.tokens, self._digests, strict=True):
             block = blocks[token.field]
             if block.is_one_string(token.kind):
-                there, of_records = _string_digests(block, token.kind, token.field, digests.hasher)
+                there, of_records = _string_digests(block, token, digests.hasher)
                 filter_kernels.set_token_bits(there, there, of_records, token.hashes, *target)
                 continue
             for stream, hashes in _weighed_streams(block, token):
@@ -193,11 +193,12 @@ def _framed(parts: Sequence[Strings], n: int, head: bytes = b"") -> tuple[U8, I6
 
 
 def _string_digests(
-    block: FieldBlock, kind: str, field: str, hasher: Hasher | MessageHasher
+    block: FieldBlock, token: TokenSpec, hasher: Hasher | MessageHasher
 ) -> tuple[np.ndarray, U64]:
     """Records that have the one token of a kind, and digests ``(n,)`` of it."""
-    # frame(kind, field, position, value) without the value: the value's part is the last.
-    head = frame((kind.encode("ascii"), field.encode("ascii"), b""))
+    kind, name = token.kind, token.hashed_as
+    # frame(kind, name, position, value) without the value: the value's part is the last.
+    head = frame((kind.encode("ascii"), name.encode("ascii"), b""))
     messages, lengths = _framed([block.strings(kind)], block.n_records, head)
     digests = np.zeros((block.n_records, 1), dtype=np.uint64)
     hasher.of_messages(messages, lengths, digests)
@@ -206,5 +207,5 @@ def _string_digests(
         parts = token_parts(kind, block.value(record) or "")
         lengths[record] = len(parts)
         for part in parts:
-            digests[record] = hasher.of_bytes(framed_token(kind, field, part))
+            digests[record] = hasher.of_bytes(framed_token(kind, name, part))
     return np.flatnonzero(lengths > 0).astype(np.int32), digests[:, 0]

@@ -6,6 +6,7 @@ here, once, from the plain definitions in ``tokens`` and ``pinyin``.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -116,7 +117,7 @@ class TokenNumbers:
 
     Attributes:
         generation: changes when numbers start again from 0.
-        framed: the bytes of each token that are hashed.
+        framed: the bytes of each token that are hashed, under the field's own name.
     """
 
     def __init__(self, kind: str, field: str) -> None:
@@ -149,6 +150,14 @@ class TokenNumbers:
             self.framed.append(framed_token(self.kind, self.field, part))
             self._frequent.append(is_frequent(self.kind, part[1]))
         return number
+
+    def framed_as(self, hashed_as: str, first: int) -> list[bytes]:
+        """The bytes of all tokens from number ``first`` on, see :func:`framed_token`."""
+        if hashed_as == self.field:
+            return self.framed[first:]
+        # A dict keeps the order in which it was filled, which is that of the numbers.
+        parts = islice(self._numbers, first, None)
+        return [framed_token(self.kind, hashed_as, part) for part in parts]
 
     def are_frequent(self) -> Bools:
         """For each token that is numbered now, whether very many people have it."""
@@ -201,10 +210,15 @@ def _read_unit(unit: int) -> tuple[int, int, str, str]:
 
 
 class TokenDigests:
-    """Digests of the tokens of a :class:`TokenNumbers` under the token key of one group."""
+    """Digests of the tokens of a :class:`TokenNumbers` under the token key of one group.
 
-    def __init__(self, hasher: Hasher | MessageHasher) -> None:
+    Args:
+        hashed_as: the name in their bytes, see :class:`linkage.profile.TokenSpec`.
+    """
+
+    def __init__(self, hasher: Hasher | MessageHasher, hashed_as: str) -> None:
         self.hasher = hasher
+        self._hashed_as = hashed_as
         self._generation = -1
         self._digests: U64 = np.zeros(0, dtype=np.uint64)
 
@@ -213,7 +227,7 @@ class TokenDigests:
         if numbers.generation != self._generation:
             self._generation = numbers.generation
             self._digests = np.zeros(0, dtype=np.uint64)
-        new = numbers.framed[len(self._digests) :]
+        new = numbers.framed_as(self._hashed_as, len(self._digests))
         if new:
             self._digests = np.concatenate([self._digests, self.hasher.of_all(new)])
         return self._digests

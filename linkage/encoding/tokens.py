@@ -42,10 +42,15 @@ def token_parts(kind: str, value: str) -> list[Part]:
     return list(dict.fromkeys(maker(value)))
 
 
-def framed_token(kind: str, field: str, part: Part) -> bytes:
-    """The bytes of a token that are hashed: kind, field, position, value, each framed."""
+def framed_token(kind: str, hashed_as: str, part: Part) -> bytes:
+    """The bytes of a token that are hashed: kind, name, position, value, each framed.
+
+    Args:
+        hashed_as: the name, see :class:`linkage.profile.TokenSpec`.
+    """
     position, text = part
-    return frame((kind.encode("ascii"), field.encode("ascii"), position.encode(), text.encode()))
+    name = hashed_as.encode("ascii")
+    return frame((kind.encode("ascii"), name, position.encode(), text.encode()))
 
 
 def salt_text(kind: str, value: str) -> str:

@@ -1,7 +1,7 @@
 """Values of a block of records, and their tokens, numbered once for all views."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -20,27 +20,29 @@ class TokenTable:
 
     Attributes:
         generation: changes when numbers start again from 0, which bounds the memory.
-        tokens: framed token of each number.
         frequent: whether very many people have it.
     """
 
-    def __init__(self, kind: str, field: str) -> None:
+    def __init__(self, kind: str) -> None:
         self.generation = 0
-        self.tokens: list[bytes] = []
         self.frequent: list[bool] = []
         self._kind = kind
-        self._field = field
         self._numbers: dict[Part, int] = {}
         self._of_value: dict[str, list[int]] = {}
 
     def start_block(self) -> None:
         """Forget everything if there is too much of it; numbers of earlier blocks are void then."""
-        if max(len(self.tokens), len(self._of_value)) >= _MEMO_VALUES:
+        if max(len(self.frequent), len(self._of_value)) >= _MEMO_VALUES:
             self.generation += 1
-            self.tokens = []
             self.frequent = []
             self._numbers = {}
             self._of_value = {}
+
+    def framed(self, hashed_as: str, first: int) -> list[bytes]:
+        """The bytes of all tokens from number ``first`` on, see :func:`framed_token`."""
+        # A dict keeps the order in which it was filled, which is that of the numbers.
+        parts = islice(self._numbers, first, None)
+        return [framed_token(self._kind, hashed_as, part) for part in parts]
 
     def of_value(self, value: str) -> list[int]:
         """Numbers of a value's tokens."""
@@ -51,9 +53,8 @@ class TokenTable:
         return known
 
     def _number(self, part: Part) -> int:
-        number = self._numbers.setdefault(part, len(self.tokens))
-        if number == len(self.tokens):
-            self.tokens.append(framed_token(self._kind, self._field, part))
+        number = self._numbers.setdefault(part, len(self.frequent))
+        if number == len(self.frequent):
             self.frequent.append(is_frequent(self._kind, part[1]))
         return number
 
@@ -65,7 +66,7 @@ TokenTables = Mapping[tuple[str, str], TokenTable]
 def token_tables(profile: Profile) -> TokenTables:
     """Empty tables for all tokens of a profile."""
     return {
-        (token.field, token.kind): TokenTable(token.kind, token.field)
+        (token.field, token.kind): TokenTable(token.kind)
         for group in profile.groups.values()
         for token in group.tokens
     }

@@ -49,7 +49,7 @@ class _TokenDigests:
         if table.generation != self._generation:
             self._generation = table.generation
             self._digests = np.zeros(0, dtype=np.uint64)
-        new = table.tokens[len(self._digests) :]
+        new = table.framed(self.spec.hashed_as, len(self._digests))
         if new:
             raw = b"".join(map(self._digest, new))
             self._digests = np.concatenate(

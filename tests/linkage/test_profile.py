@@ -64,6 +64,13 @@ def test_a_profile_is_read() -> None:
     assert (untagged.tagged, untagged.refutes) == (False, ())
 
 
+def test_tokens_are_hashed_as_their_field_or_as_the_profile_says() -> None:
+    text = GOOD.replace("hashes = 4 }]", 'hashes = 4, as = "names" }]')
+    groups = parse_profile(text).groups
+    assert groups["name"].tokens[0].hashed_as == "names"
+    assert groups["birth"].tokens[0].hashed_as == "born"
+
+
 def test_several_groups_may_speak_of_one_feature() -> None:
     text = GOOD.replace("[groups.birth]\n", '[groups.birth]\nfeature = "person"\n', 1)
     group = {group.name: group for group in parse_profile(text).layout()[0].groups}
@@ -94,6 +101,7 @@ def test_comments_order_and_spacing_do_not_change_the_hash() -> None:
         ("diffusion = 5", "diffusion = 6"),
         ("hashes = 4", "hashes = 5"),
         ("hashes = 4", "hashes = 4, frequent = 3"),
+        ("hashes = 4", 'hashes = 4, as = "names"'),
         ("filter_bits = 128", "filter_bits = 192"),
         ('implies = ["number"]\n', ""),
         ('cleaning = "cn-1"', 'cleaning = "cn-2"'),
@@ -127,6 +135,8 @@ def test_everything_else_changes_the_hash(old: str, new: str) -> None:
         ("hashes = 4 }]", "hashes = 4, weight = 2 }]"),
         ("hashes = 4 }]", "hashes = 4, frequent = 5 }]"),
         ("hashes = 4 }]", "hashes = 4, frequent = 0 }]"),
+        ("hashes = 4 }]", 'hashes = 4, as = "born" }]'),
+        ("hashes = 4 }]", 'hashes = 4, as = "Names!" }]'),
         ("hashes = 3 }]", "hashes = 3, frequent = 2 }]"),
         ('kind = "character"', 'kind = "soundex"'),
         ('kind = "character"', 'kind = "year"'),

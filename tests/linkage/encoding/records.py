@@ -105,6 +105,35 @@ salt = [{ field = "phone", kind = "whole" }]
 groups = []
 """
 
+HASHED_AS = (
+    EVERY_KIND.replace('name = "every-kind"', 'name = "hashed-as"')
+    .replace(
+        '{ field = "latin", kind = "bigram", hashes = 9 }',
+        '{ field = "latin", kind = "bigram", hashes = 9, as = "words" }',
+    )
+    .replace(
+        '{ field = "note", kind = "bigram", hashes = 8 }',
+        '{ field = "note", kind = "bigram", hashes = 8, as = "words" }',
+    )
+    .replace(
+        '{ field = "code", kind = "digit-position", hashes = 3 }',
+        '{ field = "code", kind = "digit-position", hashes = 3, as = "digits" }',
+    )
+    .replace(
+        '{ field = "number", kind = "digit-position", hashes = 1 }',
+        '{ field = "number", kind = "digit-position", hashes = 1, as = "digits" }',
+    )
+    .replace(
+        '{ field = "name", kind = "character", hashes = 4, frequent = 2 }',
+        '{ field = "name", kind = "character", hashes = 4, frequent = 2, as = "sign" }',
+    )
+    .replace(
+        '{ field = "name", kind = "whole", hashes = 2 }',
+        '{ field = "name", kind = "whole", hashes = 2, as = "written" }',
+    )
+)
+"""The profile above with tokens of several fields hashed as one name, and some renamed."""
+
 NAMES = (
     "单雄信",
     "欧阳修",

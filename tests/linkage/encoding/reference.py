@@ -219,10 +219,10 @@ def pairs(text: str) -> list[str]:
     return [text[i] + text[i + 1] for i in range(len(text) - 1)]
 
 
-def tokens(field: str, kind: str, value: str | None) -> set[Token]:
+def tokens(name: str, kind: str, value: str | None) -> set[Token]:
     if not value:
         return set()
-    return {(kind, field, place, text) for place, text in strings(kind, value) if LOST not in text}
+    return {(kind, name, place, text) for place, text in strings(kind, value) if LOST not in text}
 
 
 # --- sections 4, 6 and 7 --------------------------------------------------------------------
@@ -284,7 +284,7 @@ class ReferenceEncoder:
         bits: set[int] = set()
         any_token = False
         for spec in group.tokens:
-            for token in tokens(spec.field, spec.kind, record[spec.field]):
+            for token in tokens(spec.hashed_as, spec.kind, record[spec.field]):
                 any_token = True
                 digest = self.h(token_key, 8, frame(*(text.encode() for text in token)))
                 hashes = spec.frequent if is_frequent(token[0], token[3]) else spec.hashes

@@ -17,6 +17,7 @@ from linkage.profile import Profile, load_profile, parse_profile
 from linkage.types import KeyedHashName, RecordBatch
 from tests.linkage.encoding.records import (
     EVERY_KIND,
+    HASHED_AS,
     NAMES,
     Record,
     batch_of,
@@ -71,6 +72,52 @@ def test_every_kind_of_token_under_the_national_hash(n: int) -> None:
         # Longer than what a kernel takes.
         record["latin"], record["note"] = "o" * 200, "中" * 80
     assert_engines_agree(records, PROFILE, "hmac-sm3")
+
+
+@pytest.mark.parametrize("keyed_hash", ["blake2b", "hmac-sm3"])
+def test_tokens_hashed_as_another_name(keyed_hash: KeyedHashName) -> None:
+    profile = parse_profile(HASHED_AS)
+    records = invented(90, 4)
+    records[1]["name"] = "〓〓"
+    assert_engines_agree(records, profile, keyed_hash)
+    encoded = encode([batch_of(records, profile)], profile, keyed_hash=keyed_hash)
+    if keyed_hash == "blake2b":
+        assert_equals_reference(encoded, records, profile)
+
+
+def test_equal_tokens_of_fields_hashed_as_one_name_set_equal_bits() -> None:
+    text = """
+    format = "tongqiao-profile-v1"
+    name = "exchanged"
+    cleaning = "latin-1"
+    diffusion = 3
+    [fields]
+    given = "latin-name"
+    last = "latin-name"
+    [groups.own]
+    filter_bits = 128
+    tokens = [{ field = "given", kind = "bigram", hashes = 7 },
+      { field = "last", kind = "bigram", hashes = 7 }]
+    [groups.either]
+    filter_bits = 128
+    tokens = [{ field = "given", kind = "bigram", hashes = 7, as = "names" },
+      { field = "last", kind = "bigram", hashes = 7, as = "names" }]
+    [[views]]
+    name = "all"
+    salt = []
+    groups = ["own", "either"]
+    """
+    profile = parse_profile(text)
+    people: list[Record] = [
+        {"given": "anna", "last": "smith"},
+        {"given": "smith", "last": "anna"},
+        {"given": "anna", "last": "jones"},
+    ]
+    for engine in ("plain", "compiled"):
+        dataset = encode([batch_of(people, profile)], profile, engine=engine).dataset
+        filters = dataset.views[0].filters
+        assert len(np.unique(filters["own"], axis=0)) == len(people)
+        assert len(np.unique(filters["either"], axis=0)) == len(people) - 1
 
 
 def test_without_diffusion() -> None:

@@ -9,6 +9,7 @@ from linkage.profile import parse_profile
 from linkage.tqe import write_tqe
 from tests.linkage.encoding.records import (
     EVERY_KIND,
+    HASHED_AS,
     NAMES,
     ROUND_KEY,
     batch_of,
@@ -22,6 +23,7 @@ PROFILES = {
     "every-kind": EVERY_KIND,
     "undiffused": EVERY_KIND.replace("diffusion = 3", "diffusion = 0"),
     "national": EVERY_KIND,
+    "hashed-as": HASHED_AS,
 }
 KEYED_HASHES = {"national": "hmac-sm3"}
 """Of what is not hashed as usual."""
