@@ -134,9 +134,18 @@ def children_model(corpus: Corpus) -> Model:
 
 
 def febrl_model(corpus: Corpus) -> Model:
-    """Comparisons and blocking for FEBRL 4, by whatever of its fields the corpus has."""
+    """Comparisons and blocking for FEBRL 4, by whatever of its fields the corpus has.
+
+    One pair in twenty has given name and surname in each other's field, so each of the two has
+    levels for that.
+    """
     given = corpus.columns
-    columns = {**given, "birth_year": _slices(given["birth_date"], 0, 4)}
+    columns = {
+        **given,
+        "birth_year": _slices(given["birth_date"], 0, 4),
+        "birth_month": _slices(given["birth_date"], 5, 7),
+        "birth_day": _slices(given["birth_date"], 8, 10),
+    }
 
     def text(field: str) -> list[tuple[str, str | None]]:
         return [
@@ -147,6 +156,15 @@ def febrl_model(corpus: Corpus) -> Model:
             ),
         ]
 
+    def name(field: str) -> list[tuple[str, str | None]]:
+        exact, *similar = text(field)
+        crossed = (("given_name", "surname"), ("surname", "given_name"))
+        exchanged = " and ".join(f"{one}_l = {other}_r" for one, other in crossed)
+        nearly = " and ".join(
+            f"jaro_winkler_similarity({one}_l, {other}_r) >= 0.8" for one, other in crossed
+        )
+        return [exact, (exchanged, None), *similar, (nearly, None)]
+
     def digits(field: str) -> list[tuple[str, str | None]]:
         return [
             (f"{field}_l = {field}_r", None),
@@ -155,6 +173,7 @@ def febrl_model(corpus: Corpus) -> Model:
         ]
 
     kinds = {spec.name: spec.kind for spec in corpus.profile.fields}
+    levels = {"latin-name": name, "text": text, "identifier": digits, "date": digits}
     blocking = [
         ("soc_sec_id",),
         ("birth_date",),
@@ -163,16 +182,16 @@ def febrl_model(corpus: Corpus) -> Model:
         ("surname", "birth_year"),
         ("surname", "postcode"),
         ("address_1",),
+        ("birth_year", "birth_month"),
+        ("birth_year", "birth_day"),
+        ("birth_month", "birth_day"),
         *((("given_name",), ("surname",)) if "soc_sec_id" not in given else ()),
     ]
     training = [("birth_date",), ("given_name", "surname"), ("soc_sec_id",)]
     return Model(
         columns=columns,
-        comparisons={
-            name: text(name) if kinds[name] in ("latin-name", "text") else digits(name)
-            for name in given
-        },
-        null_if={name: name for name in given},
+        comparisons={field: levels[kinds[field]](field) for field in given},
+        null_if={field: field for field in given},
         blocking=[rule for rule in blocking if set(rule) <= columns.keys()],
         training=[rule for rule in training if set(rule) <= columns.keys()],
         sure=corpus.rule,

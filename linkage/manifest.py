@@ -28,6 +28,7 @@ _MIN_FILTER_BITS, _MAX_FILTER_BITS = 64, 8192
 _MAX_RISK_CHARACTERS = 500
 
 _KEYED_HASH: Final = "keyed_hash"
+_RARITY: Final = "rarity"
 _USUAL_HASH: Final = "blake2b"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -102,7 +103,7 @@ def parse_manifest(data: bytes) -> Manifest:
         diffusion=_whole(document["diffusion"], 0, _MAX_DIFFUSION, "diffusion"),
         views=views,
         statistics=_parse_statistics(document["statistics"], views, n_records),
-        evidence=_parse_evidence(document["evidence"]),
+        evidence=_parse_evidence(document["evidence"], views),
         accepted_risk=_parse_risk(document["accepted_risk"]),
         keyed_hash=_parse_keyed_hash(document),
         **strings,
@@ -117,10 +118,7 @@ def _canonical(manifest: Manifest) -> bytes:
         "diffusion": manifest.diffusion,
         "views": [_view_to_json(view) for view in manifest.views],
         "statistics": {key: dict(table) for key, table in manifest.statistics.items()},
-        "evidence": {
-            "household": list(manifest.evidence.household),
-            "twins": list(manifest.evidence.twins),
-        },
+        "evidence": _evidence_to_json(manifest.evidence),
         "accepted_risk": manifest.accepted_risk,
     }
     if manifest.keyed_hash != _USUAL_HASH:
@@ -196,10 +194,21 @@ def _features(value: Any) -> tuple[str, ...]:
     )
 
 
-def _parse_evidence(value: Any) -> Evidence:
+def _evidence_to_json(evidence: Evidence) -> dict[str, list[str]]:
+    document = {"household": list(evidence.household), "twins": list(evidence.twins)}
+    if evidence.rarity:
+        document[_RARITY] = list(evidence.rarity)
+    return document
+
+
+def _parse_evidence(value: Any, views: tuple[ViewLayout, ...]) -> Evidence:
     table = _table(value, "evidence")
-    _expect_keys(table, {"household", "twins"}, "evidence")
-    return Evidence(_features(table["household"]), _features(table["twins"]))
+    _expect_keys(table, {"household", "twins"} | ({_RARITY} & table.keys()), "evidence")
+    rarity = _features(table[_RARITY]) if _RARITY in table else ()
+    tagged = {view.name for view in views if view.tagged}
+    if not set(rarity) <= tagged or (_RARITY in table and not rarity):
+        raise TqeFormatError("The manifest's evidence names no view, or one that has no tags.")
+    return Evidence(_features(table["household"]), _features(table["twins"]), rarity)
 
 
 def _parse_statistics(

@@ -225,7 +225,7 @@ def _parse_evidence(
     value: Any, groups: Mapping[str, GroupSpec], views: tuple[ViewSpec, ...]
 ) -> Evidence:
     body = _table(value, "evidence")
-    _expect_keys(body, "evidence", set(), {"household", "twins"})
+    _expect_keys(body, "evidence", set(), {"household", "twins", "rarity"})
     household = _names(body.get("household", []), "evidence household")
     twins = _names(body.get("twins", []), "evidence twins")
     spoken_of = {group.feature or group.name for group in groups.values()}
@@ -234,7 +234,12 @@ def _parse_evidence(
         raise ProfileError(
             "evidence must name features of the profile, each under household or twins, not both."
         )
-    return Evidence(household, twins)
+    rarity = _names(body.get("rarity", []), "evidence rarity")
+    if not set(rarity) <= {view.name for view in views if view.tagged and view.implies}:
+        raise ProfileError(
+            "evidence rarity must name views of the profile that are tagged and imply a feature."
+        )
+    return Evidence(household, twins, rarity)
 
 
 def _parse_fields(value: Any) -> tuple[FieldSpec, ...]:

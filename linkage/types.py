@@ -137,10 +137,12 @@ class Evidence:
     Attributes:
         household: features that people of one home share; all others belong to a person.
         twins: features of a person that twins share.
+        rarity: views in which equal tags say the more, the fewer records have them.
     """
 
     household: tuple[str, ...]
     twins: tuple[str, ...]
+    rarity: tuple[str, ...] = ()
 
 
 KeyedHashName = Literal["blake2b", "hmac-sm3"]

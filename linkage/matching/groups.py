@@ -30,12 +30,16 @@ import numpy.typing as npt
 from linkage.compiled import kernel
 from linkage.matching.compare import Levels
 from linkage.matching.decided import CERTAIN, DecidedPairs
+from linkage.matching.rarity import NOT_SHOWN
 from linkage.matching.score import EvidenceModel, log_odds_of_pattern
 from linkage.matching.solve import order_of_pairs
 from linkage.types import F64, I64, Bools
 
 PairLevels = Callable[[I64, I64], Levels]
 """Levels of any pairs of record numbers (left < right), whether candidates or not."""
+
+PairRarity = Callable[[I64, I64], F64]
+"""Weights of the tags of any pairs, as :func:`linkage.matching.rarity.shown_rarity` gives them."""
 
 MAX_GROUP = 128
 """Records that a group, and a component, holds at most; no child has so many."""
@@ -74,6 +78,7 @@ def link_groups(
     least_log_odds: float = 0.0,
     known: DecidedPairs | None = None,
     refuted: DecidedPairs | None = None,
+    rarity_of: PairRarity | None = None,
 ) -> Groups:
     """Partition records into groups, as the module describes.
 
@@ -87,6 +92,7 @@ def link_groups(
         known: pairs that are one child whatever their encodings say.
         refuted: pairs that are not, nor are groups that hold them; stronger than ``known``
             (:func:`linkage.matching.decided.verify_decisions_agree` finds where they clash).
+        rarity_of: weights of equal tags; ``None`` where none are weighed.
 
     Near linear in the pairs given; the order of pairs has no influence.
     """
@@ -106,12 +112,14 @@ def link_groups(
     for records, starts in _batches(root_of):
         pairs = _pairs_inside(records, starts)
         decided = _decisions(*pairs, known, refuted, len(dataset_of))
+        rarity = np.empty((len(decided), 0)) if rarity_of is None else rarity_of(*pairs)
         merged_at = np.full(len(decided), _NEVER)
         _merge_components(
             records,
             starts,
             dataset_of,
             levels_of(*pairs),
+            rarity,
             decided,
             model.log_prior,
             model.log_likelihood,
@@ -204,6 +212,7 @@ def _merge_components(
     starts: I64,
     dataset_of: I64,
     levels: Levels,
+    rarity: F64,
     decided: npt.NDArray[np.int8],
     log_prior: F64,
     log_likelihood: F64,
@@ -219,6 +228,7 @@ def _merge_components(
         mine = records[starts[component] : starts[component + 1]]
         size = len(mine)
         between = np.zeros((size, size, levels.shape[1]), dtype=np.int8)
+        rare = np.zeros((size, size, rarity.shape[1]))
         same_dataset = np.zeros((size, size), dtype=np.bool_)
         decision = np.zeros((size, size), dtype=np.int8)
         pair = first_pair
@@ -226,12 +236,15 @@ def _merge_components(
             for j in range(i + 1, size):
                 between[i, j] = levels[pair]
                 between[j, i] = levels[pair]
+                rare[i, j] = rarity[pair]
+                rare[j, i] = rarity[pair]
                 same = dataset_of[mine[i]] == dataset_of[mine[j]]
                 same_dataset[i, j] = same_dataset[j, i] = same
                 decision[i, j] = decision[j, i] = decided[pair]
                 pair += 1
         group, evidence = _merge(
             between,
+            rare,
             same_dataset,
             decision,
             log_prior,
@@ -253,6 +266,7 @@ def _merge_components(
 @kernel
 def _merge(
     between: npt.NDArray[np.int8],
+    rare: F64,
     same_dataset: Bools,
     decision: npt.NDArray[np.int8],
     log_prior: F64,
@@ -265,6 +279,7 @@ def _merge(
 
     Args:
         between: ``(k, k, f)``, levels; changed.
+        rare: ``(k, k, v)``, weights of equal tags; changed.
         same_dataset, decision: ``(k, k)``; changed.
         log_prior, log_likelihood, log_at_most, n_match_classes: the model's.
         priors: what is added across datasets, inside one, and what a merge needs.
@@ -282,6 +297,7 @@ def _merge(
             own = log_odds_of_pattern(
                 between[i, j], 1.0, log_prior, log_likelihood, log_at_most, n_match_classes
             )
+            own += _of_rarity(rare[i, j])
             odds[i, j] = _judged(own, same_dataset[i, j], decision[i, j], priors)
     while True:
         i, j = _best(odds, priors[2])
@@ -294,11 +310,12 @@ def _merge(
             if o in (i, j) or group[o] != o:
                 continue
             odds[min(j, o), max(j, o)] = _NEVER
-            _add_what_is_shown(between, same_dataset, decision, i, j, o)
+            _add_what_is_shown(between, rare, same_dataset, decision, i, j, o)
             n_shown = 1.0 + _INDEPENDENCE * (min(n_records[i], n_records[o]) - 1.0)
             own = log_odds_of_pattern(
                 between[i, o], n_shown, log_prior, log_likelihood, log_at_most, n_match_classes
             )
+            own += _of_rarity(rare[i, o])
             odds[min(i, o), max(i, o)] = _judged(own, same_dataset[i, o], decision[i, o], priors)
 
 
@@ -327,6 +344,7 @@ def _put_together(group: I64, evidence: F64, i: int, j: int, odds: float) -> Non
 @kernel
 def _add_what_is_shown(
     between: npt.NDArray[np.int8],
+    rare: F64,
     same_dataset: Bools,
     decision: npt.NDArray[np.int8],
     i: int,
@@ -337,8 +355,20 @@ def _add_what_is_shown(
     for feature in range(between.shape[2]):
         strongest = max(between[i, o, feature], between[j, o, feature])
         between[i, o, feature] = between[o, i, feature] = strongest
+    for view in range(rare.shape[2]):
+        rarest = max(rare[i, o, view], rare[j, o, view])
+        rare[i, o, view] = rare[o, i, view] = rarest
     same_dataset[i, o] = same_dataset[o, i] = same_dataset[i, o] or same_dataset[j, o]
     decision[i, o] = decision[o, i] = _joint_decision(decision[i, o], decision[j, o])
+
+
+@kernel
+def _of_rarity(weights: F64) -> float:
+    added = 0.0
+    for weight in weights:
+        if weight > NOT_SHOWN:
+            added += weight
+    return added
 
 
 @kernel

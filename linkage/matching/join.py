@@ -131,11 +131,15 @@ def rules_of(
     records: NumberedRecords, model: EvidenceModel, floor: float
 ) -> tuple[LocalRule | None, ...]:
     """The rule of each tagged view."""
+
+    def rule(view: int) -> LocalRule:
+        # A rule sees levels only: what may be added for the rarest tag must not be missed.
+        weights = records.rarity.get(view)
+        most = 0.0 if weights is None or not len(weights) else max(0.0, float(weights.max()))
+        return local_rule(records.layouts, view, model, floor - most, _look_at(records, view))
+
     return tuple(
-        local_rule(records.layouts, view, model, floor, _look_at(records, view))
-        if layout.tagged
-        else None
-        for view, layout in enumerate(records.layouts)
+        rule(view) if layout.tagged else None for view, layout in enumerate(records.layouts)
     )
 
 

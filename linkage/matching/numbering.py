@@ -5,7 +5,7 @@ record's number does not depend on the order in which anything was given.  Tags 
 (8 bytes a view and record); filters, a hundred times as large, stay in the mapped files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from linkage.errors import MatchingError
 from linkage.matching.compare import ViewColumns
-from linkage.types import I64, U64, EncodedDataset, ViewLayout
+from linkage.matching.rarity import rarity_of_tags
+from linkage.types import F64, I64, U64, EncodedDataset, ViewLayout
 
 MAX_RECORDS = 2**32 - 1
 """A pair is kept as two numbers of four bytes."""
@@ -116,6 +117,16 @@ class NumberedRecords:
         rows = StackedRows([dataset.pseudonyms for dataset in self.datasets])[numbers]
         halves = np.ascontiguousarray(rows).view("<u8").astype(np.uint64)
         return mixed(halves[:, 0] ^ mixed(halves[:, 1]))
+
+    @cached_property
+    def rarity(self) -> Mapping[int, F64]:
+        """For each view whose equal tags are weighed by their rarity the weights, ``(n,)``."""
+        weighed = self.datasets[0].manifest.evidence.rarity
+        return {
+            number: rarity_of_tags(self.tags_of(number))
+            for number, layout in enumerate(self.layouts)
+            if layout.name in weighed
+        }
 
     @cached_property
     def views(self) -> tuple[ViewColumns, ...]:

@@ -275,6 +275,32 @@ def threshold_for_best_f1(probability: F64, pair_weights: F64 | None = None) -> 
     return float(np.clip(ordered[best], 0.05, 0.95))
 
 
+def threshold_for_precision(
+    probability: F64, least: float, odds_factor: float = 1.0
+) -> float | None:
+    """The threshold at which as many links as can be have an *expected* precision of ``least``.
+
+    With probabilities that are right, the share of right links among those accepted is their mean.
+
+    Args:
+        probability: ``(m,)`` of links.
+        odds_factor: how many times as high the odds are as the probabilities say.
+
+    Returns:
+        A number between the weakest link to keep and the strongest not to; links of one
+        probability are kept or left together.  ``None`` where all may be kept.
+    """
+    ordered = np.sort(probability)[::-1]
+    raised = odds_factor * ordered / (1.0 + (odds_factor - 1.0) * ordered)
+    precise = np.cumsum(raised) >= least * np.arange(1, len(ordered) + 1)
+    if not len(ordered) or precise[-1]:
+        return None
+    ends = np.flatnonzero(precise[:-1] & (ordered[1:] < ordered[:-1]))
+    if not len(ends):
+        return 1.0
+    return float((ordered[ends[-1]] + ordered[ends[-1] + 1]) / 2.0)
+
+
 def _distinct_rows(
     levels: Levels, views: Bitmask, pair_weights: F64 | None
 ) -> tuple[Levels, Bitmask, F64]:

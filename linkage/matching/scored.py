@@ -15,6 +15,7 @@ import numpy.typing as npt
 from linkage.matching.candidates import MIN_CORRELATION, most_distance
 from linkage.matching.compare import Measured, distance_slots, hamming, levels_of
 from linkage.matching.numbering import NumberedRecords
+from linkage.matching.rarity import added_by_rarity, shown_rarity
 from linkage.matching.score import EvidenceModel
 from linkage.matching.tagged_join import PairRun, pair_keys
 from linkage.types import I64
@@ -32,10 +33,11 @@ ScoredPairs = npt.NDArray[np.void]
 def scored(
     records: NumberedRecords, left: I64, right: I64, measured: Measured, model: EvidenceModel
 ) -> ScoredPairs:
-    """Pairs with the log odds of their levels."""
+    """Pairs with the log odds of their levels, and of how rare their equal tags are."""
     pairs = np.empty(len(left), dtype=SCORED)
     pairs["left"], pairs["right"] = left, right
     pairs["log_odds"] = model.log_odds(levels_of(records.layouts, measured))
+    pairs["log_odds"] += added_by_rarity(shown_rarity(records.rarity, left, measured.agreeing))
     return pairs
 
 
@@ -89,6 +91,15 @@ def differing_tags(records: NumberedRecords, left: I64, right: I64) -> I64:
         if tags is not None:
             a, b = tags[left], tags[right]
             found |= ((a != b) & (a != 0) & (b != 0)).astype(np.int64) << view
+    return found
+
+
+def agreeing_tags(records: NumberedRecords, left: I64, right: I64) -> I64:
+    """Bit v set where both records have a tag in view v, and the tags are equal."""
+    found = np.zeros(len(left), dtype=np.int64)
+    for view, tags in enumerate(records.tags):
+        if tags is not None:
+            found |= ((tags[left] == tags[right]) & (tags[left] != 0)).astype(np.int64) << view
     return found
 
 

@@ -50,6 +50,7 @@ def invent_datasets(
     layouts: tuple[ViewLayout, ...] = LAYOUTS,
     n_children: int = 30,
     skew: float = 0.5,
+    rarity: tuple[str, ...] = (),
 ) -> list[EncodedDataset]:
     """Datasets whose records are noisy copies of some children.
 
@@ -59,6 +60,7 @@ def invent_datasets(
         layouts: of the views.
         n_children: how many there are to draw from.
         skew: share of records whose tag is the one that everybody may have.
+        rarity: views whose equal tags are weighed by their rarity.
     """
     rng = np.random.default_rng(seed)
     words = {
@@ -67,8 +69,9 @@ def invent_datasets(
         for group in layout.groups
     }
     tags = [rng.integers(2**20, 2**64, n_children, np.uint64) for _ in layouts]
+    evidence = Evidence(household=("phone", "place"), twins=("birth",), rarity=rarity)
     return [
-        _dataset(rng, f"office-{d}", size, layouts, words, tags, skew)
+        _dataset(rng, f"office-{d}", size, layouts, words, tags, skew, evidence)
         for d, size in enumerate(sizes)
     ]
 
@@ -81,6 +84,7 @@ def _dataset(
     words: dict[tuple[int, str], np.ndarray],
     tags: list[np.ndarray],
     skew: float,
+    evidence: Evidence,
 ) -> EncodedDataset:
     child = rng.integers(0, len(tags[0]), n)
     views = []
@@ -121,7 +125,7 @@ def _dataset(
             diffusion=0,
             views=layouts,
             statistics={"fill": {}, "missing": {}, "problems": {}},
-            evidence=Evidence(household=("phone", "place"), twins=("birth",)),
+            evidence=evidence,
         ),
         views=tuple(views),
     )

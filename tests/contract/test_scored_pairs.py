@@ -91,6 +91,7 @@ def fast(
     skew=st.sampled_from([0.0, 0.5, 1.0]),
     tagged=st.booleans(),
     sizes=st.sampled_from([(40, 30, 20), (1, 1), (90, 70), (0, 20)]),
+    rarity=st.sampled_from([(), ("identity",), ("birth", "phone")]),
 )
 def test_fast_equals_plain_whatever_the_chunking(
     tmp_path_factory: pytest.TempPathFactory,
@@ -104,9 +105,12 @@ def test_fast_equals_plain_whatever_the_chunking(
     skew: float,
     tagged: bool,
     sizes: tuple[int, ...],
+    rarity: tuple[str, ...],
 ) -> None:
     layouts = LAYOUTS if tagged else UNTAGGED
-    records = number_through(invent_datasets(seed, sizes, layouts=layouts, skew=skew))
+    records = number_through(
+        invent_datasets(seed, sizes, layouts=layouts, skew=skew, rarity=rarity)
+    )
     similar = find_similar_pairs(records, across_only=across_only)
     model = invent_model(seed, 6 if tagged else 5)
     plain = reference.scored_pairs(records, similar, model, floor, across_only=across_only)

@@ -77,6 +77,8 @@ WRONG_MANIFESTS: Mapping[str, dict[str, Any]] = {
     ),
     "no evidence": {key: value for key, value in document().items() if key != "evidence"},
     "unknown evidence": document(evidence={"household": [], "twins": [], "siblings": []}),
+    "rarity of nothing": document(evidence={"household": [], "twins": [], "rarity": []}),
+    "rarity of no view": document(evidence={"household": [], "twins": [], "rarity": ["x"]}),
     "evidence without a name": document(evidence={"household": [""], "twins": []}),
     "evidence without end": document(evidence={"household": ["a"] * 17, "twins": []}),
     "a long reason": document(accepted_risk="x" * 501),

@@ -71,6 +71,20 @@ def test_tokens_are_hashed_as_their_field_or_as_the_profile_says() -> None:
     assert groups["birth"].tokens[0].hashed_as == "born"
 
 
+def test_rarity_is_of_tagged_views_that_imply_something() -> None:
+    assert parse_profile(GOOD).evidence.rarity == ()
+    rare = GOOD + '\n[evidence]\nrarity = ["number"]\n'
+    assert parse_profile(rare).evidence.rarity == ("number",)
+    implies = 'implies = ["number"]\n'
+    assert implies in rare
+    for wrong in (
+        rare.replace(implies, ""),
+        rare.replace('rarity = ["number"]', 'rarity = ["all"]'),
+    ):
+        with pytest.raises(ProfileError, match="evidence rarity"):
+            parse_profile(wrong)
+
+
 def test_several_groups_may_speak_of_one_feature() -> None:
     text = GOOD.replace("[groups.birth]\n", '[groups.birth]\nfeature = "person"\n', 1)
     group = {group.name: group for group in parse_profile(text).layout()[0].groups}

@@ -20,6 +20,7 @@ from linkage.matching.compare import (
 )
 from linkage.matching.decided import DecidedPairs
 from linkage.matching.groups import MAX_GROUP, link_groups
+from linkage.matching.rarity import NOT_SHOWN
 from linkage.matching.score import EvidenceModel
 from linkage.types import F64, I64
 
@@ -253,6 +254,25 @@ def test_groups_are_those_of_the_plain_reference(seed: int, least: float) -> Non
         least_log_odds=least,
     )
     assert as_sets(found.group_of) == merged_plainly(records, least)
+
+
+def test_a_rare_tag_decides_what_levels_leave_open() -> None:
+    weak = (MISSING, EQUAL, SIMILAR, MISSING)
+    records = Records({(0, 1): weak, (2, 3): weak}, [0, 1, 0, 1])
+    log_odds, left, right = records.pairs()
+    weights = {(0, 1): 3.0, (2, 3): -3.0}
+
+    def rarity_of(left: I64, right: I64) -> F64:
+        pairs = zip(left.tolist(), right.tolist(), strict=True)
+        return np.array([[weights.get(pair, NOT_SHOWN)] for pair in pairs]).reshape(-1, 1)
+
+    found = link_groups(
+        *(log_odds, left, right, records.dataset_of, records.model, records.levels_of),
+        least_log_odds=float(log_odds[0]) + 1.0,
+        rarity_of=rarity_of,
+    )
+    assert as_sets(found.group_of) == {frozenset({0, 1})}
+    assert found.log_odds == pytest.approx([log_odds[0] + 3.0])
 
 
 @settings(max_examples=60)

@@ -10,6 +10,7 @@ from linkage.matching.score import (
     fit_evidence_model,
     probabilities,
     threshold_for_best_f1,
+    threshold_for_precision,
 )
 from linkage.types import Bools
 
@@ -115,3 +116,23 @@ def test_a_threshold_of_weighted_pairs_is_that_of_as_many_pairs() -> None:
     weights = np.array([1.0, 3.0, 2.0, 50.0])
     repeated = np.repeat(probability, weights.astype(int))
     assert threshold_for_best_f1(probability, weights) == threshold_for_best_f1(repeated)
+
+
+def test_links_are_left_out_until_the_others_are_expected_to_be_right() -> None:
+    probability = np.array([0.2, 1.0, 0.9, 1.0, 0.5, 0.2])
+    assert threshold_for_precision(probability, 0.6) is None
+    assert threshold_for_precision(probability, 0.8) == pytest.approx(0.35)
+    assert threshold_for_precision(probability, 0.9) == pytest.approx(0.7)
+    assert threshold_for_precision(probability, 0.99) == pytest.approx(0.95)
+    # Odds of 1/4 are 1 to 1, of 1 to 1 are 4 to 1, of 9 to 1 are 36 to 1.
+    raised = 1.0 + 1.0 + 36 / 37 + 0.8 + 0.5 + 0.5
+    just_under, just_over = raised / 6 - 1e-9, raised / 6 + 1e-9
+    assert threshold_for_precision(probability, just_under, odds_factor=4.0) is None
+    assert threshold_for_precision(probability, just_over, odds_factor=4.0) == pytest.approx(0.35)
+
+
+def test_links_of_one_probability_are_kept_or_left_together() -> None:
+    # One of the weak ones would still do; both would not.
+    assert threshold_for_precision(np.array([1.0, 1.0, 1.0, 0.6, 0.6]), 0.9) == pytest.approx(0.8)
+    assert threshold_for_precision(np.array([0.6, 0.6]), 0.9) == 1.0
+    assert threshold_for_precision(np.empty(0), 0.9) is None
