@@ -38,7 +38,7 @@ KINDS: Final = {
     "download-burst": ("短时间大量下载", "Burst of downloads"),
     "refusal-burst": ("短时间多次被拒", "Burst of refusals"),
     "two-roles": ("同一人以两种角色操作", "One person in two roles"),
-    "one-address": ("运行与发布来自同一地址", "Run and release from one address"),
+    "one-address": ("须由两人完成的操作来自同一地址", "What takes two people, from one address"),
 }
 """Kind -> what it is called in Chinese and in English."""
 
@@ -141,13 +141,24 @@ def _merged(found: Iterable[UnusualAccess]) -> Iterable[UnusualAccess]:
     return merged.values()
 
 
+_Deed = tuple[str | None, ...]
+"""What takes two people: project, round, what it is, and the office that it is about."""
+
+_SECONDS: Final = {
+    str(Action.ROUND_RELEASE): "release",
+    str(Action.ROUND_EXCLUDE): "exclude",
+    str(Action.ROUND_EXPIRE): "expire",
+}
+"""What the second person does -> what the first one began."""
+
+
 class _Rules:
     def __init__(self) -> None:
         self._addresses: dict[str, set[str]] = defaultdict(set)
         self._roles: dict[str, set[str]] = defaultdict(set)
         self._downloads: dict[str, _Burst] = defaultdict(_Burst)
         self._refusals: dict[str, _Burst] = defaultdict(_Burst)
-        self._runs: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
+        self._firsts: dict[_Deed, tuple[str, str | None]] = {}
 
     def look(self, entry: Entry) -> Iterator[UnusualAccess]:
         """What is unusual about the next entry."""
@@ -167,7 +178,7 @@ class _Rules:
                 yield _unusual("two-roles", who, entry, ", ".join(
                     sorted({*self._roles[who], entry.role})))  # fmt: skip
             self._roles[who].add(entry.role)
-        yield from self._look_at_release(entry, who)
+        yield from self._look_at_two_people(entry, who)
 
     def _look_at_bursts(self, entry: Entry, moment: datetime) -> Iterator[UnusualAccess]:
         who = entry.actor or entry.origin
@@ -187,16 +198,20 @@ class _Rules:
                         kind, who, first.index, first.time, n_entries, f"≥ {most} / {minutes} min"
                     )
 
-    def _look_at_release(self, entry: Entry, who: str) -> Iterator[UnusualAccess]:
-        of = entry.project, entry.round
+    def _look_at_two_people(self, entry: Entry, who: str) -> Iterator[UnusualAccess]:
         if entry.outcome != "granted":
             return
+        office = entry.details.get("office")
+        of = entry.project, entry.round
+        about = office if isinstance(office, str) else None
         if entry.action == Action.ROUND_RUN:
-            self._runs[of] = who, entry.origin
-        elif entry.action == Action.ROUND_RELEASE and of in self._runs:
-            runner, origin = self._runs[of]
-            if runner != who and origin is not None and origin == entry.origin:
-                yield _unusual("one-address", who, entry, f"{runner}, {origin}")
+            self._firsts[(*of, "release", None)] = who, entry.origin
+        elif entry.action == Action.ROUND_ASK:
+            self._firsts[(*of, str(entry.details.get("what")), about)] = who, entry.origin
+        elif entry.action in _SECONDS:
+            first = self._firsts.get((*of, _SECONDS[entry.action], about))
+            if first is not None and first[0] != who and first[1] == entry.origin is not None:
+                yield _unusual("one-address", who, entry, f"{first[0]}, {entry.origin}")
 
 
 def _look_at_night(entry: Entry, who: str, moment: datetime) -> Iterator[UnusualAccess]:

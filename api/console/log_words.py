@@ -269,7 +269,7 @@ _UNUSUAL: Final = {
     "download-burst": _l("Burst of downloads"),
     "refusal-burst": _l("Burst of refusals"),
     "two-roles": _l("One person in two roles"),
-    "one-address": _l("Run and release from one address"),
+    "one-address": _l("What takes two people, from one address"),
 }
 
 _MARKS: Final = {

@@ -154,6 +154,34 @@ def test_run_and_release_from_one_address(story: Story) -> None:
     assert story.kinds() == ["one-address"]
 
 
+@pytest.mark.parametrize(
+    ("action", "what", "office"),
+    [(Action.ROUND_EXCLUDE, "exclude", "jinjiang-civil"), (Action.ROUND_EXPIRE, "expire", None)],
+)
+def test_what_two_must_ask_for_asked_from_one_address(
+    story: Story, action: Action, what: str, office: str | None
+) -> None:
+    of: dict[str, Any] = {"project": "p", "round": "r", "role": "operator"}
+    asked = {"what": what, "office": office}
+    story.tell(Action.ROUND_ASK, "chen", details=asked, **of)
+    done = {"asked_by": "chen"} | ({} if office is None else {"office": office})
+    story.tell(action, "luo", details=done, **of)
+    (one,) = story.found()
+    assert (one.kind, one.who, one.detail) == ("one-address", "luo", "chen, 192.0.2.1")
+
+
+def test_what_two_asked_for_at_their_own_machines(story: Story) -> None:
+    of: dict[str, Any] = {"project": "p", "round": "r", "role": "operator"}
+    story.tell(Action.ROUND_ASK, "chen", details={"what": "expire", "office": None}, **of)
+    story.tell(
+        Action.ROUND_EXPIRE, "luo", origin="198.51.100.7", details={"asked_by": "chen"}, **of
+    )
+    assert story.kinds() == []
+    # The worker ends a round without anybody asking.
+    story.tell(Action.ROUND_EXPIRE, None, **(of | {"role": "worker", "origin": None}))
+    assert story.kinds() == []
+
+
 def test_marks_belong_to_findings_by_their_id(story: Story) -> None:
     story.tell()
     story.tell(origin="198.51.100.7")
