@@ -82,7 +82,7 @@ def show(round_id: str) -> ResponseReturnValue:
 
 
 @rounds.get("/<id:round_id>/progress")
-@may_use(*_READERS, action=Action.ROUND_READ, page=True)
+@may_use(*_READERS, action=Action.ROUND_READ, page=True, by_itself=True)
 def show_progress(round_id: str) -> ResponseReturnValue:
     """How far the matching is, for the page's script."""
     return jsonify(_job(matching_watch.watch_matching(installation(), caller(), round_id)))

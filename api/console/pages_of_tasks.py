@@ -105,7 +105,7 @@ def show_task(task_id: str) -> ResponseReturnValue:
 
 
 @task_pages.get("/tasks/<id:task_id>/progress")
-@may_use(Actor.AUDITOR, action=Action.LOG_TASK, page=True)
+@may_use(Actor.AUDITOR, action=Action.LOG_TASK, page=True, by_itself=True)
 def show_progress(task_id: str) -> ResponseReturnValue:
     """How far it is, for the page's script."""
     task = service.watch_task(installation(), caller(), task_id)

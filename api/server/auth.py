@@ -79,6 +79,7 @@ class Access:
         signed: whether signed requests are taken.
         people: whether people are who are logged in.
         page: whether it is a page for people: forms, and any characters in its query.
+        by_itself: whether pages ask it by themselves, with nobody before them perhaps.
     """
 
     roles: frozenset[Actor]
@@ -89,6 +90,7 @@ class Access:
     signed: bool = True
     people: bool = True
     page: bool = False
+    by_itself: bool = False
 
 
 def may_call(
@@ -103,9 +105,12 @@ def may_enrol(action: Action) -> Callable[[_View], _View]:
     return _declare(Access(frozenset(), action, enrolment=True))
 
 
-def may_use(*roles: Actor, action: Action, page: bool = False) -> Callable[[_View], _View]:
+def may_use(
+    *roles: Actor, action: Action, page: bool = False, by_itself: bool = False
+) -> Callable[[_View], _View]:
     """Declare which people may call an endpoint who are logged in; no signature opens it."""
-    return _declare(Access(frozenset(roles), action, signed=False, page=page))
+    access = Access(frozenset(roles), action, signed=False, page=page, by_itself=by_itself)
+    return _declare(access)
 
 
 def anyone_may(action: Action, *, page: bool = False) -> Callable[[_View], _View]:
@@ -267,7 +272,7 @@ def _check_host() -> None:
 
 def _verify_session(access: Access) -> None:
     token = session_token()
-    found = authenticate_session(installation(), token or "")
+    found = authenticate_session(installation(), token or "", is_used=not access.by_itself)
     g.login = found
     g.caller = replace(g.caller, member=found.person, role=found.role)
     _check_role(access)

@@ -219,7 +219,12 @@ class ServerConfig:
         65_535,
     )
     session_idle_s: float = _setting(
-        900.0, "seconds", "A person who does nothing for this long is logged out.", 60, 86_400
+        900.0,
+        "seconds",
+        "A person who does nothing for this long is logged out, also before a page that shows how "
+        "far something is.",
+        60,
+        86_400,
     )
     session_s: float = _setting(
         36_000.0, "seconds", "Nobody stays logged in for longer than this.", 300, 7 * 86_400

@@ -105,8 +105,13 @@ def begin_session(
     return token, _authenticated(installation, person, row, token)
 
 
-def authenticate_session(installation: Installation, token: str) -> Authenticated:
+def authenticate_session(
+    installation: Installation, token: str, *, is_used: bool = True
+) -> Authenticated:
     """Whose session this is; notes that it is in use.
+
+    Args:
+        is_used: whether a person asks; a page that asks by itself keeps nobody logged in.
 
     Raises:
         RefusalError: ``no-session``: it has ended, or never was.
@@ -121,7 +126,7 @@ def authenticate_session(installation: Installation, token: str) -> Authenticate
     found = _authenticated(installation, person, row, token)
     if now >= min(found.idle_ends_at, found.ends_at):
         raise RefusalError("no-session", "Your session has ended. Log in again.")
-    if now - row.seen_at >= _SEEN_EVERY:
+    if is_used and now - row.seen_at >= _SEEN_EVERY:
         with installation.database.writing() as session:
             kept = session.get(LoginSession, row.token_sha256)
             if kept is not None:

@@ -90,6 +90,23 @@ class TestEnd:
         server.clock.advance(seconds=901)
         refused(browser.gets("/v1/rounds"), "no-session")
 
+    def test_of_who_left_a_page_open_that_asks_how_far_a_matching_is(
+        self, server: SimulatedServer
+    ) -> None:
+        """The page asks every two seconds, for hours; nobody need sit before it."""
+        party = server.open_round()
+        party.everybody_uploads()
+        browser = server.logged_in("wu")
+        steps = f"/v1/rounds/{ROUND}/transitions"
+        for action in ("freeze", "run"):
+            granted(browser.posts(steps, {"action": action}))
+        for _ in range(14):
+            server.clock.advance(minutes=1)
+            assert browser.gets(f"/console/rounds/{ROUND}/progress").status == 200
+        server.clock.advance(minutes=2)
+        assert browser.gets(f"/console/rounds/{ROUND}/progress").status == 303
+        refused(browser.gets("/v1/session"), "no-session")
+
     def test_of_who_never_rests(self, server: SimulatedServer) -> None:
         browser = server.logged_in()
         for _ in range(60):

@@ -27,6 +27,8 @@ for (const box of document.querySelectorAll("[data-job]")) {
     let wait = Number(box.dataset.jobEvery) || 400;
     try {
       const answer = await fetch(box.dataset.job, { headers: { Accept: "application/json" } });
+      // To the form for logging in: a page that asks by itself keeps nobody logged in.
+      if (answer.redirected) { window.location.reload(); return; }
       const job = await answer.json();
       if (!answer.ok || job.state !== "running") { window.location.reload(); return; }
       box.querySelector("[data-job-stage]").textContent = job.stage;
