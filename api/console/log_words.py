@@ -121,7 +121,7 @@ _REASONS: Final = {
     "forged": _l("the form did not come from this server"),
     "forbidden": _l("the role may not do this"),
     "not-invited": _l("known to the OpenID provider, but not invited here"),
-    "second-person": _l("who ran the round may not release it"),
+    "second-person": _l("another person has to do that"),
     "not-found": _l("there was no such thing"),
     "method-not-allowed": _l("the address cannot be used this way"),
     "wrong-state": _l("the round's state did not allow it"),

@@ -1,8 +1,11 @@
 """Offices: approved after their fingerprint was compared by telephone, and revoked."""
 
+from typing import Final
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
+from flask_babel import lazy_gettext as _l
 
 from api.audit.events import Action
 from api.console.asking import trying
@@ -13,6 +16,11 @@ from api.server.services import members as service
 offices = Blueprint("offices_console", __name__, url_prefix="/console/offices")
 
 _MAX_REASON_CHARACTERS = 500
+_WORDS: Final = {
+    "second-person": _l(
+        "Who revoked an office's key does not approve its next one. Another operator has to."
+    ),
+}
 
 
 @offices.get("/")
@@ -27,7 +35,9 @@ def list_offices() -> ResponseReturnValue:
 def approve(member_id: str) -> ResponseReturnValue:
     """Approve an office by the fingerprint that it read out."""
     fingerprint = "-".join(request.form.get("fingerprint", "").replace("-", " ").split())
-    _, trouble = trying(lambda: service.approve(installation(), caller(), member_id, fingerprint))
+    _, trouble = trying(
+        lambda: service.approve(installation(), caller(), member_id, fingerprint), _WORDS
+    )
     return _page(trouble) if trouble else redirect(url_for(".list_offices"), 303)
 
 

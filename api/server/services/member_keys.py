@@ -79,7 +79,8 @@ def renew_key(work: Work, member: Member, identity: PublicIdentity) -> None:
     _set_key(member, identity)
     member.enrolled_at = work.now
     member.approved_at = member.approved_by = None
-    member.revoked_at = member.revoked_by = member.revocation_reason = None
+    # Who revoked it stays known until somebody else has approved the new key.
+    member.revoked_at = member.revocation_reason = None
 
 
 def end_key(work: Work, member: Member, *, compromised_since: datetime | None) -> Leftovers:

@@ -94,7 +94,7 @@ def add_member(installation: Installation, caller: Caller, identity: PublicIdent
             renew_key(work, member, identity)
         elif not _is_same(member, identity):
             raise RefusalError("conflict", _taken(identity.holder))
-        member.state = "approved"
+        member.state, member.revoked_by = "approved", None
         member.approved_at, member.approved_by = work.now, caller.signs_as
         work.record(Action.MEMBER_ADD, details=_key_details(member))
         return outline(member)
@@ -105,9 +105,11 @@ def approve(
 ) -> Outline:
     """Approve an office whose fingerprint the operator compared by voice.
 
+    Who revoked its key does not approve the next one: one operator alone could become any office.
+
     Raises:
         RefusalError: ``not-found``, ``invalid`` for another fingerprint, ``conflict`` after
-            revocation.
+            revocation, ``second-person``.
     """
     with installation.work(caller) as work:
         member = _existing(work.session, member_id)
@@ -124,7 +126,14 @@ def approve(
                 "conflict", "The member was revoked. It must enrol again, with new keys."
             )
         if member.state == "pending":
-            member.state = "approved"
+            if member.revoked_by == caller.person:
+                raise RefusalError(
+                    "second-person",
+                    "Who revoked an office's key does not approve its next one. Ask another "
+                    "operator to compare the fingerprint with the office by telephone, and to "
+                    "approve it.",
+                )
+            member.state, member.revoked_by = "approved", None
             member.approved_at, member.approved_by = work.now, caller.person
         work.record(Action.MEMBER_APPROVE, details=_key_details(member))
         return outline(member)
@@ -164,7 +173,8 @@ def revoke(
             )
         if member.state != "revoked":
             member.state = "revoked"
-            member.revoked_at, member.revoked_by = work.now, caller.signs_as
+            # The first one, where what was enrolled since was revoked as well.
+            member.revoked_at, member.revoked_by = work.now, member.revoked_by or caller.signs_as
             member.revocation_reason = reason
         leftovers = end_key(work, member, compromised_since=compromised_since)
         work.record(Action.MEMBER_REVOKE, details=_key_details(member))

@@ -111,7 +111,7 @@ class TestALostKey:
         assert granted(new.enrols())["state"] == "pending"
         refused(new.reads_round(ROUND), "bad-signature")
         refused(operator.approves(new, keys_of(office).public.fingerprint), "invalid")
-        granted(operator.approves(new))
+        granted(party.second.approves(new))
         # 4. The secret, sealed to the new key.
         seals(party, new)
         # 5. Signed and uploaded again.
@@ -129,9 +129,29 @@ class TestALostKey:
         refused(operator.approves(stranger, keys_of(new).public.fingerprint), "invalid")
         granted(operator.revokes(stranger))
         granted(new.enrols())
-        granted(operator.approves(new))
+        granted(party.second.approves(new))
         granted(new.reads_round(ROUND))
         refused(stranger.reads_round(ROUND), "bad-signature")
+
+    def test_one_operator_alone_does_not_become_an_office(self, party: OpenRound) -> None:
+        """Revoked, enrolled under its name, approved: its links would be that operator's."""
+        party.is_released()
+        office, operator = party.office(OFFICE), party.first
+        granted(operator.revokes(office))
+        taken = with_new_keys(office, key=7)
+        granted(taken.enrols())
+        refused(operator.approves(taken), "second-person")
+        refused(operator.server.logged_in("chen").posts(
+            f"/v1/members/{OFFICE}/approval", {"fingerprint": keys_of(taken).public.fingerprint}
+        ), "second-person")  # fmt: skip
+        refused(taken.reads_results(ROUND), "bad-signature")
+        # Revoking what was enrolled makes nobody else the one who revoked the office.
+        granted(operator.revokes(taken))
+        new = with_new_keys(office, key=1)
+        granted(new.enrols())
+        refused(operator.approves(new), "second-person")
+        granted(party.second.approves(new))
+        granted(new.reads_results(ROUND))
 
     def test_while_the_key_is_valid_nobody_takes_the_id(self, party: OpenRound) -> None:
         refused(with_new_keys(party.office(OFFICE)).enrols(), "conflict")
@@ -156,7 +176,7 @@ class TestALostKey:
         refused(office.uploads(ROUND, party.files[OFFICE].data), "no-confirmation")
         new = with_new_keys(party.coordinator)
         granted(new.enrols())
-        granted(party.first.approves(new))
+        granted(party.second.approves(new))
         granted(new.signs(ROUND, secret=SECRET))
         granted(office.uploads(ROUND, party.files[OFFICE].data), 201)
 
@@ -169,7 +189,7 @@ class TestALostKey:
         granted(party.first.revokes(party.coordinator))
         new = with_new_keys(party.coordinator)
         granted(new.enrols())
-        granted(party.first.approves(new))
+        granted(party.second.approves(new))
         assert not granted(party.first.reads_round(ROUND))["key_confirmed"]
         (listed,) = granted(party.first.gets("/v1/rounds"))["rounds"]
         assert not listed["key_confirmed"]
@@ -202,7 +222,7 @@ class TestACompromisedKey:
         # 3. Renewed as after a loss.
         new = with_new_keys(office)
         granted(new.enrols())
-        granted(operator.approves(new))
+        granted(party.second.approves(new))
         # 4. A new secret for everybody; the terms name it.
         for one in (new, party.office(PEER), party.office(THIRD)):
             seals(party, one, epoch=2)

@@ -315,7 +315,7 @@ class TestMeanwhile:
         def comes_back() -> None:
             granted(party.first.revokes(office))
             granted(new.enrols())
-            granted(party.first.approves(new))
+            granted(party.second.approves(new))
             granted(new.signs(ROUND))
             granted(new.uploads(ROUND, party.files[OFFICE].data))
 
