@@ -76,13 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tell_rates(corpus, scale, notes)
             runs += measure(corpus, data, seed, names, notes)
     if options.febrl:
-        seed = options.seeds[0]
-        for data, corpus in (
-            ("FEBRL 4", febrl_corpus(options.febrl)),
-            ("FEBRL 4, hard", hard_febrl_corpus(options.febrl, seed)),
-        ):
-            notes.print(f"{data}: {corpus.n_records} records")
-            runs += measure(corpus, data, seed, names, notes)
+        corpus = febrl_corpus(options.febrl)
+        notes.print(f"FEBRL 4: {corpus.n_records} records")
+        runs += measure(corpus, "FEBRL 4", options.seeds[0], names, notes)
+        for seed in options.seeds:
+            corpus = hard_febrl_corpus(options.febrl, seed)
+            notes.print(f"FEBRL 4, hard, seed {seed}: {corpus.n_records} records")
+            runs += measure(corpus, "FEBRL 4, hard", seed, names, notes)
     console.print(table(runs))
     if options.json:
         options.json.write_text(json.dumps(report(runs), indent=1) + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ The stages, which know nothing of each other's insides:
 - ``numbering``: the records, their tags in memory, their filters in mapped files.
 - ``sample``: some of the candidates, weighted, to fit the model to; all where they are few.
 - ``compare``: measurements into levels.  ``score``: levels into log odds, learned without truth.
+  ``rarity``: what equal tags add that few records have, in views of which a profile wants that.
 - ``join``: all candidates into kept pairs.  ``tagged_join`` compares the pairs of a tag group in
   compiled loops (``join_loops``) and drops those that ``local_evidence`` says can never be kept:
   they agree in this view alone, and what it shows is too little.  The others are spilled as sorted
