@@ -25,7 +25,7 @@ _ENTRY = re.compile(
     + rb'){0,15})?)\},"index":(0|[1-9][0-9]{0,14}),"origin":(null|"[0-9A-Fa-f:.]{2,45}"),'
     rb'"outcome":"(?:' + b"|".join(sorted(str(one).encode() for one in Outcome)) + rb')","project":'
     + _ID + rb',"reason":' + _ID
-    + rb',"request":(?:null|"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"),"role":(?:null|"(?:' + _ROLES
+    + rb',"request":(null|"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"),"role":(?:null|"(?:' + _ROLES
     + rb')"),"round":' + _ID
     + rb',"time":"([0-9]{4}-[0-9]{2}-[0-9]{2})T'
     rb'((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3})Z","v":1\}'
@@ -56,9 +56,9 @@ class QuickForm:
         match = _ENTRY.fullmatch(line)
         if match is None or len(line) > MAX_ENTRY_BYTES:
             return None
-        if _LONG_NUMBER in line.translate(_SAME_DIGITS) and _has_long_number(line):
+        if _LONG_NUMBER in line.translate(_SAME_DIGITS) and _has_long_number(match):
             return None
-        details, index, origin, date, time = match.groups()
+        details, index, origin, _, date, time = match.groups()
         if (
             origin in self._good_origins
             and date in self._good_dates
@@ -85,6 +85,16 @@ class QuickForm:
         return entry.index, entry.time
 
 
-def _has_long_number(line: bytes) -> bool:
-    """Whether a long number stands outside digests, where chance makes some."""
-    return _LONG_NUMBER in _DIGEST.sub(b"", line).translate(_SAME_DIGITS)
+def _has_long_number(match: re.Match[bytes]) -> bool:
+    """Whether a long number stands where chance makes none: not in a digest, or a request's id.
+
+    Only a detail can be a digest; an id that has the form of one is still an id.
+    """
+    line, details, request = match[0], match.span(1), match.span(4)
+    parts = (
+        line[: details[0]],
+        _DIGEST.sub(b"", match[1]),
+        line[details[1] : request[0]],
+        line[request[1] :],
+    )
+    return any(_LONG_NUMBER in part.translate(_SAME_DIGITS) for part in parts)

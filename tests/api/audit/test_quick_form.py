@@ -68,6 +68,16 @@ def test_what_the_reference_refuses_is_never_accepted(change: dict[str, object])
     assert form.look(line) is None
 
 
+@pytest.mark.parametrize("name", ["actor", "project", "round", "reason"])
+def test_a_number_within_an_id_that_looks_like_a_digest_is_a_number(name: str) -> None:
+    form = QuickForm()
+    form.look(LINES[0])
+    disguised = {name: "a13812345678" + "b" * 20}
+    line = changed(LINES[0], lambda value: value.update(disguised))
+    assert reference(line) is None
+    assert form.look(line) is None
+
+
 def test_names_in_another_order_or_twice_are_not_canonical() -> None:
     form = QuickForm()
     for line in LINES:
