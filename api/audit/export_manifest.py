@@ -130,9 +130,12 @@ class ExportManifest:
         """Index and leaf hash of everything that the proof is for, in order.
 
         Raises:
-            ExportError: an index is not within ``start`` and ``stop``, or not rising.
+            ExportError: an index is not within ``start`` and ``stop``, or not rising, or there is
+                not one leaf hash for each.
         """
-        rows = list(zip(self.indexes, self.leaves, strict=False))
+        if len(self.indexes) != len(self.leaves):
+            raise ExportError(_DAMAGED)
+        rows = list(zip(self.indexes, self.leaves, strict=True))
         outside = any(not self.start <= index < self.stop for index in self.indexes)
         if self.last is not None and len(self.indexes) > self.last:
             raise ExportError(_DAMAGED)

@@ -287,6 +287,14 @@ def test_a_manifest_that_claims_more_than_it_proves_is_found(
     assert is_found(path)
 
 
+def test_a_manifest_with_a_leaf_too_few_or_too_many_is_damaged(log: Path, tmp_path: Path) -> None:
+    path = exported(log, tmp_path, "csv")
+    leaves = ExportManifest.parse(manifest_path(path).read_bytes()).leaves
+    for wrong in (leaves[:-1], (*leaves, leaves[0]), ()):
+        rewritten(path, leaves=wrong)
+        assert is_found(path)
+
+
 def test_another_logs_key_and_another_logs_folder_are_refused(log: Path, tmp_path: Path) -> None:
     path = exported(log, tmp_path, "csv")
     with pytest.raises(ExportError, match="another log"):
