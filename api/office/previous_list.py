@@ -13,8 +13,10 @@ import python_calamine
 
 from api.office.links import Link
 from api.office.list_layout import (
+    BAND_NAMES,
     CHANGE_NEW,
     CHANGE_UNCHANGED,
+    HEADING_BAND,
     HEADING_COUNTERPART,
     HEADING_RECORD,
     HEADING_SCORE,
@@ -54,6 +56,8 @@ class Changes:
 def load_previous_list(path: Path) -> PreviousList:
     """Read a list that ``office join`` wrote, sorted or coloured by people since or not.
 
+    Links that were withdrawn then are left out: they had ended, and counted no more.
+
     Raises:
         RecordsError: the file is not such a list.
         OSError: it cannot be read.
@@ -74,7 +78,7 @@ def load_previous_list(path: Path) -> PreviousList:
     links = []
     for row in (row for sheet in sheets for row in sheet[1:]):
         texts = [raw_text(value) for value in row]
-        if not any(texts):
+        if not any(texts) or texts[place[HEADING_BAND]] == BAND_NAMES["withdrawn"]:
             continue
         links.append(
             PreviousLink(

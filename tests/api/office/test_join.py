@@ -139,6 +139,18 @@ def test_links_with_an_office_that_left_are_marked_and_not_counted(tmp_path: Pat
     assert dict(_rows(path, layout.SHEET_SUMMARY))["对方已撤回的匹配 links withdrawn"] == 1
 
 
+def test_a_link_that_was_withdrawn_last_time_is_new_when_it_comes_back(tmp_path: Path) -> None:
+    """It counted no more then, so it neither stays as it was nor ends a second time."""
+    old, back, gone = tmp_path / "old.xlsx", tmp_path / "back.xlsx", tmp_path / "gone.xlsx"
+    withdrawn = _link("a3", 3, "education", 0.80, "withdrawn")
+    _join(old, [*LINKS[:2], withdrawn])
+    counts = _join(back, [*LINKS[:2], _link("b3", 3, "education")], old)
+    assert (counts.n_new, counts.n_unchanged, counts.n_ended) == (1, 2, 0)
+    assert {row[7]: row[6] for row in _rows(back, layout.SHEET_LINKS)}["b3"] == layout.CHANGE_NEW
+    counts = _join(gone, LINKS[:2], old)
+    assert (counts.n_new, counts.n_unchanged, counts.n_ended) == (0, 2, 0)
+
+
 def test_a_record_that_left_the_register_ends_its_links(tmp_path: Path) -> None:
     old, new = tmp_path / "old.xlsx", tmp_path / "new.xlsx"
     _join(old)
