@@ -81,7 +81,8 @@ def encode_to_files(
 
 def _map_writer(stream: TextIO) -> OnRecords:
     """Writes the headings, and then what it is told of."""
-    writer = csv.writer(stream, lineterminator="\n")
+    # Before Python 3.13 a cell is quoted for a carriage return only if lines end with one.
+    writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow(MAP_HEADINGS)
 
     def write(pseudonyms: U8, record_ids: Sequence[str]) -> None:

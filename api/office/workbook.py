@@ -29,6 +29,8 @@ _TEXT_FORMAT = "@"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # What XML 1.0 cannot hold.
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What Excel would take for the number of a character (ECMA-376 22.9.2.19, ST_Xstring).
+_LIKE_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def raw_text(value: object) -> str:
@@ -146,7 +148,9 @@ def _close_sheets(workbook: Workbook) -> None:
 
 
 def _set_text(cell: Cell, text: str) -> Cell:
-    cell.value = _NOT_IN_XML.sub("", text)[:_MAX_CELL_CHARACTERS]
+    text = _NOT_IN_XML.sub("", text)[:_MAX_CELL_CHARACTERS]
+    # XML readers make a line feed of a carriage return that is not escaped.
+    cell.value = _LIKE_ESCAPE.sub("_x005F_", text).replace("\r", "_x000D_")
     # openpyxl guesses a formula or an error value from the text.
     cell.data_type = "s"
     return cell

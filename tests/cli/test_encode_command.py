@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from api.cli import cli
+from api.office.links import load_pseudonym_map
 from keys.linkage_secret import LinkageSecret, new_linkage_secret, save_linkage_secret
 from linkage.errors import EncodingError
 from linkage.profile import load_profile
@@ -197,6 +198,21 @@ def test_terms_that_do_not_fit_are_refused(
     assert result.exit_code == 1
     assert reason in result.stderr
     assert files_of(office) == set()
+
+
+@pytest.mark.parametrize("engine", ["plain", "compiled"])
+def test_ids_that_hold_line_breaks_are_read_back_from_the_map(
+    office: Path, encode: Encode, engine: str
+) -> None:
+    ids = ["C\r1", "C\r\n2", "C\n3", 'C"4', "C,5"]
+    rows = "".join(f'"{text.replace(chr(34), chr(34) * 2)}",曾令仪,女\n' for text in ids)
+    (office / "children.csv").write_text(f"编号,姓名,性别\n{rows}", encoding="utf-8", newline="")
+    (office / "columns.toml").write_text(
+        '[columns]\nrecord_id = "编号"\nname = "姓名"\nsex = "性别"\n', encoding="utf-8"
+    )
+    result = encode("--accept-risk", "a test", "--engine", engine)
+    assert result.exit_code == 0, result.output
+    assert list(load_pseudonym_map(office / "children.map.csv").values()) == ids
 
 
 def test_a_file_that_holds_no_terms_is_refused(office: Path, encode: Encode) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+import python_calamine
 
 from api.office.workbook import ListSheet, raw_text, streamed_workbook
 
@@ -52,6 +53,16 @@ def test_numbers_of_our_own_are_numbers(tmp_path: Path) -> None:
     cells = [row[1] for row in openpyxl.load_workbook(path)["名单"].iter_rows(min_row=2)]
     assert [cell.value for cell in cells] == [0.98, 3]
     assert {cell.data_type for cell in cells} == {"n"}
+
+
+def test_every_reader_of_excel_files_reads_the_text_that_was_written(tmp_path: Path) -> None:
+    """``_x0041_`` is how such files write an A, and a bare carriage return is lost in XML."""
+    path = tmp_path / "list.xlsx"
+    texts = ["x_x0041_y", "_x005F_x0041_", "_x005f_", "A\rB", "A\r\nB", "A\nB", "_x000D_"]
+    _write(path, [[text, 0.5] for text in texts])
+    with python_calamine.load_workbook(path) as workbook:
+        rows = workbook.get_sheet_by_name("名单").to_python()
+    assert [row[0] for row in rows[1:]] == texts
 
 
 def test_what_a_workbook_cannot_hold_is_left_out(tmp_path: Path) -> None:
