@@ -54,14 +54,13 @@ def witness_command(
         --keys anna.private.json --dir witness
     """
     from api.audit.witness import witness_log
-    from keys.storage import load_private_identity
 
     with failing_audit("keep what was witnessed"):
-        source = ServerLog(open_client(server, keys, ca_file))
+        client = open_client(server, keys, ca_file)
         done = witness_log(
-            source,
+            ServerLog(client),
             directory,
-            load_private_identity(keys),
+            client.identity,
             int(time.time()),
             expected_key=log_key,
         )

@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from api.audit.entry_filter import EntryFilter
 from api.audit.events import parse_entry
 from api.cli import cli
+from keys.passphrase import protect
+from keys.storage import write_private_file
 from tests.api.audit.simulated_log import (
     KEY,
     OTHER_KEY,
@@ -79,9 +81,11 @@ def serving(log: Log) -> Callable[[Request], Answer]:
             )
         if request.path == "/v1/log/checkpoint":
             return Answer(200, log.checkpoint(), "text/plain")
-        if request.path == "/v1/log/cosignatures":
+        if (request.method, request.path) == ("GET", "/v1/log/cosignatures"):
             notes = [note.decode() for note in log.cosigned(0)]
             return json_answer({"checkpoints": notes})
+        if (request.method, request.path) == ("POST", "/v1/log/cosignatures"):
+            return json_answer({}, 201)
         if request.path == "/v1/log/search":
             return json_answer(searched(log, json.loads(request.body)))
         assert request.path == "/v1/log/entries"
@@ -315,6 +319,20 @@ class TestOffices:
             result = CliRunner().invoke(cli, ["audit", command, "--help"])
             assert result.exit_code == 0
             assert "Example" in result.output
+
+
+def test_a_witness_may_have_its_keys_under_a_passphrase(
+    server: LoopbackServer, auditor: Holder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "seven bridges over the river"
+    keys, passphrase = tmp_path / "anna.private.json", tmp_path / "passphrase"
+    write_private_file(keys, protect(auditor.keys.read_bytes(), words))
+    write_private_file(passphrase, words.encode())
+    monkeypatch.setenv("TONGQIAO_PASSPHRASE_FILE", str(passphrase))
+    options = ["--server", server.url, "--keys", str(keys), "--dir", str(tmp_path / "seen")]
+    result = CliRunner().invoke(cli, ["audit", "witness", *options])
+    assert result.exit_code == 0, result.output
+    assert "Signed: 25 entries" in result.stdout
 
 
 def test_a_proof_file_is_checked_offline(log: SimulatedLog, tmp_path: Path) -> None:
