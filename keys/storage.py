@@ -79,6 +79,8 @@ def protect_private_file(path: Path, passphrase: str) -> None:
         KeyFileError: others may read it, it is protected already, or the passphrase is too short.
         OSError: it cannot be read or written.
     """
+    # Not a link to the file: that would be replaced, and the file itself stay as it is.
+    path = path.resolve()
     data = _read(path, private=True)
     if is_protected(data):
         raise KeyFileError("The file is protected already. Take that away first, to change it.")
@@ -92,6 +94,7 @@ def unprotect_private_file(path: Path, passphrase: str) -> None:
         KeyFileError: others may read it, it is not protected, or the passphrase is another.
         OSError: it cannot be read or written.
     """
+    path = path.resolve()
     data = _read(path, private=True)
     if not is_protected(data):
         raise KeyFileError("The file is not protected by a passphrase.")

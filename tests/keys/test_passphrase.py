@@ -24,6 +24,7 @@ from keys.storage import (
     protect_private_file,
     save_identity,
     unprotect_private_file,
+    write_private_file,
 )
 
 WORDS = "seven bridges over the river"
@@ -121,6 +122,19 @@ def test_a_key_file_and_a_secret_are_used_under_their_passphrase(tmp_path: Path)
     assert load_private_identity(private).public == identity.public
     with pytest.raises(KeyFileError, match="not protected"):
         unprotect_private_file(private, WORDS)
+
+
+def test_the_file_behind_a_link_is_protected_and_not_the_link_replaced(tmp_path: Path) -> None:
+    """Else the key itself would lie there in the clear, and its holder believe it safe."""
+    real, link = tmp_path / "real.key", tmp_path / "link.key"
+    write_private_file(real, b"the key itself")
+    link.symlink_to(real)
+    protect_private_file(link, WORDS)
+    assert is_protected(real.read_bytes())
+    assert link.is_symlink()
+    unprotect_private_file(link, WORDS)
+    assert real.read_bytes() == b"the key itself"
+    assert link.is_symlink()
 
 
 def test_a_file_that_is_not_protected_asks_nobody(tmp_path: Path) -> None:
