@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
@@ -81,6 +81,21 @@ OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For other programs: JSON.")
 """Adds ``--json``, given as ``as_json``."""
+
+
+def refuse_paths_twice(inputs: Iterable[Path | None], outputs: Iterable[Path | None]) -> None:
+    """Refuse an output named like an input or another output: with leave to replace, it would.
+
+    Raises:
+        click.UsageError: a file was given twice.
+    """
+    taken = {path.resolve() for path in inputs if path is not None}
+    for path in outputs:
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise click.UsageError("Each file needs a name of its own: one was given twice.")
+        taken.add(path.resolve())
 
 
 @contextlib.contextmanager

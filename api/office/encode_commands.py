@@ -1,7 +1,7 @@
 """``tongqiao encode``: a file of records becomes a ``.tqe`` file and its map."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from api.client.terminal import (
     OUTPUT_FILE,
     ask_passphrase,
     failing,
+    refuse_paths_twice,
     remark,
 )
 from api.office.clkhash_options import ClkhashOptions, clkhash_options, encode_like_clkhash
@@ -132,7 +133,7 @@ def encode_command(
                 "With --clkhash-schema there is no --columns, --profile, --terms, --map or "
                 "--accept-risk: the schema names the columns, and a record is named by its row."
             )
-        _refuse_paths_twice([records_file, clkhash.schema_file, secret_file], [out])
+        refuse_paths_twice([records_file, clkhash.schema_file, secret_file], [out])
         encode_like_clkhash(records_file, secret_file, out, clkhash, force=force)
         return
     clkhash.refuse_alone()
@@ -141,7 +142,7 @@ def encode_command(
             "Give --columns, --profile and --map; or --clkhash-schema to go on with a project that "
             "began with clkhash."
         )
-    _refuse_paths_twice([records_file, columns_file, secret_file, terms_file], [out, map_file])
+    refuse_paths_twice([records_file, columns_file, secret_file, terms_file], [out, map_file])
     if not force and any(path.exists() or path.is_symlink() for path in (out, map_file)):
         raise click.ClickException(
             "X.tqe or X.map.csv exists already. Choose other names, or give --force to write over "
@@ -186,15 +187,6 @@ def encode_command(
             raise
     show_summary(encoded.manifest, encoded.sha256, encoded.engine, time.monotonic() - started)
     show_preflight(encoded.preflight)
-
-
-def _refuse_paths_twice(inputs: Sequence[Path | None], outputs: Sequence[Path]) -> None:
-    """With --force, an output named like an input would destroy it."""
-    taken = {path.resolve() for path in inputs if path is not None}
-    for path in outputs:
-        if path.resolve() in taken:
-            raise click.UsageError("Each file needs a name of its own: one was given twice.")
-        taken.add(path.resolve())
 
 
 def _load_terms(path: Path | None, profile: "Profile") -> "Terms | None":

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.client.terminal import INPUT_FILE, OUTPUT_FILE, failing, progress_console, remark
+from api.client.terminal import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    failing,
+    progress_console,
+    refuse_paths_twice,
+    remark,
+)
 
 if TYPE_CHECKING:
     from linkage.records import Inspection
@@ -70,6 +77,7 @@ def inspect_command(
         raise click.UsageError(
             "--columns names a mapping that exists; leave out --sheet and --out."
         )
+    refuse_paths_twice([file, columns], [out, report])
     with failing("read or write the files"):
         for path in filter(None, (out, report)):
             if path.exists() and not overwrite:

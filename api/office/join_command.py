@@ -9,6 +9,7 @@ from api.client.terminal import (
     OUTPUT_FILE,
     failing,
     progress_bar,
+    refuse_paths_twice,
     say,
 )
 from api.office.session import (
@@ -53,6 +54,7 @@ def join_command(
 
     if out.suffix.lower() != ".xlsx":
         raise click.BadParameter("The name must end in .xlsx.", param_hint="--out")
+    refuse_paths_twice([links_file, map_file, records, columns, previous], [out])
     with failing("write the joined list"), replacing_privately(out, overwrite=overwrite) as draft:
         links, record_ids = load_links(links_file), load_pseudonym_map(map_file)
         before = None if previous is None else load_previous_list(previous)

@@ -15,6 +15,7 @@ from api.client.terminal import (
     failing,
     json_option,
     progress_bar,
+    refuse_paths_twice,
     remark,
     say,
     server_options,
@@ -59,6 +60,7 @@ def terms_command(
     from api.office.round_terms import plain_words
     from api.office.signing_terms import fetch_profile, fetch_round
 
+    refuse_paths_twice([keys, ca_file], [out, profile_out])
     with failing("write the terms"):
         client, office = open_office(server, keys, ca_file)
         terms = fetch_round(client, round_id).terms

@@ -10,7 +10,14 @@ import click
 import numpy as np
 
 from api.client.private_files import replacing_privately
-from api.client.terminal import INPUT_FILE, OUTPUT_FILE, failing, remark, show_table
+from api.client.terminal import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    failing,
+    refuse_paths_twice,
+    remark,
+    show_table,
+)
 from api.engine_options import EngineChoice, engine_options
 from api.operator.decided_pairs import load_pairs
 from api.operator.match_progress import showing_progress
@@ -136,6 +143,7 @@ def match_command(
         raise click.UsageError("Matching needs two files or more.")
     if len({path.stem for path in files}) != len(files):
         raise click.UsageError("Two files have the same name. Rename one: names tell them apart.")
+    refuse_paths_twice([*files, known, refuted], [out])
     from linkage.clk_files import is_clk_file
     from linkage.pipeline import Resources
 

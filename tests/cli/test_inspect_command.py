@@ -50,6 +50,19 @@ def test_no_value_of_a_person_is_shown(register: Path, tmp_path: Path) -> None:
             assert len(str(value)) < 3 or str(value) not in shown
 
 
+def test_a_report_is_never_written_over_the_register(register: Path, tmp_path: Path) -> None:
+    before = register.read_bytes()
+    for options in (
+        ("--report", register),
+        ("--out", register),
+        ("--out", tmp_path / "x", "--report", tmp_path / "folder" / ".." / "x"),
+    ):
+        result = inspect(register, *options, "--overwrite")
+        assert (result.exit_code, "given twice" in result.stderr) == (2, True)
+    assert register.read_bytes() == before
+    assert not (tmp_path / "x").exists()
+
+
 def test_mapping_and_report_are_written_for_their_owner_only(
     register: Path, tmp_path: Path
 ) -> None:

@@ -51,6 +51,13 @@ def test_links_of_one_run_are_the_known_and_refuted_pairs_of_the_next(
     assert all(float(again[ends(row)]["score"]) == 1.0 for row in plain[5:8])
 
 
+def test_links_are_never_written_over_the_encodings(files: list[str]) -> None:
+    before = Path(files[0]).read_bytes()
+    result = CliRunner().invoke(match_command, [*files, "--out", files[0], "--force"])
+    assert (result.exit_code, "given twice" in result.stderr) == (2, True)
+    assert Path(files[0]).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

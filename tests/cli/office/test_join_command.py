@@ -73,6 +73,21 @@ def test_join_says_what_changed(desk: Path) -> None:
     assert [row[0].value for row in ended.iter_rows(min_row=2)] == ["A-1"]
 
 
+@pytest.mark.parametrize("taken", ["register.csv", "old.xlsx"])
+def test_join_never_writes_over_what_it_reads(desk: Path, taken: str) -> None:
+    """The register itself is one slip of the hand away: such files are made by hand."""
+    assert _join(desk, "old.xlsx").exit_code == 0
+    if taken == "register.csv":
+        (desk / taken).rename(desk / "register.xlsx")
+        taken = "register.xlsx"
+    before = (desk / taken).read_bytes()
+    given = (
+        ("--records", desk / taken) if taken == "register.xlsx" else ("--previous", desk / taken)
+    )
+    assert "given twice" in failed(_join(desk, taken, "--overwrite", *given), 2)
+    assert (desk / taken).read_bytes() == before
+
+
 def test_join_never_loses_a_list(desk: Path) -> None:
     out = desk / "joined.xlsx"
     out.write_bytes(b"the list of last time")
