@@ -4,6 +4,7 @@ Rows go in the transaction that decides it, with an entry for each hash; files g
 A file that a crash left behind is swept, since no row refers to it any more.
 """
 
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,9 +141,9 @@ def sweep(installation: Installation, caller: Caller) -> int:
     n_dropped = 0
     older_than = installation.clock().timestamp() - installation.config.abandoned_after_s
     for name in installation.incoming.abandoned(older_than):
-        _forget_abandoned(installation, caller, name)
-        _delete_with_entry(installation, caller, installation.incoming.path(name))
-        n_dropped += 1
+        if _forget_abandoned(installation, caller, name, older_than):
+            _delete_with_entry(installation, caller, installation.incoming.path(name))
+            n_dropped += 1
     n_clear = installation.workspace.n_abandoned()
     # Asked before the write lock is held: a list of many objects takes its time.
     stored = list(installation.encodings.stored())
@@ -173,16 +174,28 @@ def _litter(stored: list[StoredFile], session: Session) -> list[StoredFile]:
     return [entry for entry in stored if entry not in known]
 
 
-def _forget_abandoned(installation: Installation, caller: Caller, name: str) -> None:
+class _GoesOnError(Exception):
+    """An upload that had stopped goes on, or is gone: there is nothing to sweep."""
+
+
+def _forget_abandoned(
+    installation: Installation, caller: Caller, name: str, older_than: float
+) -> bool:
+    """Forget an upload that has stopped; whether its file is to be deleted then."""
     query = select(UploadPart).where(UploadPart.file == name)
     with installation.database.reading() as session:
         if session.scalar(query) is None:
             # A request in one piece that was cut off has no row, and needs no entry.
-            return
-    with installation.work(caller) as work:
-        part = work.session.scalars(query).one()
+            return True
+    with contextlib.suppress(_GoesOnError), installation.work(caller) as work:
+        part = work.session.scalars(query).one_or_none()
+        # Asked again under the write lock, without which nobody goes on with it.
+        if part is None or name not in installation.incoming.abandoned(older_than):
+            raise _GoesOnError
         entry = work.session.get_one(Round, part.round_id)
         _forget_part(work, entry.project_id, part)
+        return True
+    return False
 
 
 def _forget_part(work: Work, project: str, part: UploadPart) -> None:

@@ -1,6 +1,7 @@
 """Uploads in pieces: connections that break, pieces that are changed, requests that hang."""
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from api.server.refusals import RefusalError
 from api.server.services import parts
 from api.server.services.incoming import incoming_offset
+from api.server.services.installation import Installation
+from api.server.services.retention import sweep
 from api.server.services.uploads import BodyBrokenError, keep_upload
-from api.server.services.work import Caller
+from api.server.services.work import Caller, own_caller
 from keys.at_rest import CHUNK_BYTES
 from tests.factories import ROUND, WRONG_SECRET, children, encoded_file
 from tests.simulator import Office, OpenRound, SimulatedServer, granted, refused, simulated_server
@@ -266,8 +269,6 @@ def test_giving_up(server: SimulatedServer, office: Office, data: bytes) -> None
 def test_what_is_not_gone_on_with_is_swept(
     server: SimulatedServer, office: Office, data: bytes
 ) -> None:
-    import os
-
     granted(office.begins(ROUND, data))
     granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
     (part,) = server.rows("upload_parts")
@@ -285,6 +286,37 @@ def test_what_is_not_gone_on_with_is_swept(
     assert server.files() == {}
     assert server.rows("upload_parts") == []
     assert [entry["action"] for entry in server.log()[-2:]] == ["upload:drop", "data:sweep"]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_is_gone_on_with_at_that_moment_is_not_swept(
+    server: SimulatedServer,
+    office: Office,
+    data: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    goes_on: bool,
+) -> None:
+    granted(office.begins(ROUND, data))
+    granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+    (part,) = server.rows("upload_parts")
+    path = server.installation.incoming.path(part["file"])
+    long_ago = server.clock().timestamp() - 25 * 3600
+    os.utime(path, (long_ago, long_ago))
+    work = Installation.work
+
+    def comes_in_between(installation: Installation, caller: Caller) -> Any:
+        monkeypatch.setattr(Installation, "work", work)
+        if goes_on:
+            granted(office.appends(ROUND, CHUNK_BYTES, data[CHUNK_BYTES:]))
+        else:
+            granted(office.drops(ROUND))
+        return work(installation, caller)
+
+    monkeypatch.setattr(Installation, "work", comes_in_between)
+    assert sweep(server.installation, own_caller("worker")) == 0
+    if goes_on:
+        granted(office.completes(ROUND, data), 201)
+    assert [e["action"] for e in server.log() if e["role"] == "worker"] == []
 
 
 def test_a_file_over_the_servers_limit_is_refused_before_it_is_sent(tmp_path: Path) -> None:
