@@ -182,7 +182,8 @@ def _joined(parts: list[_Located]) -> _Located:
     begins: Bools = (signs & 0xC0) != 0x80
     if not begins[places[0][places[1] > places[0]]].all():
         raise UnicodeDecodeError("utf-8", b"", 0, 0, "a text begins in a character")
-    characters = np.concatenate(([0], np.cumsum(begins)))
+    characters = np.zeros(len(text) + 1, dtype=np.int32)
+    np.cumsum(begins, out=characters[1:])
     numbers: dict[int, float] = {}
     n_cells = 0
     for part in parts:
@@ -191,8 +192,8 @@ def _joined(parts: list[_Located]) -> _Located:
     return _Located(
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.columns for part in parts]),
-        characters[places[0]],
-        characters[places[1]],
+        characters[places[0]].astype(np.int64),
+        characters[places[1]].astype(np.int64),
         text,
         numbers,
     )

@@ -68,20 +68,21 @@ def scan(blocks: Iterator[bytes], *, is_sheet: bool) -> Iterator[Cells]:
         ScanError: while iterating.
     """
     memory = np.zeros(N_REMEMBERED, dtype=np.int64)
-    rest = b""
+    rest, table, text = b"", np.empty((0, 6), np.int64), np.empty(0, np.uint8)
     for block in blocks:
         if memory[IS_OVER]:
             continue  # behind the rows: taken only so that the archive can check its sum
         rest += block
         xml = np.frombuffer(rest, dtype=np.uint8)
-        table = np.empty((len(rest) // _LEAST_CELL_BYTES + 1, 6), dtype=np.int64)
-        text = np.empty(len(rest), dtype=np.uint8)
+        if len(text) < len(rest):  # else the same memory does for this block
+            table = np.empty((len(rest) // _LEAST_CELL_BYTES + 1, 6), dtype=np.int64)
+            text = np.empty(len(rest), dtype=np.uint8)
         used = scan_block(xml, memory, is_sheet, table, text)
         rest = rest[used:]
         if used < 0 or len(rest) > MAX_CELL_BYTES:
             raise ScanError
         if memory[N_CELLS]:
-            yield Cells(table[: memory[N_CELLS]], text[: memory[N_TEXT]].tobytes())
+            yield Cells(table[: memory[N_CELLS]].copy(), text[: memory[N_TEXT]].tobytes())
     if not memory[IS_OVER] and (rest or memory[DEPTH] or not memory[HAS_BEGUN]):
         raise ScanError
 

@@ -6,23 +6,32 @@ they are more than :data:`MAX_MEMORY_BYTES`, they lie in a file without a name i
 folder for temporary files; no other process can open it, and it ends with this one.
 """
 
-import mmap
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from linkage.records.workbook_errors import large_workbook
 from linkage.records.xlsx.scanned import START_AT, STOP_AT, Cells, ScanError
-from linkage.types import I64
+from linkage.types import I64, U32
 
 MAX_MEMORY_BYTES = 256 << 20
 MAX_STRINGS = 1 << 25
 """As many as a sheet has rows, for each of 32 columns."""
 MAX_TEXT_BYTES = 64 << 20
 """Of the strings that one block of a sheet, some thousand rows, refers to."""
+
+
+class _Chunk(NamedTuple):
+    """Consecutive strings: ``bounds`` (one more than strings) say where each begins.
+
+    ``text`` is UTF-8, or the place in the file where that lies.
+    """
+
+    bounds: U32
+    text: bytes | int
 
 
 class SharedStrings(AbstractContextManager["SharedStrings"]):
@@ -34,13 +43,14 @@ class SharedStrings(AbstractContextManager["SharedStrings"]):
 
     def __init__(self, scanned: Iterator[Cells]) -> None:
         self._scanned = scanned
-        self._texts = _Store()
-        self._n_strings = 0
-        # Where each string begins; 32 bits are enough for the 4 GiB that are read of a workbook.
-        self._bounds = np.zeros(1 << 12, dtype=np.uint32)
+        self._chunks: list[_Chunk] = []
+        self._firsts = [0]  # number of each chunk's first string, and of the next one to be read
+        self._n_bytes = 0
+        self._file: IO[bytes] | None = None
 
     def __exit__(self, *_: object) -> None:
-        self._texts.close()
+        if self._file is not None:
+            self._file.close()
 
     def read_all(self) -> None:
         """Read what no cell has asked for, so that the archive can check its sum.
@@ -58,10 +68,10 @@ class SharedStrings(AbstractContextManager["SharedStrings"]):
             ScanError: there is none with one of them.
             UnicodeDecodeError: one is no UTF-8.
         """
-        starts, stops, places = self._distinct(numbers)
-        texts = self._texts.content()
+        distinct, places = np.unique(numbers, return_inverse=True)
         found = [
-            texts[start:stop].decode()
+            text[start:stop].decode()
+            for text, starts, stops in self._pieces(distinct)
             for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
         ]
         return [found[place] for place in places.tolist()]
@@ -72,62 +82,60 @@ class SharedStrings(AbstractContextManager["SharedStrings"]):
         Raises:
             RecordsError, ScanError: as :meth:`texts`.
         """
-        starts, stops, places = self._distinct(numbers)
-        lengths = stops - starts
-        ends = np.cumsum(lengths)
-        signs = np.repeat(starts - (ends - lengths), lengths) + np.arange(lengths.sum())
-        texts = np.frombuffer(self._texts.content(), dtype=np.uint8)
-        return texts[signs].tobytes(), (ends - lengths)[places], ends[places]
-
-    def _distinct(self, numbers: I64) -> tuple[I64, I64, I64]:
-        """Starts and stops of the strings with these numbers, and which each number has."""
         distinct, places = np.unique(numbers, return_inverse=True)
-        if len(distinct):
-            self._read_to(int(distinct[-1]))
-            if distinct[-1] >= self._n_strings:
-                raise ScanError
-        starts = self._bounds[distinct].astype(np.int64)
-        stops = self._bounds[distinct + 1].astype(np.int64)
-        if (stops - starts).sum() > MAX_TEXT_BYTES:
-            raise large_workbook()
-        return starts, stops, places
+        gathered, sizes = [], [np.zeros(0, dtype=np.int64)]
+        for text, starts, stops in self._pieces(distinct):
+            lengths = stops - starts
+            ends = np.cumsum(lengths)
+            signs = np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1])
+            gathered.append(np.frombuffer(text, dtype=np.uint8)[signs].tobytes())
+            sizes.append(lengths)
+        lengths = np.concatenate(sizes)
+        ends = np.cumsum(lengths)
+        return b"".join(gathered), (ends - lengths)[places], ends[places]
+
+    def _pieces(self, distinct: I64) -> Iterator[tuple[bytes, I64, I64]]:
+        """Of each chunk with some of these strings: its text, and their starts and stops in it."""
+        if not len(distinct):
+            return
+        self._read_to(int(distinct[-1]))
+        if distinct[-1] >= self._firsts[-1]:
+            raise ScanError
+        chunks = np.searchsorted(self._firsts, distinct, "right") - 1
+        n_bytes = 0
+        for number in np.unique(chunks).tolist():
+            bounds, text = self._chunks[number]
+            within = distinct[chunks == number] - self._firsts[number]
+            starts, stops = bounds[within].astype(np.int64), bounds[within + 1].astype(np.int64)
+            n_bytes += int((stops - starts).sum())
+            if n_bytes > MAX_TEXT_BYTES:
+                raise large_workbook()
+            yield self._content(text, int(bounds[-1])), starts, stops
+
+    def _content(self, text: bytes | int, n_bytes: int) -> bytes:
+        if isinstance(text, bytes):
+            return text
+        if self._file is None:
+            raise AssertionError("a text lies in a file that there is not")
+        self._file.seek(text)
+        return self._file.read(n_bytes)
 
     def _read_to(self, number: int) -> None:
-        while self._n_strings <= number and (cells := next(self._scanned, None)) is not None:
-            before = self._n_strings
-            self._n_strings += len(cells.table)
-            if self._n_strings > MAX_STRINGS:
+        while self._firsts[-1] <= number and (cells := next(self._scanned, None)) is not None:
+            self._firsts.append(self._firsts[-1] + len(cells.table))
+            if self._firsts[-1] > MAX_STRINGS:
                 raise large_workbook()
-            while len(self._bounds) <= self._n_strings:
-                self._bounds = np.concatenate([self._bounds, np.zeros_like(self._bounds)])
             lengths = cells.table[:, STOP_AT] - cells.table[:, START_AT]
-            bounds = int(self._bounds[before]) + np.cumsum(lengths)
-            self._bounds[before + 1 : self._n_strings + 1] = bounds
-            self._texts.append(cells.text)
+            bounds = np.concatenate(([0], np.cumsum(lengths))).astype(np.uint32)
+            self._chunks.append(_Chunk(bounds, self._kept(cells.text)))
 
-
-class _Store:
-    """Bytes that grow: in memory, or in a file if there are many."""
-
-    def __init__(self) -> None:
-        self._content: bytearray | mmap.mmap = bytearray()
-        self._file: IO[bytes] | None = None
-
-    def append(self, more: bytes) -> None:
-        if isinstance(self._content, bytearray):
-            self._content += more
-            if len(self._content) <= MAX_MEMORY_BYTES:
-                return
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the store
-            more = bytes(self._content)
-        if self._file is not None:
-            self._file.write(more)
-            self._file.flush()
-            self._content = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-
-    def content(self) -> bytearray | mmap.mmap:
-        return self._content
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+    def _kept(self, text: bytes) -> bytes | int:
+        """The text, or where it was put in the file once there are too many."""
+        self._n_bytes += len(text)
+        if self._n_bytes <= MAX_MEMORY_BYTES:
+            return text
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the strings
+        place = self._file.seek(0, 2)
+        self._file.write(text)
+        return place
