@@ -44,18 +44,27 @@ def add_member_command(directory: Path, public: Path) -> None:
 @click.argument("member", metavar="ID")
 @click.option("--reason", required=True, help="Why, in a few words.")
 def revoke_member_command(directory: Path, member: str, reason: str) -> None:
-    """Refuse all further requests of a member: a key was lost, or someone left.
+    """Refuse all further requests of a member's key: it was lost, or someone left.
+
+    Who logs in with a browser too is disabled besides (tongqiao server disable-person).
 
     Example:
 
         tongqiao server revoke-member /srv/tongqiao luo --reason "left the office"
     """
     from api.server.services.members import revoke
+    from api.server.services.people import may_log_in
     from api.server.services.work import own_caller
 
     with failing_server("open the server's folder"), opened_server(directory) as installation:
         revoke(installation, own_caller("administrator"), member, reason)
+        comes_in = may_log_in(installation, member)
     say(f"{member} is revoked.")
+    if comes_in:
+        remark(
+            f"{member} may log in with a browser still. Who has left: tongqiao server "
+            f"disable-person {directory} {member} --reason ..."
+        )
 
 
 @server_group.command(name="add-person")
@@ -122,12 +131,18 @@ def disable_person_command(directory: Path, person: str, reason: str) -> None:
 
         tongqiao server disable-person /srv/tongqiao wu --reason "left the office"
     """
-    from api.server.services.people import disable
+    from api.server.services.people import disable, may_sign
     from api.server.services.work import own_caller
 
     with failing_server("open the server's folder"), opened_server(directory) as installation:
         disable(installation, own_caller("administrator"), person, reason)
+        signs = may_sign(installation, person)
     say(f"{person} is disabled.")
+    if signs:
+        remark(
+            f"{person} may sign requests with a key still. Who has left: tongqiao server "
+            f"revoke-member {directory} {person} --reason ..."
+        )
 
 
 def _show_invitation(person: "Mapping[str, Any]") -> None:

@@ -193,6 +193,19 @@ def test_backup_and_restore(directory: Path, run: Run, tmp_path: Path) -> None:
     assert "no whole backup" in other.stderr
 
 
+def test_who_leaves_has_two_ways_in(directory: Path, run: Run, people: dict[str, Path]) -> None:
+    add = ("server", "add-person", directory, "chen", "--name", "陈", "--role", "operator")
+    revoke = ("server", "revoke-member", directory, "chen", "--reason", "left")
+    disable = ("server", "disable-person", directory, "chen", "--reason", "left")
+    assert run("server", "add-member", directory, people["chen"]).exit_code == 0
+    assert run(*add).exit_code == 0
+    assert "tongqiao server revoke-member" in run(*disable).stderr
+    assert run(*revoke).stderr == ""
+    assert run("server", "invite-person", directory, "chen").exit_code == 0
+    assert "tongqiao server disable-person" in run(*revoke).stderr
+    assert run(*disable).stderr == ""
+
+
 def test_people_are_invited_and_disabled(directory: Path, run: Run) -> None:
     add = ("server", "add-person", directory, "wu", "--name", "吴芸", "--role", "administrator")
     done = run(*add)

@@ -115,6 +115,20 @@ def disable(installation: Installation, caller: Caller, person_id: str, reason: 
         return outline(person)
 
 
+def may_log_in(installation: Installation, person_id: str) -> bool:
+    """Whether somebody comes in with a browser, or is invited to."""
+    with installation.database.reading() as session:
+        person = session.get(Person, person_id)
+        return person is not None and person.state != "disabled"
+
+
+def may_sign(installation: Installation, person_id: str) -> bool:
+    """Whether somebody's key counts."""
+    with installation.database.reading() as session:
+        member = session.get(Member, person_id)
+        return member is not None and member.state == "approved"
+
+
 def list_people(installation: Installation, caller: Caller) -> list[Outline]:
     """Everybody, by id."""
     with installation.work(caller) as work:
