@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -35,10 +36,15 @@ class IncomingFile:
         n_bytes: size of the plaintext when everything is there.
     """
 
-    def __init__(self, file: BinaryIO, cipher: ChunkCipher) -> None:
+    def __init__(self, path: Path, file: BinaryIO, data_key: bytes, context: str) -> None:
+        file.seek(0)
+        header = parse_header(file.read(HEADER_BYTES))
+        self._path = path
         self._file = file
-        self._cipher = cipher
-        self.n_bytes = cipher.header.n_bytes
+        self._data_key = data_key
+        self._context = context
+        self._cipher = ChunkCipher(data_key, header, context)
+        self.n_bytes = header.n_bytes
 
     @property
     def offset(self) -> int:
@@ -47,9 +53,15 @@ class IncomingFile:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other requests from appending."""
+        """Keep other requests from appending.
+
+        Raises:
+            FileNotFoundError: the file is gone, or another is in its place, since it was opened.
+        """
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
+            if not os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):
+                raise FileNotFoundError
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -60,9 +72,9 @@ class IncomingFile:
         The last chunk is whole when it ends the file.
         """
         offset = self.offset
-        self._file.seek(_stored_bytes(offset))
         # A crash may have left half a chunk behind the last whole one.
-        self._file.truncate()
+        self.take_back(offset)
+        self._file.seek(_stored_bytes(offset))
         taken = 0
         view = memoryview(data)
         while offset + taken < self.n_bytes:
@@ -75,9 +87,41 @@ class IncomingFile:
         self._file.flush()
         return taken
 
-    def truncate(self, offset: int) -> None:
-        """Take back what came after ``offset``."""
-        self._file.truncate(_stored_bytes(offset))
+    def take_back(self, offset: int) -> None:
+        """Take back what is on the disk after ``offset``; without such, nothing is done.
+
+        What comes in its place would be encrypted with the nonces that it was encrypted with, so
+        what stays is written anew under another salt, which is another key.
+
+        Raises:
+            AtRestError: what stays was altered on the disk.
+            OSError: there is no room for it; the file stays as it was.
+        """
+        if os.fstat(self._file.fileno()).st_size == _stored_bytes(offset):
+            return
+        header = new_header(self._cipher.header.suite, self.n_bytes)
+        cipher = ChunkCipher(self._data_key, header, self._context)
+        path = self._path.with_name(f"{secrets.token_hex(16)}{self._path.suffix}")
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE_MODE)
+        try:
+            # Whoever waits for the present file then finds another in its place.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with open(descriptor, "wb", closefd=False) as renewed:
+                renewed.write(header.to_bytes())
+                for index in range(-(-offset // CHUNK_BYTES)):
+                    renewed.write(cipher.encrypt(index, self._chunk(index)))
+            os.fsync(descriptor)
+            path.replace(self._path)
+            os.dup2(descriptor, self._file.fileno())
+        finally:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+        self._cipher = cipher
+
+    def _chunk(self, index: int) -> bytes:
+        size = self._cipher.header.chunk_bytes(index) + SEALED_CHUNK_BYTES - CHUNK_BYTES
+        at = HEADER_BYTES + index * SEALED_CHUNK_BYTES
+        return self._cipher.decrypt(index, os.pread(self._file.fileno(), size, at))
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""
@@ -100,7 +144,7 @@ def new_incoming_file(
     with os.fdopen(descriptor, "r+b") as file:
         file.write(header.to_bytes())
         file.flush()
-        yield IncomingFile(file, ChunkCipher(data_key, header, context))
+        yield IncomingFile(path, file, data_key, context)
 
 
 @contextlib.contextmanager
@@ -112,8 +156,7 @@ def open_incoming_file(path: Path, *, data_key: bytes, context: str) -> Iterator
         AtRestError: its header is damaged.
     """
     with path.open("r+b") as file:
-        header = parse_header(file.read(HEADER_BYTES))
-        yield IncomingFile(file, ChunkCipher(data_key, header, context))
+        yield IncomingFile(path, file, data_key, context)
 
 
 def incoming_offset(path: Path, n_bytes: int) -> int:

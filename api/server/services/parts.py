@@ -183,7 +183,7 @@ def append_part(
             if refusal.slug == "digest-mismatch":
                 with incoming.locked():
                     _check_turn(installation, round_id, office, part.file, turn)
-                    incoming.truncate(offset)
+                    incoming.take_back(offset)
             raise
         finally:
             with installation.transfers.set_aside():

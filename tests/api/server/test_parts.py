@@ -10,12 +10,13 @@ import pytest
 
 from api.server.refusals import RefusalError
 from api.server.services import parts
-from api.server.services.incoming import incoming_offset
+from api.server.services.data_keys import data_key_of, encoding_context
+from api.server.services.incoming import IncomingFile, incoming_offset, open_incoming_file
 from api.server.services.installation import Installation
 from api.server.services.retention import sweep
 from api.server.services.uploads import BodyBrokenError, keep_upload
 from api.server.services.work import Caller, own_caller
-from keys.at_rest import CHUNK_BYTES
+from keys.at_rest import CHUNK_BYTES, HEADER_BYTES, SEALED_CHUNK_BYTES
 from tests.factories import ROUND, WRONG_SECRET, children, encoded_file
 from tests.simulator import Office, OpenRound, SimulatedServer, granted, refused, simulated_server
 
@@ -126,6 +127,68 @@ class TestAttacks:
             assert answer.slug == "digest-mismatch"
             assert granted(office.reads_part(ROUND))["offset"] == CHUNK_BYTES
         granted(office.appends(ROUND, CHUNK_BYTES, piece))
+        granted(office.completes(ROUND, data), 201)
+
+    def test_no_two_chunks_are_ever_encrypted_alike(
+        self, server: SimulatedServer, office: Office, data: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who sees the disk at two times, and knows what was altered on the way, learns nothing.
+
+        Under the same key and nonce, the difference of two ciphertexts is that of the plaintexts.
+        """
+        seen: list[bytes] = []
+        take_back = IncomingFile.take_back
+
+        def look_first(incoming: IncomingFile, offset: int) -> None:
+            seen.append(path().read_bytes())
+            take_back(incoming, offset)
+
+        def path() -> Path:
+            (part,) = server.rows("upload_parts")
+            return server.installation.incoming.path(part["file"])
+
+        monkeypatch.setattr(IncomingFile, "take_back", look_first)
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data[:CHUNK_BYTES]))
+        piece = data[CHUNK_BYTES : 3 * CHUNK_BYTES]
+        altered = bytes(byte ^ 0x55 for byte in piece)
+        assert office.appends(ROUND, CHUNK_BYTES, piece, arriving=altered).slug == "digest-mismatch"
+        granted(office.appends(ROUND, CHUNK_BYTES, piece))
+        # After a power cut within a chunk, too.
+        path().write_bytes(path().read_bytes()[:-100])
+        granted(office.appends(ROUND, 2 * CHUNK_BYTES, data[2 * CHUNK_BYTES :]))
+        seen.append(path().read_bytes())
+        for index in range(3):
+            at = HEADER_BYTES + index * SEALED_CHUNK_BYTES
+            chunks = {kept[at : at + 64] for kept in seen if len(kept) >= at + SEALED_CHUNK_BYTES}
+            salts = {kept[:HEADER_BYTES] for kept in seen if len(kept) >= at + SEALED_CHUNK_BYTES}
+            # One salt, one ciphertext; another ciphertext, another salt.
+            assert len(chunks) == len(salts)
+        assert len({kept[:HEADER_BYTES] for kept in seen}) == 3
+        granted(office.completes(ROUND, data), 201)
+
+    def test_who_waited_for_a_file_that_was_renewed_writes_into_no_other(
+        self, server: SimulatedServer, office: Office, data: bytes
+    ) -> None:
+        granted(office.begins(ROUND, data))
+        granted(office.appends(ROUND, 0, data[: 2 * CHUNK_BYTES]))
+        (part,) = server.rows("upload_parts")
+        path = server.installation.incoming.path(part["file"])
+        keys: dict[str, Any] = {
+            "data_key": data_key_of(server.installation, ROUND),
+            "context": encoding_context(ROUND, part["sha256"]),
+        }
+        with (
+            open_incoming_file(path, **keys) as first,
+            open_incoming_file(path, **keys) as second,
+        ):
+            with first.locked():
+                first.take_back(CHUNK_BYTES)
+                assert first.append(data[CHUNK_BYTES:]) == len(data) - CHUNK_BYTES
+            with pytest.raises(FileNotFoundError), second.locked():
+                pass
+            with first.locked():
+                assert first.offset == len(data)
         granted(office.completes(ROUND, data), 201)
 
     def test_other_bytes_than_the_signed_hash_are_never_stored(
