@@ -158,6 +158,7 @@ class _Rules:
         self._roles: dict[str, set[str]] = defaultdict(set)
         self._downloads: dict[str, _Burst] = defaultdict(_Burst)
         self._refusals: dict[str, _Burst] = defaultdict(_Burst)
+        self._nights: dict[str, UnusualAccess] = {}
         self._firsts: dict[_Deed, tuple[str, str | None]] = {}
 
     def look(self, entry: Entry) -> Iterator[UnusualAccess]:
@@ -168,7 +169,7 @@ class _Rules:
             return
         who = entry.actor
         if entry.outcome == "granted":
-            yield from _look_at_night(entry, who, moment)
+            yield from self._look_at_night(entry, who, moment)
         if entry.origin is not None and entry.origin not in self._addresses[who]:
             if self._addresses[who]:
                 yield _unusual("first-address", who, entry, entry.origin)
@@ -198,6 +199,17 @@ class _Rules:
                         kind, who, first.index, first.time, n_entries, f"≥ {most} / {minutes} min"
                     )
 
+    def _look_at_night(self, entry: Entry, who: str, moment: datetime) -> Iterator[UnusualAccess]:
+        local = moment.astimezone(LOCAL_TIME)
+        if NIGHT_TO_HOUR <= local.hour < NIGHT_FROM_HOUR:
+            return
+        # The hours after midnight belong to the evening before.
+        evening = (local - timedelta(hours=NIGHT_TO_HOUR)).date().isoformat()
+        known = self._nights.get(who)
+        if known is None or known.detail != evening:
+            known = self._nights[who] = _unusual("night", who, entry, evening)
+        yield known
+
     def _look_at_two_people(self, entry: Entry, who: str) -> Iterator[UnusualAccess]:
         if entry.outcome != "granted":
             return
@@ -212,15 +224,6 @@ class _Rules:
             first = self._firsts.get((*of, _SECONDS[entry.action], about))
             if first is not None and first[0] != who and first[1] == entry.origin is not None:
                 yield _unusual("one-address", who, entry, f"{first[0]}, {entry.origin}")
-
-
-def _look_at_night(entry: Entry, who: str, moment: datetime) -> Iterator[UnusualAccess]:
-    local = moment.astimezone(LOCAL_TIME)
-    if NIGHT_TO_HOUR <= local.hour < NIGHT_FROM_HOUR:
-        return
-    # The hours after midnight belong to the evening before.
-    evening = (local - timedelta(hours=NIGHT_TO_HOUR)).date()
-    yield _unusual("night", who, entry, evening.isoformat())
 
 
 def _unusual(kind: str, who: str, entry: Entry, detail: str) -> UnusualAccess:

@@ -108,6 +108,18 @@ def test_a_night_is_one_finding_a_person(story: Story) -> None:
     ]
 
 
+def test_a_night_across_midnight_is_the_same_finding_in_both_months_reports(story: Story) -> None:
+    """Else what one report calls it nobody can mark, and a mark does not show in the other."""
+    story.tell(after=timedelta(hours=13))  # 23:01 on the first
+    story.tell(after=timedelta(hours=3))  # 02:01 on the second
+    midnight = "2026-09-01T16:00:00.000Z"
+    (before,) = story.found(until=midnight)
+    (after,) = story.found(since=midnight)
+    (whole,) = story.found(since="")
+    assert before.id == after.id == whole.id
+    assert (before.n_entries, after.n_entries, whole.n_entries) == (1, 1, 2)
+
+
 @pytest.mark.parametrize(
     ("kind", "most", "fields"),
     [
