@@ -47,38 +47,38 @@ def write_links(
 ) -> LinkCounts:
     """Fetch all links of ``office`` into a new CSV file that its owner alone may read.
 
-    Once the file is in its place, the server gets a receipt with its hash.
+    Once all links are here, the server gets a receipt with their hash.  Where it has others by then,
+    as an office left between two pages, they are no list of any moment, and are not kept.
 
     Args:
         on_progress: called with the number of links so far.
 
     Raises:
-        ApiError: the server refused, or its answer does not fit the terms.
-        OSError: the file cannot be written; then nothing remains of it.
+        ApiError: the server refused, or has other links than it sent, or its answer does not fit the
+            terms; then nothing remains of the file.
+        OSError: it cannot be written; then nothing remains of it.
     """
     counterparts = {member.office for member in terms.counterparts_of(office)}
     counts: Counter[str] = Counter()
     path_of_results = f"/v1/rounds/{round_id}/results/{office}"
     digest, n_rows = hashlib.sha256(), 0
-    with (
-        replacing_privately(path, overwrite=overwrite) as draft,
-        draft.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(LINK_COLUMNS)
-        for link in _fetch(client, path_of_results):
-            if link.counterpart not in counterparts:
-                raise _unfit("names an office that you see no links with by the terms")
-            row = [link.link, link.record, link.counterpart, f"{link.score:.2f}", link.band]
-            writer.writerow(row)
-            digest.update(f"{','.join(row)}\n".encode())
-            n_rows += 1
-            counts["" if link.band == "withdrawn" else link.counterpart] += 1
-            if n_rows % _PAGE_LINKS == 0:
-                on_progress(n_rows)
-    on_progress(n_rows)
+    with replacing_privately(path, overwrite=overwrite) as draft:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(LINK_COLUMNS)
+            for link in _fetch(client, path_of_results):
+                if link.counterpart not in counterparts:
+                    raise _unfit("names an office that you see no links with by the terms")
+                row = [link.link, link.record, link.counterpart, f"{link.score:.2f}", link.band]
+                writer.writerow(row)
+                digest.update(f"{','.join(row)}\n".encode())
+                n_rows += 1
+                counts["" if link.band == "withdrawn" else link.counterpart] += 1
+                if n_rows % _PAGE_LINKS == 0:
+                    on_progress(n_rows)
+        on_progress(n_rows)
+        acknowledged = _acknowledge(client, path_of_results, digest.hexdigest(), n_rows)
     n_withdrawn = counts.pop("", 0)
-    acknowledged = _acknowledge(client, path_of_results, digest.hexdigest(), n_rows)
     return LinkCounts(n_rows - n_withdrawn, dict(counts), n_withdrawn, acknowledged)
 
 

@@ -89,6 +89,24 @@ def test_results_that_do_not_fit_leave_no_file(
     assert not list(tmp_path.iterdir())
 
 
+def test_links_that_changed_while_they_were_fetched_are_not_kept(
+    run: Callable[..., Result], routes: Routes, tmp_path: Path
+) -> None:
+    """An office left between two pages: what came is neither the list before nor the one after."""
+    routes[RESULTS] = _results([_link(number) for number in range(5)])
+    routes["PUT", f"{RESULTS[1]}/receipt"] = problem(
+        "conflict", 409, "The links have changed. Fetch them again."
+    )
+    out = tmp_path / "links.csv"
+    command = ("results", "--round", ROUND, "--out", out)
+    assert "Fetch them again" in _failed_after_progress(run(*command))
+    assert not list(tmp_path.iterdir())
+    out.write_bytes(b"the links of last time")
+    assert "Fetch them again" in _failed_after_progress(run(*command, "--overwrite"))
+    assert out.read_bytes() == b"the links of last time"
+    assert [file.name for file in tmp_path.iterdir()] == ["links.csv"]
+
+
 def test_results_before_the_release(
     run: Callable[..., Result], routes: Routes, tmp_path: Path
 ) -> None:
