@@ -96,6 +96,14 @@ def _costs(header: bytes) -> tuple[int, int, int]:
 
 def _key(header: bytes, passphrase: str) -> bytes:
     memory_kib, iterations, lanes = _costs(header)
+    try:
+        data = passphrase.encode("utf-8")
+    except UnicodeEncodeError:
+        # Not chained: the cause holds the passphrase.
+        raise KeyFileError(
+            "The passphrase holds bytes that are no text: the terminal is not set to UTF-8. Set it "
+            "so, or use letters and digits of ASCII."
+        ) from None
     kdf = Argon2id(
         salt=header[16 : 16 + _SALT_BYTES],
         length=32,
@@ -103,7 +111,7 @@ def _key(header: bytes, passphrase: str) -> bytes:
         lanes=lanes,
         memory_cost=memory_kib,
     )
-    return kdf.derive(passphrase.encode("utf-8"))
+    return kdf.derive(data)
 
 
 def _nonce(header: bytes) -> bytes:

@@ -94,6 +94,17 @@ def test_a_crafted_file_costs_nothing(craft: Callable[[bytes], bytes]) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_a_passphrase_that_is_no_text_is_told_and_not_shown() -> None:
+    """What Python makes of bytes typed in a terminal that is not set to UTF-8."""
+    typed = "seven bridges\udcc7\udcc5"
+    for use in (protect, unprotect):
+        with pytest.raises(KeyFileError, match="UTF-8") as caught:
+            use(protect(b"secret", WORDS), typed)
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+        assert "seven" not in str(caught.value)
+
+
 def test_a_short_passphrase_is_refused() -> None:
     with pytest.raises(KeyFileError, match="12 characters"):
         protect(b"key", "elevenchars")
