@@ -24,9 +24,15 @@ Row = Sequence[Cell]
 
 _MAX_TITLE_ROWS = 20
 # A heading that is one of these is a person's value: the file has no headings.
-_PERSONAL = re.compile(
-    r"[0-9]{17}[0-9Xx]|(?:\+?86)?1[3-9][0-9]{9}|(?:19|20)[0-9]{6}|(?:19|20)[0-9]{2}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?"
+_PERSONAL_NUMBER = re.compile(
+    r"[A-Za-z]?[0-9]{11,}[Xx]?|[0-9]{3,}[*×]{3,}[0-9Xx]*|(?:19|20)[0-9]{6}"
 )
+_PERSONAL_DATE = re.compile(
+    r"(?:19|20)[0-9]{2}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?"
+    r"(?:[T ]?[0-9]{1,2}:[0-9]{2}(?::[0-9.]+)?)?"
+    r"|[〇零○一二三四五六七八九]{4}年.{1,3}月.{1,3}[日号]"
+)
+_SIGNS_IN_NUMBERS = re.compile(r"[\s+_()\-‐‑–—.'·]+")
 
 
 class Table(NamedTuple):
@@ -150,7 +156,11 @@ def _guarded(rows: Iterator[Row]) -> Iterator[Row]:
 
 def _refuse_records(headings: Sequence[str]) -> None:
     """Headings are shown in errors and written to mappings; a person's record must not be."""
-    if any(_PERSONAL.fullmatch(heading) for heading in headings):
+    if any(
+        _PERSONAL_DATE.fullmatch(heading)
+        or _PERSONAL_NUMBER.fullmatch(_SIGNS_IN_NUMBERS.sub("", heading))
+        for heading in headings
+    ):
         raise RecordsError(
             "The first row holds values, not headings. Put a row of headings on top of the table.",
             code="no-headings",

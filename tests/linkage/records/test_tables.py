@@ -61,6 +61,31 @@ def test_utf_16_is_found_without_a_byte_order_mark(tmp_path: Path, order: str) -
     assert rows_of(path) == rows[1:]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "510104201503070014", "51010420150307001x", "510104 20150307 0014", "510104850307001",
+        "510104************14", "G510104201503070014", "13912340001", "+86 139-1234-0001",
+        "(028)85123467", "20150307", "2015-03-07", "2015/3/7", "2015.3.7", "2015年3月7日",
+        "2015-03-07 00:00:00", "2015/3/7 0:00", "2015-03-07T00:00:00.000", "二〇一五年三月七日",
+    ],
+)  # fmt: skip
+def test_a_record_in_the_first_row_is_not_shown_as_headings(tmp_path: Path, value: str) -> None:
+    """Headings are printed, and written into mappings; beside such a value stands a name."""
+    path = write_csv(tmp_path / "x.csv", [["王小明", "男", value]] * 2)
+    with pytest.raises(RecordsError, match="values, not headings") as caught:
+        read_table(path)
+    assert "王小明" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "heading", ["2015年3月", "2015-2016学年", "电话(028)", "身份证号（18位）", "1", "510104", "3.1"]
+)
+def test_numbers_in_headings_are_no_values_of_a_person(tmp_path: Path, heading: str) -> None:
+    path = write_csv(tmp_path / "x.csv", [["编号", heading], ["1", "2"]])
+    assert read_table(path).headings[0] == "编号"
+
+
 def test_signs_in_cells_are_no_separator(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("编号,姓名,备注\n;,;,;\n", encoding="utf-8")
