@@ -13,6 +13,7 @@ from api.office.links import Link
 from api.office.previous_list import Changes, PreviousList, compare
 from api.office.workbook import ListSheet, RawCell, raw_text, streamed_workbook
 from linkage.errors import RecordsError
+from linkage.records.record_ids import is_made_id
 
 _SAMPLE_ROWS = 200
 _PROGRESS_ROWS = 1000
@@ -125,6 +126,12 @@ class _Joining:
             raise RecordsError(
                 f"The file of records lacks {absent:,} records that have links. Give the file "
                 "that was encoded for this round, and its --columns."
+            )
+        if any(map(is_made_id, self._sent ^ held)):
+            raise RecordsError(
+                "Rows without an id of their own are not where they were when the file was "
+                "encoded, so links could stand beside other children. Give the very file that was "
+                "encoded."
             )
         listed.finish()
         missing.finish()

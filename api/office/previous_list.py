@@ -25,6 +25,7 @@ from api.office.list_layout import (
 )
 from api.office.workbook import raw_text
 from linkage.errors import RecordsError
+from linkage.records.record_ids import is_made_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Changes:
 def load_previous_list(path: Path) -> PreviousList:
     """Read a list that ``office join`` wrote, sorted or coloured by people since or not.
 
-    Links that were withdrawn then are left out: they had ended, and counted no more.
+    Links that were withdrawn then are left out: they had ended, and counted no more.  So are those
+    of records that went by their row: in another file that is another child's.
 
     Raises:
         RecordsError: the file is not such a list.
@@ -79,6 +81,8 @@ def load_previous_list(path: Path) -> PreviousList:
     for row in (row for sheet in sheets for row in sheet[1:]):
         texts = [raw_text(value) for value in row]
         if not any(texts) or texts[place[HEADING_BAND]] == BAND_NAMES["withdrawn"]:
+            continue
+        if is_made_id(texts[place[HEADING_RECORD]]):
             continue
         links.append(
             PreviousLink(

@@ -47,15 +47,15 @@ def write_links(
 ) -> LinkCounts:
     """Fetch all links of ``office`` into a new CSV file that its owner alone may read.
 
-    Once all links are here, the server gets a receipt with their hash.  Where it has others by then,
-    as an office left between two pages, they are no list of any moment, and are not kept.
+    Once all links are here, the server gets a receipt with their hash.  Where it has others by
+    then, as an office left between two pages, they are no list of any moment, and are not kept.
 
     Args:
         on_progress: called with the number of links so far.
 
     Raises:
-        ApiError: the server refused, or has other links than it sent, or its answer does not fit the
-            terms; then nothing remains of the file.
+        ApiError: the server refused, or has other links than it sent, or its answer does not fit
+            the terms; then nothing remains of the file.
         OSError: it cannot be written; then nothing remains of it.
     """
     counterparts = {member.office for member in terms.counterparts_of(office)}

@@ -46,6 +46,11 @@ class RecordIds:
         return ids, problems
 
 
+def is_made_id(text: str) -> bool:
+    """Whether an id names a row of one file, and so may be another record's in any other file."""
+    return _MADE.fullmatch(text) is not None
+
+
 def _is_of_another_row(text: str, row: int) -> bool:
     match = _MADE.fullmatch(text)
     return match is not None and match[1] != str(row)

@@ -211,6 +211,35 @@ def test_a_file_that_lacks_linked_records_is_refused(tmp_path: Path) -> None:
     assert "r3" not in str(caught.value)
 
 
+@pytest.mark.parametrize("made", ["row-3", "r1@row-3"])
+def test_a_row_without_an_id_must_be_where_it_was(tmp_path: Path, made: str) -> None:
+    """A row put in above it, and its link would stand beside another child."""
+    record_ids = {f"{1:032x}": "r1", f"{2:032x}": made}
+    own = OwnRecords(HEADINGS, [("r1", ["r1", "甲"]), (made, [None, "乙"])])
+    links = [_link("a2", 2, "health")]
+    assert write_joined_list(tmp_path / "x.xlsx", own, links, record_ids).n_linked == 1
+    moved = OwnRecords(
+        HEADINGS, [("r1", ["r1", "甲"]), (made, [None, "丙"]), ("row-4", [None, "乙"])]
+    )
+    with pytest.raises(RecordsError, match="not where they were"):
+        write_joined_list(tmp_path / "x.xlsx", moved, links, record_ids)
+
+
+def test_links_of_rows_without_an_id_are_not_compared_with_the_list_before(tmp_path: Path) -> None:
+    """Row 3 of the next file is another child's: its first link would be called unchanged."""
+    old, new = tmp_path / "old.xlsx", tmp_path / "new.xlsx"
+    for path, name in ((old, "乙"), (new, "丙")):
+        own = OwnRecords(HEADINGS, [("r1", ["r1", "甲"]), ("row-3", [None, name])])
+        counts = write_joined_list(
+            path,
+            own,
+            [_link("a1", 1, "health"), _link("a2", 2, "health")],
+            {f"{1:032x}": "r1", f"{2:032x}": "row-3"},
+            load_previous_list(old) if path == new else None,
+        )
+    assert (counts.n_new, counts.n_unchanged, counts.n_ended) == (1, 1, 0)
+
+
 def test_no_links_at_all_is_a_list_too(tmp_path: Path) -> None:
     path = tmp_path / "joined.xlsx"
     counts = _join(path, [])
