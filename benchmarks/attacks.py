@@ -96,11 +96,11 @@ class Design:
 
 
 def designs(part_of_name: str) -> list[Design]:
-    """One CLK, and the shipped profile with its own diffusion, without and with twice as much."""
+    """One CLK, and the shipped profile: its own diffusion, none, a little more, twice as much."""
     shipped = load_profile("cn-child-v1")
     bare = _diffused(shipped, 0)
     found = [Design(_CLK, seen_by_clkhash, seen_by_clkhash, 1)]
-    for t in (0, shipped.diffusion, 2 * shipped.diffusion):
+    for t in (0, shipped.diffusion, shipped.diffusion + 2, 2 * shipped.diffusion):
         name = f"{shipped.name}, " + ("no diffusion" if t == 0 else f"t = {t}")
         if t == shipped.diffusion:
             name += " (as shipped)"

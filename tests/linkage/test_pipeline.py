@@ -16,6 +16,7 @@ from linkage.profile import load_profile
 from linkage.quality.synthetic import Registers, generate
 from linkage.records import ColumnMapping, read_records
 from linkage.types import EncodedDataset, LinkSet, RecordPair, SolveMode
+from tests.contract.matching_inputs import invent_datasets
 
 Truth = dict[tuple[str, str], int]
 
@@ -135,6 +136,19 @@ def test_groups_are_made_with_a_threshold_that_needs_no_truth(
     assert named_links(match_datasets(datasets, threshold=0.5), datasets) < named_links(
         chosen, datasets
     )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_links_are_doubtful_the_threshold_rises_until_nearly_all_are_right(
+    seed: int,
+) -> None:
+    doubtful = invent_datasets(seed, (90, 70, 40), n_children=150)
+    links, lenient = match_datasets(doubtful), match_datasets(doubtful, threshold=0.05)
+    assert links.threshold > 0.05
+    assert 0 < len(links) < len(lenient)
+    # A link's odds are two and a half times what its evidence says.
+    expected = 2.5 * links.score / (1.0 + 1.5 * links.score)
+    assert expected.mean() >= 0.99 > lenient.score.mean()
 
 
 def test_duplicates_of_a_register_are_reported_to_it(
