@@ -163,9 +163,11 @@ def memory(folder: Path, quick: bool) -> list[Row]:
 
 def reading(folder: Path, quick: bool) -> list[Row]:
     """Reading and cleaning alone, in every kind of file, one core; the same records in all."""
+    _compile_scanner(folder)
     sizes = (20_000, 60_000) if quick else (100_000, 1_000_000)
     rows: list[Row] = []
     records_of: dict[int, str] = {}
+    first_s: dict[int, float] = {}
     for name, encoding in (
         ("CSV, UTF-8", "utf-8"),
         ("CSV, UTF-8 with BOM", "utf-8-sig"),
@@ -186,11 +188,56 @@ def reading(folder: Path, quick: bool) -> list[Row]:
                     "file": name,
                     "records": n,
                     "records a core-second": n / found["cpu_s"],
+                    "time against UTF-8": found["cpu_s"] / first_s.setdefault(n, found["cpu_s"]),
                     "peak MB": found["peak_mb"],
                     "against the smaller": peaks[-1] / peaks[0],
                 }
             )
     return rows
+
+
+def workbooks(folder: Path, quick: bool) -> list[Row]:
+    """A workbook beside CSV of the same records, from file to .tqe; and its rows alone."""
+    _compile_scanner(folder)
+    sizes = (20_000, 60_000) if quick else (100_000, 1_000_000)
+    rows: list[Row] = []
+    for n in sizes:
+        files = {
+            name: write_register(folder / f"workbooks.{name}", n, "utf-8")
+            for name in ("csv", "xlsx")
+        }
+        for name, file in files.items():
+            job = _job("encode", file, cores=1, out=folder / "workbooks.tqe")
+            rows.append(_workbook_row(f"encode .{name}", n, _in_child(job), rows))
+        for reader in ("calamine", "tongqiao"):
+            found = _in_child(_job("rows", files["xlsx"], cores=1, reader=reader))
+            rows.append(_workbook_row(f"rows of .xlsx, {reader}", n, found, rows))
+    return rows
+
+
+def _compile_scanner(folder: Path) -> None:
+    """What is compiled is kept: no run that is timed waits for the compiler."""
+    file = write_register(folder / "first.xlsx", 30_000)
+    _in_child(_job("encode", file, cores=1, out=folder / "first.tqe"))
+
+
+def _workbook_row(run: str, n_rows: int, found: Mapping[str, Any], above: Sequence[Row]) -> Row:
+    """Ratios are to the line before (CSV, calamine) and to the same run with the fewest rows."""
+    measured = found["runs"][0]
+    is_compared = run.endswith(("xlsx", "tongqiao"))
+    smaller = next((row for row in above if row["run"] == run), None)
+    return {
+        "run": run,
+        "records": n_rows,
+        "seconds": measured["wall_s"],
+        "core-seconds": measured["cpu_s"],
+        "against the line above": measured["cpu_s"] / above[-1]["core-seconds"]
+        if is_compared
+        else 1.0,
+        "peak MB": found["peak_mb"],
+        "MB against the smaller": found["peak_mb"]
+        / (smaller or {"peak MB": found["peak_mb"]})["peak MB"],
+    }
 
 
 QUESTIONS: Mapping[str, Callable[[Path, bool], list[Row]]] = {
@@ -200,6 +247,7 @@ QUESTIONS: Mapping[str, Callable[[Path, bool], list[Row]]] = {
     "reference": reference,
     "memory": memory,
     "reading": reading,
+    "workbooks": workbooks,
     "clkhash": clkhash,
 }
 """What ``--only`` names."""
@@ -290,6 +338,25 @@ def _child_read(job: Mapping[str, Any]) -> Row:
     return {"cpu_s": cpu_s, "peak_mb": _peak_mb(), "sha256": digest.hexdigest()}
 
 
+def _child_rows(job: Mapping[str, Any]) -> Row:
+    """Goes through a workbook's rows, and does nothing with them."""
+    from linkage.records.cells import plain_cell
+    from linkage.records.workbooks import read_workbook_rows
+
+    _keep_to(job)
+    wall, cpu = time.perf_counter(), time.process_time()
+    if job["reader"] == "calamine":
+        import python_calamine
+
+        with python_calamine.load_workbook(job["path"]) as book:
+            sheet = book.get_sheet_by_index(0)
+        n_rows = sum(1 for row in sheet.iter_rows() if [plain_cell(cell) for cell in row])
+    else:
+        n_rows = sum(1 for _ in read_workbook_rows(Path(job["path"]), 1))
+    run = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    return {"runs": [run], "peak_mb": _peak_mb(), "rows": n_rows}
+
+
 def _forget_kernels() -> None:
     """Look for compiled kernels where there are none, as after an installation."""
     from linkage import compiled
@@ -302,6 +369,7 @@ _CHILDREN: Mapping[str, Callable[[Mapping[str, Any]], Row]] = {
     "encode": _child_encode,
     "engines": _child_engines,
     "read": _child_read,
+    "rows": _child_rows,
 }
 
 

@@ -1,6 +1,7 @@
 """Office only. Read a file, clean it, validate it: file in, RecordBatch out.
 
-The way of a file: :mod:`tables` gives headings and raw rows, :mod:`reading` places the mapped
+The way of a file: :mod:`tables` gives headings and raw rows (of an .xlsx from :mod:`xlsx`, row by
+row), :mod:`text_blocks` and :mod:`sheet_blocks` many rows at once, :mod:`reading` places the mapped
 columns, :mod:`cleaning` brings every cell to its canonical form by the rules of one version,
 :mod:`consistency` holds the cells of a record against each other. Whatever is wrong with a cell
 becomes a :class:`linkage.types.Problem`, and the record stays. :mod:`inspection` proposes the

@@ -18,8 +18,11 @@ from linkage.records.xlsx.values import CellValues
 OnRead = Callable[[int, int], None]
 """Gets how many bytes of a workbook's parts were read, and how many there are."""
 
-PLAIN_BYTES = 4 << 20
-"""A part of at most so many bytes is scanned by the plain scanner, which needs no compiler."""
+PLAIN_BYTES = 8 << 20
+"""A part of at most so many bytes, some 20,000 rows, is scanned by the plain scanner.
+
+It needs no compiler, and is done in the second in which compiled code is loaded.
+"""
 
 _Row = list[Cell]
 

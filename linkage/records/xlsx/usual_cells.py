@@ -116,7 +116,7 @@ def usual_string(xml: U8, at: int, now: I64, table: I64, text: U8) -> int:
     return behind
 
 
-@kernel(inline=True)
+@kernel
 def _place(xml: U8, at: int) -> tuple[int, int, int, int]:
     """Row, column, style (-1: none), and the index behind them or ``OTHER``."""
     i = _after(xml, at, _CELL)
@@ -136,7 +136,7 @@ def _place(xml: U8, at: int) -> tuple[int, int, int, int]:
     return row, column, style, (i + 1 if is_whole else OTHER)
 
 
-@kernel(inline=True)
+@kernel
 def _digits(xml: U8, at: int) -> tuple[int, int]:
     """The number of up to nine digits that begins there, and the index behind it."""
     number = 0
@@ -147,7 +147,7 @@ def _digits(xml: U8, at: int) -> tuple[int, int]:
     return number, i
 
 
-@kernel(inline=True)
+@kernel
 def _copy_number(xml: U8, at: int, text: U8, n_text: int) -> int:
     """Copy signs that numbers are written with; the index behind them."""
     i = at
@@ -159,7 +159,7 @@ def _copy_number(xml: U8, at: int, text: U8, n_text: int) -> int:
     return i
 
 
-@kernel(inline=True)
+@kernel
 def _copy_text(xml: U8, at: int, text: U8, n_text: int) -> int:
     """Copy text up to the next tag; its index, or ``OTHER`` if signs in it mean something else."""
     i = at
@@ -174,7 +174,7 @@ def _copy_text(xml: U8, at: int, text: U8, n_text: int) -> int:
     return i
 
 
-@kernel(inline=True)
+@kernel
 def _after(xml: U8, at: int, expected: U8) -> int:
     """Index behind what is expected, or ``at`` if something else stands there."""
     for i in range(len(expected)):
