@@ -68,9 +68,8 @@ def read_structure(package: Package) -> Structure:
     is_1904 = False
     for element in _elements(package, book):
         if element.name == "sheet" and element.parent == "sheets":
+            # A sheet whose part is missing is an error only for who reads it.
             _, part = relations.get(element.attributes.get("id", ""), ("", ""))
-            if part not in package:
-                raise damaged_workbook()
             sheets.append((element.attributes.get("name", ""), part))
         elif element.name == "workbookPr":
             is_1904 = element.attributes.get("date1904", "") in ("1", "true", "on")

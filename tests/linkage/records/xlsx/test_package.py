@@ -118,3 +118,13 @@ def test_what_is_not_read_is_not_inflated(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(package, "MAX_INFLATED_BYTES", 3 << 20)
     parts = good_parts() | {"xl/media/image1.bmp": bytes(8 << 20)}
     assert read(write_parts(tmp_path / "a.xlsx", parts)) == 2000
+
+
+def test_a_sheet_whose_part_is_missing_spoils_no_other(tmp_path: Path) -> None:
+    parts = parts_of({"a": sheet_xml(ROWS), "b": sheet_xml("")})
+    del parts["xl/worksheets/sheet2.xml"]
+    path = write_parts(tmp_path / "a.xlsx", parts)
+    assert sheet_names(path) == ("a", "b")
+    assert read(path) == 2000
+    with pytest.raises(RecordsError, match="damaged"):
+        list(read_workbook_rows(path, 2))
