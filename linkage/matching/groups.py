@@ -9,6 +9,8 @@ Evidence against counts the more, the more records each group has: that none of 
 the name of any of three others is no slip of one pen.  And the best of nine comparisons is better
 by chance than one, so a weak agreement is worth less where no stronger one was found.
 (Agglomerative collective linkage; see Bhattacharya and Getoor, TKDD 2007.)
+Where equal tags are weighed by how rare they are, the rarest that any pair between two groups
+shares counts, once for each view.
 
 Two records of one register are seldom one child.  The model has learned how seldom, and a merge
 that brings such records together must be as much better supported.
