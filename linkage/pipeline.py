@@ -137,8 +137,9 @@ def match_datasets(
             pair of datasets, best pairs first, ``one-to-one-optimal`` for the highest total of
             log odds, or ``pairs``: every pair over the threshold.
         threshold: least probability of a link, 0 to 1; ``None`` chooses one: for groups a
-            constant, raised where under 99 % of links are expected to be right, else the one with
-            the best expected F1.  Pairs below one in four hundred are never linked.
+            constant, raised where under 99 % of links are expected to be right and some are so
+            likely, else the one with the best expected F1.  Pairs below one in four hundred are
+            never linked.
         known: pairs that are linked whatever their encodings say, with score 1.
         refuted: pairs that are never linked.
         resources: what may be used; all cores and a temporary folder if ``None``.
@@ -181,7 +182,8 @@ def match_datasets(
         # Merges come best first: mostly the weakest ones are left out, and no other changes.
         while may_rise:
             higher = threshold_for_precision(link_set.score, _GROUP_PRECISION, _MERGED_ODDS)
-            if higher is None:
+            if higher is None or higher >= 1.0:
+                # None would be left: few records alone are no reason to link nothing at all.
                 break
             threshold = higher
             link_set = _solve(records, pairs, model, solve, threshold, decisions)
