@@ -130,16 +130,31 @@ def rotate_command(keys: Path, directory: Path) -> None:
     """
     from keys.epochs import rotate_identity
     from keys.identity import new_identity
-    from keys.storage import load_private_identity, save_identity, write_public_file
+    from keys.passphrase import is_protected
+    from keys.storage import (
+        load_private_identity,
+        read_public_file,
+        save_identity,
+        write_public_file,
+    )
 
     with failing("write the key files"):
         old = load_private_identity(keys, ask_passphrase)
+        was_protected = is_protected(read_public_file(keys))
         new = new_identity(old.public.holder, old.public.kind, old.public.name)
         rotation = directory / f"{old.public.holder}.rotation.json"
+        if rotation.exists():
+            # Before new keys are made: those that nothing names would stop the next attempt.
+            raise FileExistsError
         save_identity(new, directory)
         write_public_file(rotation, rotate_identity(old, new).to_json() + b"\n")
     _show(new.public)
     say(f"Rotation: {rotation}. Send it with 'tongqiao keys send-rotation'.")
+    if was_protected:
+        remark(
+            "Your present keys are under a passphrase, and the new ones are NOT yet: run 'tongqiao "
+            "keys protect' on the new private file."
+        )
 
 
 @keys_group.command(name="send-rotation")

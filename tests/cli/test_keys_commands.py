@@ -10,7 +10,12 @@ from click.testing import CliRunner, Result
 
 from api.cli import cli
 from keys.identity import PublicIdentity
-from keys.storage import load_private_identity, load_public_identity
+from keys.storage import (
+    load_private_identity,
+    load_public_identity,
+    protect_private_file,
+    write_private_file,
+)
 
 
 def _run(*arguments: str | Path) -> Result:
@@ -184,3 +189,29 @@ def test_a_private_file_is_protected_and_used(
     assert CliRunner().invoke(cli, ["keys", "unprotect", private]).exit_code == 0
     monkeypatch.delenv("TONGQIAO_PASSPHRASE_FILE")
     assert CliRunner().invoke(cli, ["keys", "show", private]).exit_code == 0
+
+
+def test_a_rotation_that_is_there_already_stops_before_new_keys_are_made(
+    tmp_path: Path, public: PublicIdentity
+) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "jinjiang-civil.rotation.json").write_bytes(b"of last year")
+    keys = tmp_path / "jinjiang-civil.private.json"
+    result = _run("keys", "rotate", "--keys", keys, "--out", tmp_path / "new")
+    assert (result.exit_code, "exists already" in result.stderr) == (1, True)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["jinjiang-civil.rotation.json"]
+
+
+def test_who_rotates_protected_keys_is_told_that_the_new_ones_are_not(
+    tmp_path: Path, public: PublicIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "jinjiang-civil.private.json"
+    plain = _run("keys", "rotate", "--keys", keys, "--out", tmp_path / "plain")
+    assert (plain.exit_code, "passphrase" in plain.output) == (0, False)
+    words = "seven bridges over the river"
+    protect_private_file(keys, words)
+    write_private_file(tmp_path / "passphrase", words.encode())
+    monkeypatch.setenv("TONGQIAO_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
+    result = _run("keys", "rotate", "--keys", keys, "--out", tmp_path / "new")
+    assert result.exit_code == 0, result.output
+    assert "keys protect" in result.stderr
