@@ -140,6 +140,8 @@ def _step(processes: Processes, person: str, action: str, state: str) -> None:
     order = ["open", "frozen", "matching", "review", "released"]
     now = speaking.get_json(f"/v1/rounds/{ROUND}")["state"]
     if order.index(now) < order.index(state):
+        if action == "release":
+            speaking.get_json(f"/v1/rounds/{ROUND}/review")
         speaking.post_json(f"/v1/rounds/{ROUND}/transitions", {"action": action})
 
 

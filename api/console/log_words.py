@@ -127,6 +127,7 @@ _REASONS: Final = {
     "wrong-state": _l("the round's state did not allow it"),
     "conflict": _l("there was something else already"),
     "not-signed": _l("the terms were not signed"),
+    "not-reviewed": _l("the review of this result was not read"),
     "not-witnessed": _l("too few witnesses had signed the log"),
     "no-confirmation": _l("the key was not confirmed yet"),
     "wrong-offset": _l("the sending stood somewhere else"),

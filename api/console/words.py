@@ -81,6 +81,7 @@ _IN_SHORT = {
     "wrong-state": _l("The round's state does not allow this. Load the page again."),
     "conflict": _l("There is one with this id already, or it was changed. Choose another id."),
     "not-signed": _l("The terms are not signed yet."),
+    "not-reviewed": _l("Read the review of this result first: the round was matched anew since."),
     "not-witnessed": _l(
         "Too few witnesses have signed the access log since the matching. Ask auditors and "
         "offices to run 'tongqiao audit witness', then release again."

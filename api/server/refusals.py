@@ -32,6 +32,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "wrong-state": Problem(409, "The round's state does not allow it"),
     "conflict": Problem(409, "Exists already, with other content"),
     "not-signed": Problem(409, "The terms are not signed"),
+    "not-reviewed": Problem(409, "The review is not read yet"),
     "not-witnessed": Problem(409, "The log is not witnessed yet"),
     "no-confirmation": Problem(409, "The key is not confirmed yet"),
     "wrong-offset": Problem(409, "The upload stands somewhere else"),

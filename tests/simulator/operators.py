@@ -50,6 +50,13 @@ class Operator(Party):
 
     def takes_step(self, round_id: str, action: str) -> Answer:
         """Open, freeze, run, release or cancel a round."""
+        if action == "release":
+            # Nobody releases what he has not read; what is refused then is refused below as well.
+            self.reads_review(round_id)
+        return self.takes_blind_step(round_id, action)
+
+    def takes_blind_step(self, round_id: str, action: str) -> Answer:
+        """As :meth:`takes_step`, without reading the review before a release."""
         return self.posts(f"/v1/rounds/{round_id}/transitions", {"action": action})
 
     def excludes(self, round_id: str, office: str) -> Answer:

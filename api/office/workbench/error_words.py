@@ -138,6 +138,7 @@ _BY_SLUG: Final[Mapping[str, object]] = {
     "wrong-state": _l("The round's state does not allow this now. See what the round says."),
     "conflict": _l("The server has something else already. Load the page again, then look."),
     "not-signed": _l("Sign the terms first."),
+    "not-reviewed": _l("The review has not been read yet."),
     "not-witnessed": _l("Too few witnesses have signed the log."),
     "no-confirmation": _l("The coordinating office has to sign first. Telephone it."),
     "wrong-offset": _l("The sending stopped somewhere else. Press the button again to go on."),

@@ -27,6 +27,7 @@ from api.server.services.data_keys import make_data_key
 from api.server.services.installation import Installation, format_time
 from api.server.services.members import check_loggable
 from api.server.services.projects import check_approved_offices, visible_project
+from api.server.services.release_checks import check_reviewed, check_witnessed
 from api.server.services.retention import (
     Leftovers,
     delete_leftovers,
@@ -42,7 +43,6 @@ from api.server.services.steps import (
     visible_round,
 )
 from api.server.services.upload_checks import check_stored
-from api.server.services.witnessing import check_witnessed
 from api.server.services.work import Caller, Work
 from keys import labels
 from keys.canonical import canonical_json
@@ -305,8 +305,8 @@ def change_state(
     """Take a step that an operator asks for.
 
     Raises:
-        RefusalError: ``not-found``, ``wrong-state``, ``second-person``, ``not-witnessed``, or
-            ``conflict`` where the file of an upload is gone.
+        RefusalError: ``not-found``, ``wrong-state``, ``second-person``, ``not-reviewed``,
+            ``not-witnessed``, or ``conflict`` where the file of an upload is gone.
     """
     leftovers = Leftovers()
     if step is Step.FREEZE:
@@ -316,6 +316,7 @@ def change_state(
         entry = visible_round(work, round_id)
         take_step(work, entry, step)
         if step is Step.RELEASE:
+            check_reviewed(work, entry)
             check_witnessed(work, entry)
         if step is Step.OPEN:
             make_data_key(installation, work, entry)

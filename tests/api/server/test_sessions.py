@@ -256,6 +256,8 @@ class TestRoles:
             granted(wu.posts(path, {"action": action}))
         server.worker().work_once()
         refused(wu.posts(path, {"action": "release"}), "second-person")
+        refused(zhao.posts(path, {"action": "release"}), "not-reviewed")
+        granted(zhao.gets(f"/v1/rounds/{ROUND}/review"))
         granted(zhao.posts(path, {"action": "release"}))
         said = [(e["action"], e["actor"], e["role"]) for e in server.log() if e["actor"] == "zhao"]
         assert said[-1] == ("round:release", "zhao", "operator")
