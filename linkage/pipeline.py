@@ -182,8 +182,8 @@ def match_datasets(
         # Merges come best first: mostly the weakest ones are left out, and no other changes.
         while may_rise:
             higher = threshold_for_precision(link_set.score, _GROUP_PRECISION, _MERGED_ODDS)
-            if higher is None or higher >= 1.0:
-                # None would be left: few records alone are no reason to link nothing at all.
+            if higher is None or not threshold < higher < 1.0:
+                # At 1 none would be left: few records alone are no reason to link nothing at all.
                 break
             threshold = higher
             link_set = _solve(records, pairs, model, solve, threshold, decisions)
