@@ -10,6 +10,7 @@ from api.server.models import Round, RoundKey
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation
 from api.server.services.steps import suite_of
+from api.server.services.traces import leave_traces
 from api.server.services.work import Caller, Work
 from keys.errors import AtRestError
 from keys.installation_key import new_data_key
@@ -74,6 +75,7 @@ def destroy_data_key(work: Work, entry: Round) -> None:
     if key is None:
         return
     work.session.delete(key)
+    leave_traces(work, RoundKey)
     work.record(
         Action.DATA_DELETE,
         project=entry.project_id,

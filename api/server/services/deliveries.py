@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import delete, func, insert, literal, select
+from sqlalchemy import func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action
-from api.server.models import Link, Receipt, RetractedLink, Round, Upload, UploadPart, Withdrawal
+from api.server.models import Link, Receipt, RetractedLink, Round, Upload, Withdrawal
 from api.server.refusals import RefusalError
 from api.server.round_states import Actor, Deed, State, check_deed
 from api.server.services.installation import Installation, format_time
@@ -20,7 +20,7 @@ from api.server.services.retention import (
     forget_requests,
 )
 from api.server.services.steps import check_kept, terms_of
-from api.server.services.traces import leave_traces
+from api.server.services.traces import delete_rows, leave_traces
 from api.server.services.work import Caller, Details, Work
 
 _PAGE_LINKS = 10_000
@@ -137,9 +137,9 @@ def take_out(work: Work, entry: Round, office: str) -> tuple[Details, Leftovers]
         leftovers.files.append((entry.id, upload.sha256))
         details |= {"sha256": upload.sha256, "n_records": upload.n_records}
         work.session.delete(upload)
+        leave_traces(work, Upload)
     forget_requests(work, entry, office)
     work.session.flush()
-    leave_traces(work, Link, RetractedLink, Upload, UploadPart)
     leftovers.has_traces = True
     return details, leftovers
 
@@ -165,13 +165,10 @@ def _retract(work: Work, entry: Round, office: str) -> int:
         shown = select(func.count()).select_from(Link)
         shown = shown.where(*mine, other.in_(terms.seen_by(office)))
         n_links += work.session.scalar(shown) or 0
-        work.session.execute(delete(Link).where(*mine))
+        delete_rows(work, Link, *mine)
     # Its own marks of offices that left before it go as well.
-    work.session.execute(
-        delete(RetractedLink).where(
-            RetractedLink.round_id == entry.id, RetractedLink.office_id == office
-        )
-    )
+    own_marks = (RetractedLink.round_id == entry.id, RetractedLink.office_id == office)
+    delete_rows(work, RetractedLink, *own_marks)
     return n_links
 
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from api.audit.events import Action, Outcome
@@ -28,7 +28,7 @@ from api.server.services.installation import Installation
 from api.server.services.projects import places_of
 from api.server.services.reviews import build_review
 from api.server.services.steps import take_step, terms_of
-from api.server.services.traces import leave_traces
+from api.server.services.traces import delete_rows
 from api.server.services.work import Caller, Work
 from linkage.types import EncodedDataset, LinkSet
 
@@ -233,11 +233,7 @@ def _fail(work: Work, entry: Round, message: str, slug: str) -> None:
 
 def _delete_unfinished(work: Work, entry: Round) -> None:
     """Delete links that a worker wrote before it died or gave up: they are nobody's result."""
-    mine = Link.round_id == entry.id
-    if work.session.scalar(select(Link.link_a).where(mine).limit(1)) is None:
-        return
-    work.session.execute(delete(Link).where(mine))
-    leave_traces(work, Link)
+    delete_rows(work, Link, Link.round_id == entry.id)
 
 
 def _claim(installation: Installation, work: Work, entry: Round) -> Job:

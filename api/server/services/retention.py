@@ -20,7 +20,7 @@ from api.server.services.data_keys import destroy_data_key
 from api.server.services.encodings import StorageAwayError, StoredFile
 from api.server.services.installation import Installation
 from api.server.services.steps import take_step
-from api.server.services.traces import ROUND_TABLES, leave_traces, scrub_traces
+from api.server.services.traces import delete_rows, leave_traces, scrub_traces
 from api.server.services.work import Caller, Work
 
 _LOG = logging.getLogger("tongqiao.server")
@@ -57,10 +57,10 @@ def forget_data(work: Work, entry: Round) -> Leftovers:
             },
         )
         work.session.delete(upload)
+        leave_traces(work, Upload)
     forget_result(work, entry)
     forget_requests(work, entry)
     destroy_data_key(work, entry)
-    leave_traces(work, *ROUND_TABLES)
     leftovers.has_traces = True
     return leftovers
 
@@ -75,11 +75,12 @@ def forget_result(work: Work, entry: Round) -> None:
             # Their number is not for every office of the round, which all read this entry.
             details={"links": entry.links_sha256},
         )
-    work.session.execute(delete(Link).where(Link.round_id == entry.id))
-    work.session.execute(delete(RetractedLink).where(RetractedLink.round_id == entry.id))
+    delete_rows(work, Link, Link.round_id == entry.id)
+    delete_rows(work, RetractedLink, RetractedLink.round_id == entry.id)
+    if entry.review is not None:
+        leave_traces(work, Round)
     entry.review = entry.links_sha256 = None
     entry.enter_stage(None)
-    leave_traces(work, Link, RetractedLink, Round)
 
 
 def forget_requests(work: Work, entry: Round, office: str | None = None) -> None:
@@ -205,7 +206,7 @@ def _forget_part(work: Work, project: str, part: UploadPart) -> None:
         round_id=part.round_id,
         details={"office": part.office_id, "sha256": part.sha256, "n_bytes": part.n_bytes},
     )
-    work.session.execute(delete(UploadPart).where(UploadPart.file == part.file))
+    delete_rows(work, UploadPart, UploadPart.file == part.file)
 
 
 def expire_rounds(installation: Installation, caller: Caller) -> int:

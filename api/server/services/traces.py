@@ -8,22 +8,15 @@ tries at once, and the worker tries again until nothing is left, across crashes.
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, cast
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, CursorResult, delete, select
 from sqlalchemy.orm import Session
 
-from api.server.models import Link, RetractedLink, Round, RoundKey, Trace, Upload, UploadPart
+from api.server.models import Trace
 from api.server.models.base import Base
 from api.server.services.installation import Installation
 from api.server.services.work import Work
-
-ROUND_TABLES: Final[tuple[type[Base], ...]] = (
-    *(Link, RetractedLink),
-    *(Round, RoundKey),
-    *(Upload, UploadPart),
-)
-"""All that holds something of a round's data."""
 
 _PATIENCE_S: Final = 5.0
 """So long at most does who deleted something wait for those who still read it."""
@@ -40,6 +33,13 @@ def leave_traces(work: Work, *tables: type[Base]) -> None:
         else:
             trace.n_deletions += 1
     work.session.flush()
+
+
+def delete_rows(work: Work, table: type[Base], *conditions: ColumnElement[bool]) -> None:
+    """Delete rows, and write down that they have left traces, if there were any."""
+    deleted = work.session.execute(delete(table).where(*conditions))
+    if cast("CursorResult[Any]", deleted).rowcount:
+        leave_traces(work, table)
 
 
 def scrub_traces(installation: Installation) -> bool:

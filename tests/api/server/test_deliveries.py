@@ -74,6 +74,7 @@ class TestLeaving:
         members = granted(party.first.reads_round(ROUND))["members"]
         assert [m["office"] for m in members if m["withdrawn"]] == [OFFICE]
 
+    @pytest.mark.usefixtures("patient")
     def test_nothing_of_the_office_is_left(self, server: SimulatedServer, party: OpenRound) -> None:
         own = links_of(party, OFFICE)
         traces = [str(link[key]).encode() for link in own for key in ("link", "record")]
@@ -87,6 +88,7 @@ class TestLeaving:
             rows = repr(server.rows(table)).encode()
             assert not any(trace in rows for trace in traces)
 
+    @pytest.mark.usefixtures("patient")
     def test_nothing_is_left_of_links_that_a_later_match_replaced(
         self, server: SimulatedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:

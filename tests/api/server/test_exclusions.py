@@ -208,6 +208,7 @@ class TestTwoPeople:
 
 
 class TestAfterTheRelease:
+    @pytest.mark.usefixtures("patient")
     def test_links_are_taken_back_as_if_it_had_left(
         self, server: SimulatedServer, party: OpenRound
     ) -> None:
@@ -233,6 +234,7 @@ class TestAfterTheRelease:
         assert answer["requests"] == []
         assert not member(answer, OFFICE)["excluded"]
 
+    @pytest.mark.usefixtures("patient")
     def test_nothing_is_left_of_a_round_that_ended_early(
         self, server: SimulatedServer, party: OpenRound
     ) -> None:

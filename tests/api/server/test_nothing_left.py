@@ -25,6 +25,7 @@ def samples(data: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("end", ["expired", "cancelled"])
+@pytest.mark.usefixtures("patient")
 def test_nothing_is_left_but_hashes_in_the_log(
     server: SimulatedServer, tmp_path: Path, end: str
 ) -> None:

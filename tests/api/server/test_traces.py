@@ -20,6 +20,8 @@ from api.server.services.work import Work, own_caller
 from tests.factories import ROUND
 from tests.simulator import OpenRound, SimulatedServer, granted
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture
 def party(server: SimulatedServer) -> OpenRound:

@@ -375,6 +375,7 @@ class TestRetention:
         refused(party.first.takes_step(ROUND, "freeze"), "wrong-state")
         granted(office.withdraws(ROUND))
 
+    @pytest.mark.usefixtures("patient")
     def test_what_expired_is_nowhere_on_the_disk(
         self, server: SimulatedServer, party: OpenRound
     ) -> None:
