@@ -12,7 +12,7 @@ from typing import Final
 
 _FIELDS: Final = (
     "request", "method", "route", "status", "duration_ms", "role", "round", "n_links", "n_rounds",
-    "n_files", "error", "frames", "address",
+    "n_files", "n_archives", "tables", "error", "frames", "address",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Rows that were deleted while somebody could still read them: owed, and gone in the end."""
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import text
 
+from api.server.logs import JsonFormatter
 from api.server.models import Link, Upload
 from api.server.models.base import Base
 from api.server.services import traces
@@ -188,3 +190,9 @@ def test_what_could_not_be_rewritten_is_not_said_to_be_clean(server: SimulatedSe
     is_sqlite = server.installation.config.database == "sqlite"
     assert database.scrub(["members"], patience_s=0) == {"members"}
     assert database.scrub(["not_there"], patience_s=0) == ({"not_there"} if is_sqlite else set())
+
+
+def test_the_programs_log_names_the_tables(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "tongqiao.server"):
+        logging.getLogger("tongqiao.server").warning("left", extra={"tables": ["links"]})
+    assert json.loads(JsonFormatter().format(caplog.records[-1]))["tables"] == ["links"]

@@ -9,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkage.errors import RecordsError
-from linkage.profile import load_profile
-from linkage.quality.synthetic import generate, write_registers
 from linkage.records import sheet_blocks
 from linkage.records.mapping import ColumnMapping
 from linkage.records.reading import read_records
@@ -24,17 +22,6 @@ MAPPING = ColumnMapping(
 )
 TITLES = list(MAPPING.columns.values())
 STYLES = styles_xml(["yyyy-mm-dd", "yyyy-mm-dd hh:mm", "[h]:mm", "h:mm"])
-
-
-@pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_registers_of_every_office(tmp_path: Path, scale: float) -> None:
-    registers = generate(400, seed=3, error_scale=scale)
-    profile = load_profile("cn-child-v1")
-    files = [file for file in write_registers(registers, tmp_path) if file.path.suffix == ".xlsx"]
-    assert files
-    for file in files:
-        mapping = ColumnMapping(dict(registers[file.office_id].mapping))
-        assert_same(file.path, mapping, profile.fields, batch_rows=150)
 
 
 _TEXTS = st.one_of(

@@ -75,11 +75,12 @@ def assert_same(
     assert joined(fast) == joined(slow)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 @pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_registers_of_every_office(tmp_path: Path, scale: float) -> None:
+def test_registers_of_every_office(tmp_path: Path, scale: float, suffix: str) -> None:
     registers = generate(400, seed=3, error_scale=scale)
     profile = load_profile("cn-child-v1")
-    files = [file for file in write_registers(registers, tmp_path) if file.path.suffix == ".csv"]
+    files = [file for file in write_registers(registers, tmp_path) if file.path.suffix == suffix]
     assert files
     for file in files:
         mapping = ColumnMapping(dict(registers[file.office_id].mapping))
