@@ -37,6 +37,8 @@ TOKEN_KINDS: Mapping[str, frozenset[str]] = {
     "shape-left": frozenset({"chinese-name"}),
     "shape-right": frozenset({"chinese-name"}),
     "bigram": frozenset({"latin-name", "text", "identifier", "chinese-name"}),
+    "sign": frozenset({"latin-name", "text", "identifier", "phone", "date"}),
+    "sign-place": frozenset({"latin-name", "text", "identifier"}),
     "bigram-position": frozenset({"phone", "identifier", "resident-id"}),
     "digit-position": frozenset({"date", "phone", "identifier", "resident-id"}),
     "year": frozenset({"date"}),

@@ -1,6 +1,7 @@
 """Tokens: what of a value goes into a filter; and the one string of it that can salt a view."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from linkage.encoding.pinyin import (
@@ -112,12 +113,31 @@ def _bigrams(value: str) -> list[Part]:
     return _known([("", padded[i : i + 2]) for i in range(len(padded) - 1)])
 
 
+def _signs(value: str) -> list[Part]:
+    """Each sign with how often it came before: common tokens count the signs in common."""
+    seen: Counter[str] = Counter()
+    parts = []
+    for sign in _unhyphenated(value):
+        parts.append((str(seen[sign]), sign))
+        seen[sign] += 1
+    return _known(parts)
+
+
+def _signs_by_place(value: str) -> list[Part]:
+    """Each sign with half its index, so that half of all exchanges of neighbours change nothing."""
+    return _known([(str(i // 2), sign) for i, sign in enumerate(_unhyphenated(value))])
+
+
 def _bigrams_by_position(value: str) -> list[Part]:
-    return [sign_part(i, value[i : i + 2]) for i in range(len(value) - 1)]
+    return _known([sign_part(i, value[i : i + 2]) for i in range(len(value) - 1)])
 
 
 def _digits_by_position(value: str) -> list[Part]:
-    return [sign_part(i, digit) for i, digit in enumerate(value.replace("-", ""))]
+    return _known([sign_part(i, digit) for i, digit in enumerate(_unhyphenated(value))])
+
+
+def _unhyphenated(value: str) -> str:
+    return value.replace("-", "")
 
 
 def _slice(start: int, stop: int) -> Callable[[str], list[Part]]:
@@ -156,6 +176,8 @@ _MAKERS: Mapping[str, Callable[[str], list[Part]]] = {
     "pinyin": _whole_reading,
     "given-pinyin": _given_reading,
     "bigram": _bigrams,
+    "sign": _signs,
+    "sign-place": _signs_by_place,
     "bigram-position": _bigrams_by_position,
     "digit-position": _digits_by_position,
     "year": _slice(0, 4),

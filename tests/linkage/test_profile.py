@@ -3,6 +3,7 @@
 import hashlib
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import rfc8785
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from linkage.encoding.tokens import SALT_KINDS
 from linkage.errors import LinkageError, ProfileError
 from linkage.profile import builtin_profile_names, load_profile, parse_profile
+from linkage.types import FieldKind
 
 GOOD = """
 format = "tongqiao-profile-v1"
@@ -172,6 +174,26 @@ def test_what_is_wrong_is_refused(old: str, new: str) -> None:
     assert old in GOOD
     with pytest.raises(ProfileError):
         parse_profile(GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("kind", "applies_to"),
+    [
+        ("sign", {"latin-name", "text", "identifier", "phone", "date"}),
+        ("sign-place", {"latin-name", "text", "identifier"}),
+    ],
+)
+@pytest.mark.parametrize("field_kind", get_args(FieldKind))
+def test_signs_are_taken_of_fields_that_are_written_in_letters_or_digits(
+    kind: str, applies_to: set[str], field_kind: FieldKind
+) -> None:
+    text = GOOD.replace('name = "chinese-name"', f'name = "{field_kind}"')
+    text = text.replace('kind = "character"', f'kind = "{kind}"')
+    if field_kind in applies_to:
+        assert parse_profile(text).groups["name"].tokens[0].kind == kind
+        return
+    with pytest.raises(ProfileError, match="token kind does not apply to field 'name'"):
+        parse_profile(text)
 
 
 @settings(max_examples=60)

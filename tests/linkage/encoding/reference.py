@@ -194,6 +194,12 @@ def strings(kind: str, value: str) -> list[tuple[str, str]]:
         return [("", value[: int(kind[-1])])]
     if kind.startswith("shape-"):
         return [(str(i), side(unit, kind[6:])) for i, unit in enumerate(units(value))]
+    if kind == "sign":
+        return numbered_letters(value)
+    if kind == "sign-place":
+        letters = [letter for letter in value if letter != "-"]
+        halves = [place for place in range(len(letters)) for _ in "ab"]
+        return [(str(place), letter) for place, letter in zip(halves, letters, strict=False)]
     plain = {
         "whole": lambda: [value],
         "character": lambda: units(value),
@@ -213,6 +219,14 @@ def strings(kind: str, value: str) -> list[tuple[str, str]]:
         "digit-position": lambda: list(value.replace("-", "")),
     }
     return [(str(i), text) for i, text in enumerate(placed[kind]())]
+
+
+def numbered_letters(value: str) -> list[tuple[str, str]]:
+    return [
+        (str(number), letter)
+        for letter in set(value) - {"-"}
+        for number in range(value.count(letter))
+    ]
 
 
 def pairs(text: str) -> list[str]:

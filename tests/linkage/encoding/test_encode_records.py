@@ -260,6 +260,34 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return 2 * both / int(np.bitwise_count(a).sum() + np.bitwise_count(b).sum())
 
 
+def test_exchanged_letters_survive_diffusion_as_signs_and_not_as_bigrams() -> None:
+    text = """
+    format = "tongqiao-profile-v1"
+    name = "exchanged-letters"
+    cleaning = "latin-1"
+    diffusion = 5
+    [fields]
+    name = "latin-name"
+    [groups.sign]
+    filter_bits = 2048
+    tokens = [{ field = "name", kind = "sign", hashes = 150 }]
+    [groups.bigram]
+    filter_bits = 2048
+    tokens = [{ field = "name", kind = "bigram", hashes = 150 }]
+    [[views]]
+    name = "all"
+    salt = []
+    groups = ["sign", "bigram"]
+    """
+    profile = parse_profile(text)
+    people: list[Record] = [{"name": name} for name in ("peter", "petre", "pater")]
+    (view,) = encode([batch_of(people, profile)], profile).dataset.views
+    letters, bigrams = view.filters["sign"], view.filters["bigram"]
+    assert dice(letters[0], letters[1]) == 1.0
+    assert dice(bigrams[0], bigrams[1]) < 0.65
+    assert dice(letters[0], letters[2]) > dice(bigrams[0], bigrams[2]) + 0.05
+
+
 def test_records_that_differ_in_their_salt_only_share_nothing_in_that_view() -> None:
     """The attack that salts answer: comparing the filters of equal names everywhere."""
     twin = dict(CHILDREN[0], birth_date="2016-03-01", id_number="510104201603010022")
@@ -349,12 +377,15 @@ def test_batches_that_do_not_fit_the_profile_are_refused() -> None:
         encode([RecordBatch(1, batch.record_ids, short)], CHILD)
 
 
-def test_a_salt_of_many_strings_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("field", "kind"), [("name", "character"), ("latin", "sign"), ("latin", "sign-place")]
+)
+def test_a_salt_of_many_strings_is_refused(field: str, kind: str) -> None:
     several = EVERY_KIND.replace(
         'salt = [{ field = "number", kind = "whole" }]',
-        'salt = [{ field = "name", kind = "character" }]',
+        f'salt = [{{ field = "{field}", kind = "{kind}" }}]',
     )
-    with pytest.raises(EncodingError, match="salt cannot be made of 'character'"):
+    with pytest.raises(EncodingError, match=f"salt cannot be made of '{kind}'"):
         encode([], parse_profile(several))
 
 

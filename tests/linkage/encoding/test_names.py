@@ -1,7 +1,11 @@
 """Readings, surnames, folding and tokens of names."""
 
+from collections import Counter
+
 import pypinyin
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linkage.encoding import pinyin
 from linkage.encoding.pinyin import (
@@ -163,6 +167,10 @@ def test_a_lost_character_equals_nothing_and_moves_nothing() -> None:
     assert salt_text("given-pinyin", "王〓明") == ""
     assert salt_text("given-pinyin", "〓小明") == "xiao min"
     assert token_parts("whole", "王〓明") == []
+    assert token_parts("sign", "a〓nn") == [("0", "a"), ("0", "n"), ("1", "n")]
+    assert token_parts("sign-place", "a〓nn") == [("0", "a"), ("1", "n")]
+    assert token_parts("bigram-position", "A〓12") == [("2", "12")]
+    assert token_parts("digit-position", "A〓12") == [("0", "A"), ("2", "1"), ("3", "2")]
 
 
 def test_bigrams() -> None:
@@ -176,6 +184,42 @@ def test_bigrams() -> None:
     ]
     assert token_parts("bigram-position", "1312") == [("0", "13"), ("1", "31"), ("2", "12")]
     assert token_parts("bigram-position", "1") == []
+
+
+def test_signs_count_how_often_they_came() -> None:
+    assert token_parts("sign", "anna") == [("0", "a"), ("0", "n"), ("1", "n"), ("1", "a")]
+    assert token_parts("sign", "2015-01-10") == token_parts("sign", "20150110")
+    assert set(token_parts("sign", "petre")) == set(token_parts("sign", "peter"))
+    assert set(token_parts("sign", "2015-03-12")) == set(token_parts("sign", "2015-12-03"))
+
+
+def test_signs_by_place_keep_half_of_the_order() -> None:
+    assert token_parts("sign-place", "aaron") == [("0", "a"), ("1", "r"), ("1", "o"), ("2", "n")]
+    assert token_parts("sign-place", "mary-jane") == token_parts("sign-place", "maryjane")
+    peter = set(token_parts("sign-place", "peter"))
+    assert peter == set(token_parts("sign-place", "epter"))
+    assert peter != set(token_parts("sign-place", "pteer"))
+
+
+@pytest.mark.parametrize("kind", ["sign", "sign-place", "digit-position"])
+def test_a_value_of_hyphens_and_lost_characters_has_no_signs(kind: str) -> None:
+    assert token_parts(kind, "-〓--〓") == []
+
+
+@given(st.text("abA1-〓 é", max_size=12), st.text("abA1-〓 é", max_size=12))
+def test_values_have_as_many_signs_in_common_as_characters(one: str, other: str) -> None:
+    def characters(value: str) -> Counter[str]:
+        return Counter(value.replace("-", "").replace("〓", ""))
+
+    common = set(token_parts("sign", one)) & set(token_parts("sign", other))
+    assert len(common) == (characters(one) & characters(other)).total()
+
+
+@pytest.mark.parametrize("kind", ["sign", "sign-place", "bigram-position", "digit-position"])
+@given(value=st.text("abA1-〓 é", max_size=12))
+def test_tokens_of_signs_equal_the_reference(kind: str, value: str) -> None:
+    expected = reference.tokens("field", kind, value)
+    assert {(kind, "field", *part) for part in token_parts(kind, value)} == expected
 
 
 def test_equal_tokens_count_once() -> None:

@@ -19,14 +19,18 @@ from tests.linkage.encoding.records import (
     EVERY_KIND,
     HASHED_AS,
     NAMES,
+    SIGNS,
+    SIGNS_RECORDS,
     Record,
     batch_of,
     encode,
     invented_record,
+    invented_signs,
 )
 from tests.linkage.encoding.test_encode_records import CHILDREN, assert_equals_reference
 
 PROFILE = parse_profile(EVERY_KIND)
+OF_SIGNS = parse_profile(SIGNS)
 CHILD = load_profile("cn-child-v1")
 
 
@@ -72,6 +76,15 @@ def test_every_kind_of_token_under_the_national_hash(n: int) -> None:
         # Longer than what a kernel takes.
         record["latin"], record["note"] = "o" * 200, "中" * 80
     assert_engines_agree(records, PROFILE, "hmac-sm3")
+
+
+@pytest.mark.parametrize("keyed_hash", ["blake2b", "hmac-sm3"])
+def test_tokens_of_signs(keyed_hash: KeyedHashName) -> None:
+    draw = random.Random(7)
+    records = [*SIGNS_RECORDS, *(invented_signs(draw) for _ in range(200))]
+    assert_engines_agree(records, OF_SIGNS, keyed_hash)
+    encoded = encode([batch_of(records[:40], OF_SIGNS)], OF_SIGNS, engine="compiled")
+    assert_equals_reference(encoded, records[:40], OF_SIGNS)
 
 
 @pytest.mark.parametrize("keyed_hash", ["blake2b", "hmac-sm3"])
@@ -173,6 +186,20 @@ def test_any_text(values: list[tuple[str, str, str, str]]) -> None:
         for name, latin, note, code in values
     ]
     assert_engines_agree(records, PROFILE)
+
+
+@settings(max_examples=15)
+@given(st.lists(st.tuples(*[st.text(max_size=40)] * 4), min_size=1, max_size=5))
+def test_signs_of_any_text(values: list[tuple[str, ...]]) -> None:
+    draw = random.Random(1)
+    free = ("given", "last", "code", "note")
+    records = [
+        invented_signs(draw)
+        | {field: text or None for field, text in zip(free, texts, strict=True)}
+        for texts in values
+    ]
+    assert_engines_agree(records, OF_SIGNS)
+    assert_equals_reference(encode([batch_of(records, OF_SIGNS)], OF_SIGNS), records, OF_SIGNS)
 
 
 def test_columns_of_the_reader_are_as_good_as_tuples() -> None:

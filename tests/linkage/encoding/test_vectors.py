@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from linkage.profile import parse_profile
+from linkage.profile import TOKEN_KINDS, parse_profile
 from linkage.tqe import open_tqe
 from linkage.types import EncodedDataset
 from tests.linkage.encoding.records import batch_of, encode
@@ -67,6 +67,11 @@ def test_the_program_gives_the_vectors(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_the_reference_gives_the_vectors(name: str) -> None:
     assert vectors(name) == read(name)
+
+
+def test_every_kind_of_token_has_vectors() -> None:
+    groups = [group for text in PROFILES.values() for group in parse_profile(text).groups.values()]
+    assert {token.kind for group in groups for token in group.tokens} == TOKEN_KINDS.keys()
 
 
 def test_a_file_of_an_earlier_version_still_opens() -> None:

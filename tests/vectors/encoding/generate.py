@@ -12,6 +12,9 @@ from tests.linkage.encoding.records import (
     HASHED_AS,
     NAMES,
     ROUND_KEY,
+    SIGNS,
+    SIGNS_RECORDS,
+    Record,
     batch_of,
     encode,
     invented_record,
@@ -24,17 +27,25 @@ PROFILES = {
     "undiffused": EVERY_KIND.replace("diffusion = 3", "diffusion = 0"),
     "national": EVERY_KIND,
     "hashed-as": HASHED_AS,
+    "signs": SIGNS,
 }
 KEYED_HASHES = {"national": "hmac-sm3"}
 """Of what is not hashed as usual."""
+
+
+def records_of(name: str) -> list[Record]:
+    """The records of a file; all but ``signs`` have the same."""
+    if name == "signs":
+        return list(SIGNS_RECORDS)
+    draw = random.Random(20_260_101)
+    return [{**invented_record(draw), "name": name} for name in NAMES]
 
 
 def vectors(name: str) -> dict[str, Any]:
     """Records and what they become, from the reference implementation alone."""
     profile_text = PROFILES[name]
     profile = parse_profile(profile_text)
-    draw = random.Random(20_260_101)
-    records = [{**invented_record(draw), "name": name} for name in NAMES]
+    records = records_of(name)
     keyed_hash = KEYED_HASHES.get(name)
     reference = ReferenceEncoder(profile, ROUND_KEY, keyed_hash or "blake2b")
     return {
