@@ -10,6 +10,8 @@ for matches.  So there are
 - classes of siblings, of twins, and of chance: one for each view, of pairs that its salt alone
   brought together.
 
+Where a profile says nothing of a home, there are no siblings, and no matches by what a home shares.
+
 Left to themselves classes drift: where there are no siblings, theirs would take matches.  So each
 is held to what it means.  Siblings, twins and strangers agree in at most 5 % of pairs on a feature
 of the person that they do not share by definition.  Pairs of a match class agree on each feature of
@@ -337,9 +339,13 @@ def _first_guess(patterns: Levels, views: Bitmask, meaning: FeatureMeaning) -> t
         (n_person == 1) & (n_household >= 1) & (n_resembling >= 2),
         (n_person == 1) & same_home & ~contradicted,
     ]
+    if not is_household.any():
+        # A class in which no pair begins would take whatever noise there is.
+        matches = matches[:2]
     begins, capped = list(matches), [np.zeros(n_features, dtype=bool) for _ in matches]
-    begins.append(same_home & (n_person == 0))
-    capped.append(~is_household)
+    if is_household.any():
+        begins.append(same_home & (n_person == 0))
+        capped.append(~is_household)
     if is_twin.any():
         begins.append(same_home & (agree == is_twin)[:, ~is_household].all(axis=1))
         capped.append(~is_household & ~is_twin)

@@ -63,6 +63,22 @@ def test_matches_are_told_from_chance_siblings_and_twins_without_truth(seed: int
     assert found[siblings].mean() < 0.02
 
 
+def test_without_features_of_a_home_there_are_no_siblings_and_no_matches_by_a_home() -> None:
+    rng = np.random.default_rng(4)
+    parts = [
+        draw_pairs(rng, 900, [0.97, 0.93, 0.95, 0.9, 0.9, 0.9], [0.0] * FEATURES),
+        draw_pairs(rng, 9000, [0.0, 0.01, 1.0, 0.01, 0.0, 0.1], [0.0] * FEATURES),
+        draw_pairs(rng, 5000, [0.0, 1.0, 0.01, 0.01, 0.0, 0.1], [0.0] * FEATURES),
+    ]
+    levels = np.concatenate(parts)
+    views = np.repeat([0b111, 0b010, 0b100], [900, 9000, 5000]).astype(np.uint16)
+    meaning = FeatureMeaning(household=(), twins=(), anchors=(0,), by_salt=((0,), (2,), (1,)))
+    model = fit_evidence_model(levels, views, meaning)
+    assert model.n_match_classes == 2
+    assert len(model.log_prior) == 2 + 3
+    assert ((model.log_odds(levels) > 0) == (np.arange(len(levels)) < 900)).mean() > 0.999
+
+
 def test_the_order_of_pairs_has_no_influence() -> None:
     levels, _ = draw_mixture(5)
     shuffled = np.random.default_rng(0).permutation(len(levels))
