@@ -16,7 +16,8 @@
 - **Join** (``matching.join``).  Every pair of records that is comparable in some view is compared;
   pairs that the model gives next to no chance are dropped on the spot, the others are spilled to
   disk as sorted runs and scored from everything that their encodings show.
-- **Solve** (``matching.groups``, ``matching.assignment``).  Scored pairs become links.
+- **Solve** (``matching.groups``, ``matching.bipartite``, ``matching.assignment``).  Scored pairs
+  become links.
 
 Work is cut into chunks: pure functions of the files, computed by an engine on one machine or many,
 and kept in a store from which a killed run goes on.  How it is cut has no influence on the links.
@@ -24,16 +25,15 @@ and kept in a store from which a killed run goes on.  How it is cut has no influ
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from linkage.errors import MatchingError
 from linkage.matching.assignment import greedy_one_to_one, optimal_one_to_one
+from linkage.matching.bipartite import pairs_with_one_partner
 from linkage.matching.candidates import CandidatePairs
 from linkage.matching.chunk_store import ChunkStore, store_of_run
 from linkage.matching.compare import Levels, compare_pairs, feature_names, levels_of, measure_pairs
@@ -46,7 +46,7 @@ from linkage.matching.decided import (
 from linkage.matching.engines import Engine
 from linkage.matching.engines.encodings import EncodedFileRef, RecordsByHash
 from linkage.matching.engines.local import LocalEngine
-from linkage.matching.groups import Groups, link_groups
+from linkage.matching.groups import link_groups
 from linkage.matching.join import (
     JoinTask,
     JoinWatch,
@@ -57,6 +57,7 @@ from linkage.matching.join import (
     rules_of,
     runs_of_similar,
 )
+from linkage.matching.links import figures_of, link_set, links_of_groups
 from linkage.matching.numbering import NumberedRecords, number_through
 from linkage.matching.pair_scan import ScanOptions
 from linkage.matching.rarity import added_by_rarity, shown_rarity
@@ -82,8 +83,6 @@ _log = logging.getLogger(__name__)
 _CHUNK_FORMAT = 1
 """Raised whenever chunks of an older program must not be taken for ours."""
 
-_HISTOGRAM_BINS = 20
-
 # What a merge of groups needs.  Most false pairs have a record that fits another group better and
 # is gone by then, so what is left to merge is right more often than its evidence says, and no
 # figure of the model tells by how much.  So it is a constant, measured on seeds of the synthetic
@@ -96,6 +95,8 @@ _GROUP_THRESHOLD = 0.05
 # reason: odds as many times as high.  Of FEBRL 4 with names and birth date only (seeds 11 to 14)
 # .991 of the links were right with it; the registers above hardly change.
 _GROUP_PRECISION, _MERGED_ODDS = 0.99, 2.5
+
+_ONE_TO_ONE = frozenset({"one-to-one", "one-to-one-optimal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +136,12 @@ def match_datasets(
         datasets: two or more, encoded alike (same profile, cleaning, context and secret).
         solve: ``groups`` over all datasets (each may hold duplicates), ``one-to-one`` for each
             pair of datasets, best pairs first, ``one-to-one-optimal`` for the highest total of
-            log odds, or ``pairs``: every pair over the threshold.
+            log odds, or ``pairs``: every pair over the threshold.  One to one, probabilities are
+            those of records that have one partner at most (``matching.bipartite``).
         threshold: least probability of a link, 0 to 1; ``None`` chooses one: for groups a
             constant, raised where under 99 % of links are expected to be right and some are so
-            likely, else the one with the best expected F1.  Pairs below one in four hundred are
-            never linked.
+            likely, else the one with the best expected F1.  Pairs that by themselves are below
+            one in four hundred are never linked.
         known: pairs that are linked whatever their encodings say, with score 1.
         refuted: pairs that are never linked.
         resources: what may be used; all cores and a temporary folder if ``None``.
@@ -169,39 +171,32 @@ def match_datasets(
     may_rise = threshold is None and solve == "groups"
     if may_rise:
         threshold = _GROUP_THRESHOLD
-    elif threshold is None:
+    elif threshold is None and solve == "pairs":
         threshold = _best_threshold(records, sample, sampled_log_odds)
-    floor = min(FLOOR_LOG_ODDS, _log_odds_of(threshold))
+    floor = FLOOR_LOG_ODDS if threshold is None else min(FLOOR_LOG_ODDS, _log_odds_of(threshold))
     tell(MatchProgress("candidates", 1, 1))
     depends_on = partial(_dependencies, records, model, floor, across_only)
     with store_of_run(resources.work_dir, depends_on) as store:
         kept = _kept_pairs(records, similar, model, floor, across_only, resources, store, tell)
         pairs = all_of(kept.parts)
         tell(MatchProgress("solve", 0, 1, kept.n_compared, len(pairs)))
-        link_set = _solve(records, pairs, model, solve, threshold, decisions)
+        if solve in _ONE_TO_ONE:
+            pairs = pairs_with_one_partner(records, pairs, *decisions)
+        if threshold is None:
+            threshold = threshold_for_best_f1(probabilities(pairs["log_odds"]))
+        links = _solve(records, pairs, model, solve, threshold, decisions)
         # Merges come best first: mostly the weakest ones are left out, and no other changes.
         while may_rise:
-            higher = threshold_for_precision(link_set.score, _GROUP_PRECISION, _MERGED_ODDS)
+            higher = threshold_for_precision(links.score, _GROUP_PRECISION, _MERGED_ODDS)
             if higher is None or not threshold < higher < 1.0:
                 # At 1 none would be left: few records alone are no reason to link nothing at all.
                 break
             threshold = higher
-            link_set = _solve(records, pairs, model, solve, threshold, decisions)
-        figures = _figures(records, pairs, kept, link_set)
+            links = _solve(records, pairs, model, solve, threshold, decisions)
+        figures = figures_of(records, pairs, kept, links)
         tell(MatchProgress("solve", 1, 1, kept.n_compared, len(pairs)))
         store.remove()
-    return LinkSet(
-        dataset_names=link_set.dataset_names,
-        dataset_a=link_set.dataset_a,
-        row_a=link_set.row_a,
-        dataset_b=link_set.dataset_b,
-        row_b=link_set.row_b,
-        score=link_set.score,
-        group=link_set.group,
-        threshold=threshold,
-        duplicates=link_set.duplicates,
-        figures=figures,
-    )
+    return replace(links, threshold=threshold, figures=figures)
 
 
 def _decisions(
@@ -377,7 +372,7 @@ def _solve(
             chosen = optimal_one_to_one(log_odds, least, left, right, dataset_of)
         number = np.arange(int(chosen.sum()), dtype=np.int64)
         score = probabilities(log_odds[chosen])
-        return _link_set(records, left[chosen], right[chosen], score, number, {})
+        return link_set(records, left[chosen], right[chosen], score, number, {})
 
     dataset_of = records.dataset_of(np.arange(records.n_records))
     groups = link_groups(
@@ -392,7 +387,7 @@ def _solve(
         refuted=decisions[1],
         rarity_of=partial(_rarity_between, records),
     )
-    return _links_of_groups(records, dataset_of, groups)
+    return links_of_groups(records, dataset_of, groups)
 
 
 def _levels_between(records: NumberedRecords, left: I64, right: I64) -> Levels:
@@ -402,99 +397,3 @@ def _levels_between(records: NumberedRecords, left: I64, right: I64) -> Levels:
 
 def _rarity_between(records: NumberedRecords, left: I64, right: I64) -> F64:
     return shown_rarity(records.rarity, left, agreeing_tags(records, left, right))
-
-
-def _links_of_groups(records: NumberedRecords, dataset_of: I64, groups: Groups) -> LinkSet:
-    across = dataset_of[groups.left] != dataset_of[groups.right]
-    left, right = groups.left[across], groups.right[across]
-    _, number = np.unique(groups.group_of[left], return_inverse=True)
-    return _link_set(
-        records,
-        left,
-        right,
-        probabilities(groups.log_odds[across]),
-        number.astype(np.int64),
-        _duplicates(records, dataset_of, groups),
-    )
-
-
-def _duplicates(
-    records: NumberedRecords, dataset_of: I64, groups: Groups
-) -> dict[str, tuple[tuple[int, ...], ...]]:
-    """For each dataset the rows that are in one group."""
-    within = dataset_of[groups.left] == dataset_of[groups.right]
-    rows = np.unique(np.concatenate((groups.left[within], groups.right[within])))
-    order = np.lexsort((rows, groups.group_of[rows], dataset_of[rows]))
-    rows = rows[order]
-    key = np.stack((dataset_of[rows], groups.group_of[rows]))
-    cuts = np.flatnonzero((key[:, 1:] != key[:, :-1]).any(axis=0)) + 1
-    found: list[list[tuple[int, ...]]] = [[] for _ in records.datasets]
-    for alike in np.split(rows, cuts) if len(rows) else []:
-        dataset = int(dataset_of[alike[0]])
-        found[dataset].append(tuple((alike - records.offsets[dataset]).tolist()))
-    return {
-        dataset.name: tuple(groups) for dataset, groups in zip(records.datasets, found, strict=True)
-    }
-
-
-def _link_set(
-    records: NumberedRecords,
-    left: I64,
-    right: I64,
-    score: F64,
-    group: I64,
-    duplicates: dict[str, tuple[tuple[int, ...], ...]],
-) -> LinkSet:
-    dataset_a, dataset_b = records.dataset_of(left), records.dataset_of(right)
-    row_a, row_b = left - records.offsets[dataset_a], right - records.offsets[dataset_b]
-    order = np.lexsort((row_b, dataset_b, row_a, dataset_a))
-    return LinkSet(
-        dataset_names=tuple(dataset.name for dataset in records.datasets),
-        dataset_a=dataset_a[order],
-        row_a=row_a[order],
-        dataset_b=dataset_b[order],
-        row_b=row_b[order],
-        score=score[order],
-        group=group[order],
-        threshold=0.0,
-        duplicates=duplicates,
-    )
-
-
-def _figures(
-    records: NumberedRecords, pairs: ScoredPairs, kept: KeptPairs, links: LinkSet
-) -> dict[str, Any]:
-    """Aggregates.  Pairs that were not kept are all in the histogram's lowest bar."""
-    of_left, of_right = records.dataset_of(pairs["left"]), records.dataset_of(pairs["right"])
-    probability = probabilities(pairs["log_odds"])
-    counts, edges = np.histogram(
-        probability[of_left != of_right], bins=_HISTOGRAM_BINS, range=(0.0, 1.0)
-    )
-    counts[0] = kept.n_across - int(counts[1:].sum())
-    n_datasets = len(records.datasets)
-    expected = np.bincount(
-        of_left * n_datasets + of_right, weights=probability, minlength=n_datasets * n_datasets
-    )
-    by_pair = []
-    for a, b in combinations(range(n_datasets), 2):
-        inside = (links.dataset_a == a) & (links.dataset_b == b)
-        right_ones = float(links.score[inside].sum())
-        n_links = int(inside.sum())
-        hoped = float(expected[a * n_datasets + b])
-        by_pair.append(
-            {
-                "dataset_a": records.datasets[a].name,
-                "dataset_b": records.datasets[b].name,
-                "n_links": n_links,
-                "estimated_precision": right_ones / n_links if n_links else None,
-                "estimated_recall": min(1.0, right_ones / hoped) if hoped > 0 else None,
-            }
-        )
-    return {
-        "candidate_pairs": kept.n_across,
-        "histogram": [
-            {"from": float(low), "to": float(high), "n": int(n)}
-            for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
-        ],
-        "pairs": by_pair,
-    }

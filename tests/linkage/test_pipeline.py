@@ -117,6 +117,32 @@ def test_one_to_one_links_a_record_once_for_each_dataset(
     assert f1(links) > 0.9
 
 
+def test_one_to_one_a_known_link_speaks_against_the_rivals_of_its_records(
+    datasets: tuple[EncodedDataset, ...],
+) -> None:
+    free = match_datasets(datasets[:2], solve="one-to-one", threshold=0.05)
+    weakest = int(np.argmin(free.score))
+    rivals = match_datasets(datasets[:2], solve="pairs", threshold=0.05)
+    row = int(free.row_a[weakest])
+    others = set(range(datasets[1].n_records)) - set(rivals.row_b[rivals.row_a == row].tolist())
+    names = free.dataset_names
+    known: RecordPair = ((names[0], row), (names[1], min(others)))
+    again = match_datasets(datasets[:2], solve="one-to-one", threshold=0.05, known=[known])
+    mine = again.row_a == row
+    assert again.row_b[mine].tolist() == [min(others)]
+    assert again.score[mine].tolist() == [1.0]
+    assert sum(bar["n"] for bar in again.figures["histogram"]) >= again.figures["candidate_pairs"]
+
+
+def test_one_to_one_says_itself_how_many_links_are_right(
+    datasets: tuple[EncodedDataset, ...],
+) -> None:
+    links = match_datasets(datasets, solve="one-to-one")
+    for told in links.figures["pairs"]:
+        assert told["estimated_precision"] > 0.9
+        assert 0.8 < told["estimated_recall"] <= 1.0
+
+
 def test_a_higher_threshold_takes_pairs_away_and_adds_none(
     datasets: tuple[EncodedDataset, ...],
 ) -> None:
