@@ -38,7 +38,11 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
     type=INPUT_FILE,
     help="Check this mapping instead of proposing one.",
 )
-@click.option("--sheet", type=click.IntRange(min=1), help="Sheet of a workbook.  [default: 1]")
+@click.option(
+    "--sheet",
+    type=click.IntRange(min=1),
+    help="Sheet of a workbook, from 1.  [default: the first one that is a register]",
+)
 @click.option(
     "--out", metavar="MAP.toml", type=OUTPUT_FILE, help="Write the mapping here, not to stdout."
 )
@@ -91,7 +95,7 @@ def inspect_command(
                 chosen.fields,
                 mapping=mapping,
                 cleaning=chosen.cleaning,
-                sheet=sheet or 1,
+                sheet=sheet,
                 on_problem=problems.append if report else None,
                 on_progress=advance,
             )
@@ -136,6 +140,7 @@ def _show_summary(inspection: "Inspection") -> None:
     form, n_records = inspection.format, inspection.n_records
     separated = f", separated by {_SEPARATORS[form.delimiter]}" if form.delimiter else ""
     remark(f"{n_records:,} records in a file written as {form.encoding}{separated}.")
+    _show_sheets(inspection)
     _show_fields(inspection)
     if inspection.problems:
         _show_problems(inspection)
@@ -156,6 +161,17 @@ def _show_summary(inspection: "Inspection") -> None:
         )
 
 
+def _show_sheets(inspection: "Inspection") -> None:
+    """Which sheet was read, and that the others were not."""
+    names, read = inspection.sheets, inspection.mapping.sheet
+    if len(names) > 1:
+        others = ", ".join(f"{i} '{name}'" for i, name in enumerate(names, 1) if i != read)
+        remark(
+            f"Only sheet {read} '{names[read - 1]}' was read, not: {others}. If they hold records "
+            "too, put them below each other in one sheet; --sheet looks at another one."
+        )
+
+
 def _show_fields(inspection: "Inspection") -> None:
     from rich.table import Table
     from rich.text import Text
@@ -171,6 +187,12 @@ def _show_fields(inspection: "Inspection") -> None:
     progress_console().print(table)
     if inspection.unplaced:
         remark("Columns that are not used: " + ", ".join(inspection.unplaced))
+    for heading, numbered in inspection.several.items():
+        if not set(numbered) <= {field.heading for field in inspection.fields}:
+            remark(
+                f"The heading {heading} stands {len(numbered)} times. Say in the mapping which is "
+                f"which; counted from the left they are: {', '.join(numbered)}."
+            )
 
 
 def _show_problems(inspection: "Inspection") -> None:

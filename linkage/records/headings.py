@@ -126,6 +126,7 @@ _SYLLABLES = """
 责ze 身shen 原yuan 11 22 辅fu 配pei 键jian 长zhang 间jian 防fang 际ji 院yuan 预yu
 """
 
+_NOTHING_SAID = re.compile(r"(?:基本)?(?:信息|情况|资料)(?=.)")
 # 一、姓名 and (二)性别, as printed forms number their lines.
 _CHINESE_NUMBERING = re.compile(r"^[(\[]?[一二三四五六七八九十]{1,3}[、.)\]:]+")
 _LATIN = re.compile(r"[a-z][a-z .'_-]*")
@@ -139,10 +140,23 @@ def meanings(heading: str) -> tuple[Meaning, ...]:
     known = _dictionary()
     # Of a heading in two languages (姓名/Name) the Chinese part decides.
     for candidate in (_NOTE.sub("", text), text, _LATIN.sub("", text)):
-        found = known.get(_squeeze(candidate))
+        squeezed = _squeeze(candidate)
+        # Of a heading under a group (监护人信息 姓名) the group says whose it is.
+        found = known.get(squeezed) or known.get(_NOTHING_SAID.sub("", squeezed))
         if found:
             return found
     return ()
+
+
+def names_nobody(heading: str) -> bool:
+    """Whether a heading does not say by itself whose name, number or place is below it."""
+    return _squeeze(_NOTE.sub("", fold_han(cell_text(heading)).casefold())) in _bare_headings()
+
+
+@cache
+def _bare_headings() -> frozenset[str]:
+    words = [*" ".join(_ATTRIBUTES.values()).split(), *_PLACE_SUFFIXES.split()]
+    return frozenset(spelling for word in words for spelling in (word, *_romanised(word)))
 
 
 def _squeeze(text: str) -> str:

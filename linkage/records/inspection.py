@@ -9,12 +9,13 @@ from pathlib import Path
 
 from linkage.division_table import crosses_county_line
 from linkage.errors import RecordsError
+from linkage.records.heading_rows import heading_key, several_of_one
 from linkage.records.mapping import RECORD_ID, ColumnMapping, mapping_to_toml
 from linkage.records.migrants import is_under_16
 from linkage.records.problems import ADVICE
 from linkage.records.proposal import SAMPLE_ROWS, Proposal, propose_mapping
 from linkage.records.reading import DEFAULT_BATCH_ROWS, clean_file, today_in_china
-from linkage.records.tables import Format, detect_format, heading_key, read_table
+from linkage.records.tables import Format, detect_format, read_table
 from linkage.records.workbooks import sheet_names
 from linkage.types import FieldSpec, Problem
 
@@ -55,6 +56,8 @@ class Inspection:
         mapping: given or proposed; a proposed one may lack ``record_id``.
         mapping_toml: the mapping with comments, for a person to check.
         unplaced: headings that no field uses.
+        several: heading of several columns -> the headings that tell these apart.
+        sheets: names of a workbook's sheets; only ``mapping.sheet`` (from 1) was read.
         n_records: blank rows are not counted.
         fields: in the order of the profile; values filled in from the ID number count.
         problems: most frequent first.
@@ -67,6 +70,8 @@ class Inspection:
     mapping: ColumnMapping
     mapping_toml: str
     unplaced: tuple[str, ...]
+    several: Mapping[str, tuple[str, ...]]
+    sheets: tuple[str, ...]
     n_records: int
     fields: tuple[FieldSummary, ...]
     problems: tuple[ProblemSummary, ...]
@@ -131,11 +136,14 @@ def inspect_file(
                 on_problem(problem)
         if on_progress:
             on_progress(n_records)
+    headings = read_table(path, used.encoding, used.sheet).headings
     return Inspection(
         format=detect_format(path, used.encoding),
         mapping=used,
         mapping_toml=_toml(used, proposal),
-        unplaced=proposal.unplaced if proposal else _unused(path, used),
+        unplaced=proposal.unplaced if proposal else _unused(headings, used),
+        several=several_of_one(headings),
+        sheets=sheet_names(path),
         n_records=n_records,
         fields=tuple(
             FieldSummary(field.name, used.columns.get(field.name), filled[field.name])
@@ -203,7 +211,6 @@ def _toml(mapping: ColumnMapping, proposal: Proposal | None) -> str:
     )
 
 
-def _unused(path: Path, mapping: ColumnMapping) -> tuple[str, ...]:
-    used: Mapping[str, str] = {heading_key(h): h for h in mapping.columns.values()}
-    table = read_table(path, mapping.encoding, mapping.sheet)
-    return tuple(h for h in table.headings if h and heading_key(h) not in used)
+def _unused(headings: Sequence[str], mapping: ColumnMapping) -> tuple[str, ...]:
+    used = {heading_key(heading) for heading in mapping.columns.values()}
+    return tuple(h for h in headings if h and heading_key(h) not in used)

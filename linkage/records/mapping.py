@@ -9,7 +9,8 @@ from typing import Any
 
 from linkage.errors import RecordsError
 from linkage.records.cells import cell_text
-from linkage.records.tables import ENCODINGS, heading_key
+from linkage.records.heading_rows import heading_key
+from linkage.records.tables import ENCODINGS
 
 RECORD_ID = "record_id"
 
@@ -177,7 +178,9 @@ def mapping_to_toml(
     for name, heading in mapping.columns.items():
         note = (notes or {}).get(name)
         lines.append(_line(name, heading) + (f"  # {note}" if note else ""))
-    lines += [f'# {name} = "..."  # not found in the file' for name in absent]
+    lines += [
+        f'# {name} = "..."  # {(notes or {}).get(name, "not found in the file")}' for name in absent
+    ]
     if unplaced:
         lines += ["", "# Headings that are not used:"]
         lines += [f"#   {' '.join(cell_text(heading).split())}" for heading in unplaced]

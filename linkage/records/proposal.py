@@ -7,10 +7,11 @@ from datetime import date
 from linkage.records.cells import Cell, cell_text
 from linkage.records.cleaning import ColumnCleaner, cleaning_version
 from linkage.records.dates import adult_cutoff
+from linkage.records.heading_rows import heading_key, several_of_one
 from linkage.records.headings import meanings
 from linkage.records.mapping import RECORD_ID, ColumnMapping
 from linkage.records.resident_id import birth_date_of
-from linkage.records.tables import Row, heading_key
+from linkage.records.tables import Row
 from linkage.types import FieldKind, FieldSpec
 
 SAMPLE_ROWS = 500
@@ -74,6 +75,9 @@ def propose_mapping(
     placed = _place(headings, fields, contents)
     notes: dict[str, str] = {}
     _place_ids_by_contents(headings, fields, contents, placed, notes)
+    for heading, numbered in several_of_one(headings).items():
+        for field in {meaning.field for meaning in meanings(heading)} - placed.keys():
+            notes[field] = "choose: " + " or ".join(f'"{name}"' for name in numbered)
     record_id = _find_record_id(headings, columns, set(placed.values()))
     if record_id is None:
         record_id = _find_record_id(headings, columns, set())
@@ -135,9 +139,10 @@ def _place(
 ) -> dict[str, int]:
     names = {field.name for field in fields}
     keys = [heading_key(heading) for heading in headings]
+    ambiguous = _ambiguous(headings)
     candidates = []
     for index, heading in enumerate(headings):
-        if not heading or keys.count(keys[index]) > 1:
+        if not heading or heading in ambiguous:
             continue
         if keys[index] in names:
             candidates.append(_Candidate(-1, index, keys[index]))
@@ -155,6 +160,11 @@ def _place(
             placed[candidate.field] = candidate.column
             taken.add(candidate.column)
     return placed
+
+
+def _ambiguous(headings: Sequence[str]) -> set[str]:
+    """Which of several columns of one heading is meant, a person has to say."""
+    return {heading for numbered in several_of_one(headings).values() for heading in numbered}
 
 
 def _place_ids_by_contents(
@@ -187,10 +197,10 @@ def _find_record_id(
     headings: Sequence[str], columns: Sequence[Sequence[Cell]], taken: set[int]
 ) -> int | None:
     """The best-named column that is filled and different in every row of the sample."""
-    keys = [heading_key(heading) for heading in headings]
+    ambiguous = _ambiguous(headings)
     candidates = []
     for index, heading in enumerate(headings):
-        if index in taken or keys.count(keys[index]) > 1:
+        if index in taken or heading in ambiguous:
             continue
         ranks = [m.rank for m in meanings(heading) if m.field == RECORD_ID]
         texts = [cell_text(cell) for cell in columns[index]]

@@ -10,12 +10,13 @@ from linkage.errors import RecordsError
 from linkage.records.cleaning import ColumnCleaner, cleaning_version
 from linkage.records.consistency import ChildRules, Column
 from linkage.records.han import verify_folding
+from linkage.records.heading_rows import heading_key, several_of_one
 from linkage.records.mapping import RECORD_ID, ColumnMapping
 from linkage.records.problems import make_problem
 from linkage.records.record_ids import RecordIds
 from linkage.records.rows import fit_row, is_blank
 from linkage.records.sheet_blocks import SheetBlocks
-from linkage.records.tables import Row, Table, heading_key, read_table
+from linkage.records.tables import Row, Table, read_table
 from linkage.records.text_blocks import TextBlocks
 from linkage.records.text_records import Blocks, TextRecords
 from linkage.records.xlsx import OnRead
@@ -161,21 +162,24 @@ def place_columns(mapping: ColumnMapping, headings: Sequence[str]) -> dict[str, 
     for index, heading in enumerate(headings):
         indexes.setdefault(heading_key(heading), []).append(index)
     places = {}
+    several = {heading_key(name): numbered for name, numbered in several_of_one(headings).items()}
     for name, heading in mapping.columns.items():
         found = indexes.get(heading_key(heading), [])
+        numbered = several.get(heading_key(heading), ())
+        if not found and numbered:
+            raise RecordsError(
+                f"The heading '{heading}' stands {len(numbered)} times in the file. Say in the "
+                f"mapping which one is {name}, counted from the left: {' or '.join(numbered)}.",
+                code="heading-twice",
+                heading=heading,
+                choices=", ".join(numbered),
+            )
         if not found:
             listed = ", ".join(heading for heading in headings if heading)
             raise RecordsError(
                 f"The file has no heading '{heading}', which the mapping names for {name}. "
                 f"Its headings are: {listed}.",
                 code="heading-missing",
-                heading=heading,
-            )
-        if len(found) > 1:
-            raise RecordsError(
-                f"The heading '{heading}' stands {len(found)} times in the file. "
-                "Give each column its own heading.",
-                code="heading-twice",
                 heading=heading,
             )
         places[name] = found[0]

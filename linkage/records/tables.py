@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from linkage.errors import RecordsError
 from linkage.records.cells import Cell, cell_text
+from linkage.records.heading_rows import find_headings
 from linkage.records.text_files import (
     TEXT_ENCODINGS,
     detect_delimiter,
@@ -101,10 +102,9 @@ def detect_format(path: Path, encoding: str = "auto") -> Format:
 def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     """Headings and rows of a text file (comma, semicolon or tab) or of a workbook's sheet.
 
-    Headings are the first row with at least two filled cells and half as many as the fullest of
-    the first rows: a title, and a line of who reports and when, are skipped. Text cells are
-    ``str``; a workbook's may be numbers and dates, and ``None`` where empty. Rows are read as they
-    are asked for.
+    Where the headings are, and what they are called, says :mod:`linkage.records.heading_rows`. Text
+    cells are ``str``; a workbook's may be numbers and dates, and ``None`` where empty. Rows are
+    read as they are asked for.
 
     Raises:
         RecordsError: as :func:`detect_format`; the file has no headings; or, while rows are
@@ -114,22 +114,18 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     form = detect_format(path, encoding)
     rows = _guarded(_raw_rows(path, form, sheet))
     first: list[Row] = list(islice(rows, _MAX_TITLE_ROWS))
-    filled = [sum(bool(cell_text(cell)) for cell in row) for row in first]
-    best = max(filled, default=0)
-    if not best:
+    found = find_headings(first)
+    if found is None:
         raise RecordsError(
             "The file holds no table: its first rows are empty. Export it again.",
             code="no-table",
         )
-    at = next(i for i, n in enumerate(filled) if n >= max(min(2, best), best / 2))
-    headings = tuple(" ".join(cell_text(cell).split()) for cell in first[at])
-    while headings and not headings[-1]:
-        headings = headings[:-1]
-    _refuse_records(headings)
-    below: Iterator[Row] = chain(first[at + 1 :], rows)
+    headings, n_above = found
+    _refuse_records([cell_text(cell) for cell in first[n_above - 1]])
+    below: Iterator[Row] = chain(first[n_above:], rows)
     if form.delimiter is None:
         below = _filled(below, len(headings))
-    return Table(headings, below, at + 1, form)
+    return Table(headings, below, n_above, form)
 
 
 def _raw_rows(path: Path, form: Format, sheet: int) -> Iterator[Row]:
@@ -165,8 +161,3 @@ def _refuse_records(headings: Sequence[str]) -> None:
             "The first row holds values, not headings. Put a row of headings on top of the table.",
             code="no-headings",
         )
-
-
-def heading_key(heading: str) -> str:
-    """What two headings must have in common to be the same: all but blanks and case."""
-    return "".join(cell_text(heading).split()).casefold()

@@ -166,3 +166,21 @@ def test_the_help_has_an_example() -> None:
     result = inspect("--help")
     assert result.exit_code == 0
     assert "tongqiao inspect register.xlsx --out map.toml" in result.output
+
+
+def test_the_sheet_that_is_a_register_is_read_and_the_others_are_named(tmp_path: Path) -> None:
+    """The first sheet often says how to fill in the second."""
+    notes = [["填表说明"], ["1. 请如实填写"]]
+    book = write_xlsx(tmp_path / "x.xlsx", notes, [HEADINGS, *ROWS], [HEADINGS, *ROWS])
+    result = inspect(book)
+    assert parse_mapping(result.stdout).sheet == 2
+    shown = " ".join(result.stderr.split())
+    assert "Only sheet 2 'Sheet1' was read, not: 1 'Sheet', 3 'Sheet2'." in shown
+
+
+def test_what_heading_stands_over_several_columns_is_told(tmp_path: Path) -> None:
+    rows = [["编号", "姓名", "姓名"], ["1", "李沐阳", "李建国"]]
+    result = inspect(write_csv(tmp_path / "x.csv", rows))
+    shown = " ".join(result.stderr.split())
+    assert "counted from the left they are: 姓名 (1), 姓名 (2)." in shown
+    assert '# name = "..."  # choose: "姓名 (1)" or "姓名 (2)"' in result.stdout

@@ -85,7 +85,7 @@ _BY_CODE: Final[Mapping[str, object]] = {
         "The file has no heading “%(heading)s” any more. Choose the column anew."
     ),
     "heading-twice": _l(
-        "The heading “%(heading)s” stands several times. Give each column its own heading."
+        "The heading “%(heading)s” stands several times. Choose the column anew: %(choices)s."
     ),
     "bad-mapping": _l("What was chosen for the columns cannot be used. Choose them anew."),
 }

@@ -28,10 +28,10 @@ from linkage.records import (
     sheet_names,
 )
 from linkage.records.cells import cell_text
+from linkage.records.heading_rows import heading_key
 from linkage.records.mapping import RECORD_ID
 from linkage.records.problems import mask
 from linkage.records.proposal import SAMPLE_ROWS
-from linkage.records.tables import heading_key
 from linkage.types import Problem
 
 SUFFIXES = (".csv", ".txt", ".xlsx", ".xls")

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkage.errors import RecordsError
-from linkage.records.tables import detect_format, heading_key, read_table
+from linkage.records.heading_rows import heading_key
+from linkage.records.tables import detect_format, read_table
 from linkage.records.text_files import MAX_LINE_CHARACTERS, TEXT_ENCODINGS
 from tests.linkage.records.files import csv_text, id_number, write_csv, write_xlsx
 
