@@ -16,6 +16,18 @@ ADVICE: Mapping[str, str] = {
         "Look for a stray separator or quotation mark in this row; cells may sit under the wrong "
         "heading."
     ),
+    "row-of-totals": "Nothing to do: this line of totals is no record, and was left out.",
+    "row-of-notes": (
+        "Nothing to do: this line says who filled in the form, or is a note or an example; it is "
+        "no record, and was left out."
+    ),
+    "row-of-headings": (
+        "Nothing to do: this line repeats the title or the headings; it is no record, and was left "
+        "out."
+    ),
+    "row-without-values": (
+        "Fill in this row, or delete it; no value of it can be used, so nothing links to it."
+    ),
     "record-id-missing": "Give the record an id; until then it goes by its row number.",
     "record-id-twice": (
         "Give each record an id of its own; until then the row number is added to this one."

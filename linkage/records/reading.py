@@ -1,7 +1,7 @@
 """Reading a file of records: mapped, cleaned, validated, in batches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
@@ -12,9 +12,9 @@ from linkage.records.consistency import ChildRules, Column
 from linkage.records.han import verify_folding
 from linkage.records.heading_rows import heading_key, several_of_one
 from linkage.records.mapping import RECORD_ID, ColumnMapping
-from linkage.records.problems import make_problem
+from linkage.records.problems import ROW_FIELD, make_problem
 from linkage.records.record_ids import RecordIds
-from linkage.records.rows import fit_row, is_blank
+from linkage.records.rows import NoRecords, fit_row, is_blank
 from linkage.records.sheet_blocks import SheetBlocks
 from linkage.records.tables import Row, Table, read_table
 from linkage.records.text_blocks import TextBlocks
@@ -38,6 +38,8 @@ def today_in_china() -> date:
 @dataclass(frozen=True, slots=True)
 class RawBatch:
     """Consecutive records as they stand in the file; no blank rows, all rows padded.
+
+    One without records tells of rows that are none.
 
     Attributes:
         rows: row number of each record, as :class:`linkage.types.Problem` counts.
@@ -133,12 +135,31 @@ def clean_file(
     batch_rows = min(batch_rows, max(1, MAX_BATCH_CELLS // len(table.headings)))
     blocks = None if row_by_row else _blocks(path, table, mapping.sheet, on_read)
     if blocks is not None:
-        records = TextRecords(blocks, fields, places, cleaners, today, version.child_rules)
-        return records.batches(batch_rows)
+        no_records = NoRecords(table.above)
+        records = TextRecords(
+            blocks, fields, places, cleaners, today, version.child_rules, no_records
+        )
+        return _with_records(records.batches(batch_rows))
     rules = ChildRules(fields, today) if version.child_rules else None
-    return _clean_batches(
-        _raw_batches(table, places.get(RECORD_ID), batch_rows), fields, places, cleaners, rules
-    )
+    raw = _raw_batches(table, places.get(RECORD_ID), batch_rows)
+    return _with_records(_clean_batches(raw, fields, places, cleaners, rules))
+
+
+def _with_records(batches: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
+    """Batches that hold records; what others tell is added to the one before, or the next."""
+    held: RecordBatch | None = None
+    waiting: tuple[Problem, ...] = ()
+    for batch in batches:
+        if not len(batch) and held is None:
+            waiting += batch.problems
+        elif not len(batch) and held is not None:
+            held = replace(held, problems=held.problems + batch.problems)
+        else:
+            if held is not None:
+                yield held
+            held, waiting = replace(batch, problems=waiting + batch.problems), ()
+    if held is not None:
+        yield held
 
 
 def _blocks(path: Path, table: Table, sheet: int, on_read: OnRead | None) -> Blocks | None:
@@ -188,11 +209,16 @@ def place_columns(mapping: ColumnMapping, headings: Sequence[str]) -> dict[str, 
 
 def _raw_batches(table: Table, id_index: int | None, batch_rows: int) -> Iterator[RawBatch]:
     width, ids, row = len(table.headings), RecordIds(), table.rows_above
+    no_records = NoRecords(table.above)
     batch_rows = min(batch_rows, max(1, MAX_BATCH_CELLS // width))
     while True:
         batch, above = RawBatch([], [], [], []), row
         for cells in islice(table.rows, batch_rows):
             row += 1
+            code = no_records.code_of(cells)
+            if code:
+                batch.problems.append(no_records.problem(code, cells, row))
+                continue
             if len(cells) != width:
                 if is_blank(cells):
                     continue
@@ -207,15 +233,14 @@ def _raw_batches(table: Table, id_index: int | None, batch_rows: int) -> Iterato
             batch.cells.append(cells)
         if row == above:
             return
-        if not batch.rows:
-            continue
         if id_index is None:
             batch.record_ids.extend(f"row-{number}" for number in batch.rows)
         else:
             assigned, problems = ids.assign([cells[id_index] for cells in batch.cells], batch.rows)
             batch.record_ids.extend(assigned)
             batch.problems.extend(problems)
-        yield batch
+        if batch.rows or batch.problems:
+            yield batch
 
 
 def _clean_batches(
@@ -244,9 +269,15 @@ def _clean_batches(
             ]
         if rules:
             problems += rules.apply(columns, batch.rows)
+        used = [columns[field.name] for field in fields if field.name in places]
+        problems += [
+            make_problem(row, ROW_FIELD, "row-without-values", None)
+            for i, row in enumerate(batch.rows)
+            if used and all(values[i] is None for values in used)
+        ]
         problems.sort(key=lambda problem: problem.row)
         yield RecordBatch(
-            first_row=batch.rows[0],
+            first_row=batch.rows[0] if batch.rows else problems[0].row,
             record_ids=tuple(batch.record_ids),
             columns={name: tuple(values) for name, values in columns.items()},
             problems=tuple(problems),

@@ -44,14 +44,19 @@ class Table(NamedTuple):
     spreadsheet.
 
     Attributes:
-        rows_above: rows of the file up to and with the headings.
+        above: rows of the file up to and with the headings.
         format: how the file is written.
     """
 
     headings: tuple[str, ...]
     rows: Iterator[Row]
-    rows_above: int
+    above: tuple[Row, ...]
     format: "Format"
+
+    @property
+    def rows_above(self) -> int:
+        """Number of rows above the first record."""
+        return len(self.above)
 
 
 class Format(NamedTuple):
@@ -125,7 +130,7 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
     below: Iterator[Row] = chain(first[n_above:], rows)
     if form.delimiter is None:
         below = _filled(below, len(headings))
-    return Table(headings, below, n_above, form)
+    return Table(headings, below, tuple(first[:n_above]), form)
 
 
 def _raw_rows(path: Path, form: Format, sheet: int) -> Iterator[Row]:

@@ -20,9 +20,9 @@ from linkage.records.cells import cell_text
 from linkage.records.cleaning import ColumnCleaner
 from linkage.records.column_rules import ColumnRules
 from linkage.records.mapping import RECORD_ID
-from linkage.records.problems import make_problem
+from linkage.records.problems import ROW_FIELD, make_problem
 from linkage.records.record_ids import RecordIds
-from linkage.records.rows import fit_row, is_blank
+from linkage.records.rows import INITIALS, NoRecords, fit_row, is_blank
 from linkage.records.text_blocks import TextBlock
 from linkage.types import I32, I64, Bools, FieldSpec, Problem, RecordBatch
 
@@ -48,6 +48,7 @@ class TextRecords:
         cleaners: the rule of each field.
         today: the last day that is no future.
         child_rules: whether records are children's.
+        no_records: tells rows that are none.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class TextRecords:
         cleaners: Mapping[str, ColumnCleaner],
         today: date,
         child_rules: bool,
+        no_records: NoRecords,
     ) -> None:
         self._blocks = blocks
         self._fields = fields
         self._places = places
         self._ids = RecordIds()
+        self._no_records = no_records
         self._rules = ColumnRules(fields, today) if child_rules else None
         self._distinct = {
             field.name: DistinctCleaner(field.kind, cleaners[field.name], today)
@@ -89,6 +92,8 @@ class TextRecords:
             row += len(block)
             if len(kept):
                 yield self._batch(block, kept, numbers.tolist(), problems)
+            elif problems:
+                yield RecordBatch(problems[0].row, (), {}, tuple(problems))
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -98,19 +103,39 @@ class TextRecords:
         first = self._places.get(RECORD_ID) or 0
         for i in np.flatnonzero(~_begins_visibly(block, first)).tolist():
             if i not in block.others:
-                cells = [
-                    block.text[start:stop]
-                    for start, stop in zip(block.starts[i], block.stops[i], strict=True)
-                ]
+                cells = _row_of(block, i)
                 kept[i] = bool(cells[first].strip()) or not is_blank(cells)
+        for i in np.flatnonzero(kept & self._may_be_no_records(block)).tolist():
+            self._tell_apart(i, _row_of(block, i), kept, row, problems)
         fitted: dict[int, list[str]] = {}
         for i, cells in sorted(block.others.items()):
             kept[i] = not is_blank(cells)
+            self._tell_apart(i, cells, kept, row, problems)
             if kept[i]:
                 width = block.starts.shape[1]
                 row_cells = fit_row(cells, width, row + 1 + i, problems)
                 fitted[i] = [cell if isinstance(cell, str) else "" for cell in row_cells]
         return (_filled_in(block, fitted) if fitted else block), np.flatnonzero(kept)
+
+    def _may_be_no_records(self, block: TextBlock) -> Bools:
+        """Rows that :meth:`NoRecords.code_of` has to look at, of those as wide as the headings."""
+        may: Bools = ~_begins_visibly(block, 0) | _begins_with(block, 0, INITIALS)
+        for letter, length in self._no_records.begin_headings:
+            is_long = block.stops[:, 0] - block.starts[:, 0] == length
+            may |= is_long & _begins_with(block, 0, letter)
+        if block.starts.shape[1] > 1:
+            there = block.stops[:, 1] > block.starts[:, 1]
+            may |= there & (~_begins_visibly(block, 1) | _begins_with(block, 1, INITIALS))
+        may[list(block.others)] = False
+        return may
+
+    def _tell_apart(
+        self, i: int, cells: list[str], kept: Bools, row: int, problems: list[Problem]
+    ) -> None:
+        code = self._no_records.code_of(cells) if kept[i] else None
+        if code:
+            kept[i] = False
+            problems.append(self._no_records.problem(code, cells, row + 1 + i))
 
     # --- columns ------------------------------------------------------------------------------
 
@@ -141,6 +166,10 @@ class TextRecords:
             problems += _problems_of(field.name, found, block, kept, index, rows)
         if self._rules is not None:
             problems += self._rules.apply(distinct, coded, self._coded, additions, rows)
+        problems += [
+            make_problem(rows[i], ROW_FIELD, "row-without-values", None)
+            for i in self._without_values(distinct, coded)
+        ]
         problems.sort(key=lambda problem: problem.row)
         points = additions.points()
         return RecordBatch(
@@ -155,6 +184,18 @@ class TextRecords:
             problems=tuple(problems),
         )
 
+    def _without_values(
+        self, distinct: Mapping[str, DraftColumn], coded: Mapping[str, I32]
+    ) -> list[int]:
+        """Records of which nothing can be used; none where the mapping names no field."""
+        there: list[Bools] = [
+            column.stops > column.starts
+            for name, column in distinct.items()
+            if name in self._places
+        ]
+        there += [codes >= 0 for name, codes in coded.items() if name in self._places]
+        return np.flatnonzero(~np.any(there, axis=0)).tolist() if there else []
+
     def _record_ids(
         self, block: TextBlock, kept: I64, rows: list[int], problems: list[Problem]
     ) -> list[str]:
@@ -168,6 +209,22 @@ class TextRecords:
         ids, found = self._ids.assign_texts(texts, rows)
         problems += found
         return ids
+
+
+def _row_of(block: TextBlock, i: int) -> list[str]:
+    return [
+        block.text[start:stop] for start, stop in zip(block.starts[i], block.stops[i], strict=True)
+    ]
+
+
+def _begins_with(block: TextBlock, index: int, letters: str) -> Bools:
+    """Rows whose cell at ``index`` begins with one of these."""
+    starts, stops = block.starts[:, index], block.stops[:, index]
+    there = stops > starts
+    if not len(block.points):
+        return there
+    found: Bools = there & np.isin(block.points[np.where(there, starts, 0)], code_points(letters))
+    return found
 
 
 def _begins_visibly(block: TextBlock, index: int) -> Bools:

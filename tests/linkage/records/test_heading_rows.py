@@ -13,13 +13,23 @@ from linkage.records.tables import read_table
 from tests.linkage.records.files import CHILD_FIELDS, id_number, write_csv, write_xlsx
 
 TODAY = date(2026, 6, 1)
-RECORD = [
+RECORD: list[object] = [
     1, "李沐阳", "男", "2015-03-07", id_number("2015-03-07"), "李建国", "父亲", "13981234567", "无",
 ]  # fmt: skip
-TITLE = ["某县农村留守儿童信息台账"]
-REPORTER = ["填报单位:某县民政局", *[None] * 6, "填报时间:2026年5月"]
-GROUPS = ["序号", "儿童基本信息", None, None, None, "监护人信息", None, None, "备注"]
-BELOW = [None, "姓名", "性别", "出生日期", "身份证号码", "姓名", "与儿童关系", "联系电话", None]
+TITLE: list[object] = ["某县农村留守儿童信息台账"]
+REPORTER: list[object] = ["填报单位:某县民政局", *[None] * 6, "填报时间:2026年5月"]
+GROUPS: list[object] = ["序号", "儿童基本信息", None, None, None, "监护人信息", None, None, "备注"]
+BELOW: list[object] = [
+    None,
+    "姓名",
+    "性别",
+    "出生日期",
+    "身份证号码",
+    "姓名",
+    "与儿童关系",
+    "联系电话",
+    None,
+]
 COMBINED = (
     "序号", "儿童基本信息 姓名", "儿童基本信息 性别", "儿童基本信息 出生日期",
     "儿童基本信息 身份证号码", "监护人信息 姓名", "与儿童关系", "监护人信息 联系电话", "备注",
@@ -56,7 +66,7 @@ def test_columns_under_groups_are_the_childs_and_the_guardians(tmp_path: Path) -
 
 
 def test_groups_over_all_columns_are_used_where_headings_repeat(tmp_path: Path) -> None:
-    rows = [
+    rows: list[list[object]] = [
         ["学生", None, "家长", None],
         ["编号", "姓名", "姓名", "电话"],
         ["1", "李沐阳", "李建国", ""],

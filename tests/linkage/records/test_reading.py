@@ -218,7 +218,7 @@ def test_errors_of_the_file_come_at_the_call_or_when_they_are_met(tmp_path: Path
 def test_problems_are_masked_and_in_the_order_of_rows(tmp_path: Path) -> None:
     rows = [
         ("A1", "王小明", "男", "2015-02-30", BOY[:-1], "", "123"),
-        ("A2", "王某之女", "甲", "2999-01-01", "G" + BOY, "", "00000000000"),
+        ("A2", "王某之女", "甲", "2999-01-01", "G" + BOY, "王芳", "00000000000"),
     ]
     [batch] = read(write_csv(tmp_path / "x.csv", [HEADINGS, *rows]))
     assert [p.row for p in batch.problems] == sorted(p.row for p in batch.problems)
