@@ -59,6 +59,7 @@ class Problem:
         code: stable, kebab-case, from ``linkage.records.problems``.
         masked: the value with all but its ends replaced, safe to show on the office's own screen.
         advice: what a clerk can do, one sentence.
+        other_row: the row that has the same, where there is one.
     """
 
     row: int
@@ -66,6 +67,7 @@ class Problem:
     code: str
     masked: str
     advice: str
+    other_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

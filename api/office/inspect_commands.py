@@ -154,6 +154,11 @@ def _show_summary(inspection: "Inspection") -> None:
             "their hukou's (districts of one city count as one). They are migrant children if they "
             "have been away for six months with a parent or guardian, which the file does not say."
         )
+        if inspection.n_unjudged:
+            remark(
+                f"Of {inspection.n_unjudged:,} more records this cannot be said: the birth date or "
+                "a place is missing, or only the city is given."
+            )
     if not inspection.has_record_id:
         remark(
             "No column was found that identifies each record. Choose one, and add it to the "

@@ -50,6 +50,9 @@ ADVICE_ZH: Mapping[str, str] = {
     ),
     "id-of-an-adult": "请填写孩子本人的号码；这是成年人的号码，可能是监护人的。",
     "id-used-twice": "请核对这是谁的号码；前面有一行用了同一号码，而姓名或出生日期不同。",
+    "child-twice": (
+        "如果是同一个孩子，请删除其中一行；前面有一行号码、姓名、出生日期都相同，两行都保留。"
+    ),
     "phone-not-understood": "请填写电话号码；这一格里是别的内容。",
     "phone-wrong-length": "请核对位数；手机号码为 11 位。",
     "phone-without-area-code": "请在号码前加区号，例如 028。",

@@ -119,16 +119,15 @@ class ColumnRules:
         first_rows, found = self._rules.seen.look_up_and_add(
             keys.view(np.int64), numbers, payloads.view(np.int64)
         )
-        again = np.flatnonzero((first_rows != 0) & (found != payloads.view(np.int64)))
-        id_field = self._rules.fields.id_number or ""
+        is_same = found == payloads.view(np.int64)
         return [
             self._rules.reuse_problem(
-                id_field,
                 int(numbers[k]),
                 int(first_rows[k]),
                 "".join(map(chr, points[ids.starts[at[k]] : ids.stops[at[k]]].tolist())),
+                is_same_child=bool(is_same[k]),
             )
-            for k in again.tolist()
+            for k in np.flatnonzero(first_rows).tolist()
         ]
 
     def _check_age(self, births: "_Coded", rows: Sequence[int]) -> list[Problem]:

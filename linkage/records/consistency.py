@@ -17,7 +17,8 @@ What they decide, and why:
   not, the *sex* is left out. Where there is no birth date to support the ID number, the ID number
   is as likely a sibling's, and is left out itself.
 - An ID number used twice with another name or birth date stays in both records: one of them is
-  right, and matching weighs the contradiction. Both are named to the clerk.
+  right, and matching weighs the contradiction. Both are named to the clerk, and so are the two rows
+  of a child that is in the file twice.
 """
 
 from collections.abc import Sequence
@@ -131,15 +132,12 @@ class ChildRules:
             births[i], sexes[i] = birth or id_birth, id_sex
         return problems
 
-    def reuse_problem(self, field: str, row: int, first_row: int, number: str | None) -> Problem:
-        """An ID number that an earlier row has too."""
-        return make_problem(
-            row,
-            field,
-            "id-used-twice",
-            number,
-            f"Check whose number it is; row {first_row} has it with another name or birth date.",
-        )
+    def reuse_problem(
+        self, row: int, first_row: int, number: str | None, *, is_same_child: bool
+    ) -> Problem:
+        """An ID number that an earlier row has too, with the same name and birth date or not."""
+        code = "child-twice" if is_same_child else "id-used-twice"
+        return make_problem(row, self.fields.id_number or "", code, number, first_row)
 
     def _judge(self, birth: str | None, sex: str | None, id_birth: str, id_sex: str) -> str | None:
         if id_birth <= self.cutoff and (birth is None or birth > self.cutoff):
@@ -163,10 +161,12 @@ class ChildRules:
         )
         return [
             self.reuse_problem(
-                self.fields.id_number or "", rows[at[k]], int(first_rows[k]), ids[at[k]]
+                rows[at[k]],
+                int(first_rows[k]),
+                ids[at[k]],
+                is_same_child=payloads[k] == hash((names[at[k]], births[at[k]])),
             )
             for k in np.flatnonzero(first_rows)
-            if payloads[k] != hash((names[at[k]], births[at[k]]))
         ]
 
 

@@ -1,7 +1,7 @@
 """Looking at a file before encoding: a mapping proposed, fields filled, problems counted."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -64,6 +64,8 @@ class Inspection:
         n_possible_migrants: children under 16 whose hukou is in another county than their
             residence (:mod:`linkage.records.migrants`); a register does not say since when and with
             whom. ``None`` if the mapping lacks what is needed.
+        n_unjudged: records of which that cannot be said: birth date or a place is missing, or a
+            place is a whole city that holds the other one.
     """
 
     format: Format
@@ -76,6 +78,7 @@ class Inspection:
     fields: tuple[FieldSummary, ...]
     problems: tuple[ProblemSummary, ...]
     n_possible_migrants: int | None
+    n_unjudged: int
 
     @property
     def n_filled(self) -> int:
@@ -116,8 +119,8 @@ def inspect_file(
     filled: Counter[str] = Counter()
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], list[int]] = {}
-    n_records = n_migrants = 0
-    needed = {"hukou_division", "residence_division"}
+    n_records = n_migrants = n_unjudged = 0
+    judges = _says_who_migrates(used.columns.keys())
     batches = clean_file(
         path, used, fields, batch_rows=DEFAULT_BATCH_ROWS, today=today, cleaning=cleaning
     )
@@ -125,7 +128,10 @@ def inspect_file(
         n_records += len(batch)
         for name, values in batch.columns.items():
             filled[name] += len(values) - values.count(None)
-        n_migrants += _count_migrants(batch.columns, today)
+        if judges:
+            found = _migrants(batch.columns, today)
+            n_migrants += found.count(True)
+            n_unjudged += found.count(None)
         for problem in batch.problems:
             key = (problem.field, problem.code)
             counts[key] += 1
@@ -153,22 +159,34 @@ def inspect_file(
             ProblemSummary(field, code, count, ADVICE[code], tuple(examples[field, code]))
             for (field, code), count in counts.most_common()
         ),
-        n_possible_migrants=n_migrants if needed <= used.columns.keys() else None,
+        n_possible_migrants=n_migrants if judges else None,
+        n_unjudged=n_unjudged,
     )
 
 
-def _count_migrants(columns: Mapping[str, Sequence[str | None]], today: date) -> int:
-    if not {"birth_date", "hukou_division", "residence_division"} <= columns.keys():
-        return 0
-    births, hukous, residences = (
-        columns[name] for name in ("birth_date", "hukou_division", "residence_division")
-    )
-    return sum(
-        crosses_county_line(hukou, residence) is True
-        and is_under_16(date.fromisoformat(birth), today)
-        for birth, hukou, residence in zip(births, hukous, residences, strict=True)
-        if birth and hukou and residence
-    )
+def _says_who_migrates(columns: Collection[str]) -> bool:
+    """Whether a file has both places and a birth date, which the ID number gives too."""
+    places = {"hukou_division", "residence_division"} <= set(columns)
+    return places and not {"birth_date", "id_number"}.isdisjoint(columns)
+
+
+def _migrants(columns: Mapping[str, Sequence[str | None]], today: date) -> list[bool | None]:
+    """For each record whether it may be a migrant child's; ``None`` if that cannot be known."""
+    names = ("birth_date", "hukou_division", "residence_division")
+    if not set(names) <= columns.keys():
+        return []
+    rows = zip(*(columns[name] for name in names), strict=True)
+    return [_may_be_migrant(birth, hukou, residence, today) for birth, hukou, residence in rows]
+
+
+def _may_be_migrant(
+    birth: str | None, hukou: str | None, residence: str | None, today: date
+) -> bool | None:
+    crosses = crosses_county_line(hukou, residence) if hukou and residence else None
+    young = is_under_16(date.fromisoformat(birth), today) if birth else None
+    if crosses is False or young is False:
+        return False
+    return None if crosses is None or young is None else True
 
 
 def _propose(

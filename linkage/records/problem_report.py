@@ -18,10 +18,11 @@ _HEADINGS = (
     "内容（已遮盖） Value (masked)",
     "怎样处理",
     "What to do",
+    "另见行 See row",
     "字段 Field",
     "代码 Code",
 )
-_WIDTHS = (9, 22, 28, 64, 72, 20, 30)
+_WIDTHS = (9, 22, 28, 64, 72, 16, 20, 30)
 _SHEET_ROWS = 1_048_576
 # What XML 1.0 cannot hold (production 2).
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -52,6 +53,7 @@ class ProblemReport:
             problem.masked,
             ADVICE_ZH[problem.code],
             problem.advice,
+            problem.other_row,
             problem.field,
             problem.code,
         )
@@ -69,13 +71,13 @@ class ProblemReport:
 
     def _start_sheet(self) -> None:
         self._sheet = self._book.create_sheet(f"problems {len(self._book.sheetnames) + 1}")
-        for letter, width in zip("ABCDEFG", _WIDTHS, strict=True):
+        for letter, width in zip("ABCDEFGH", _WIDTHS, strict=True):
             self._sheet.column_dimensions[letter].width = width
         self._sheet.freeze_panes = "A2"
         self._rows = 0
         self._append(*_HEADINGS)
 
-    def _append(self, *values: int | str) -> None:
+    def _append(self, *values: int | str | None) -> None:
         from openpyxl.cell import WriteOnlyCell
 
         cells = []

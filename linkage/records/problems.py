@@ -94,6 +94,10 @@ ADVICE: Mapping[str, str] = {
     "id-used-twice": (
         "Check whose number it is; an earlier row has it with another name or birth date."
     ),
+    "child-twice": (
+        "Delete one of the two rows if they are one child; an earlier row has the same ID number, "
+        "name and birth date, and both were kept."
+    ),
     "phone-not-understood": "Enter a phone number; this cell holds something else.",
     "phone-wrong-length": "Check the number of digits: a mobile has 11.",
     "phone-without-area-code": "Add the area code, such as 028, before the number.",
@@ -117,14 +121,14 @@ ADVICE: Mapping[str, str] = {
 
 
 def make_problem(
-    row: int, field: str, code: str, value: Cell, advice: str | None = None
+    row: int, field: str, code: str, value: Cell, other_row: int | None = None
 ) -> Problem:
     """A problem with its value masked and the advice of its code.
 
     Raises:
         KeyError: the code is not one of :data:`ADVICE`.
     """
-    return Problem(row, field, code, mask(cell_text(value)), advice or ADVICE[code])
+    return Problem(row, field, code, mask(cell_text(value)), ADVICE[code], other_row)
 
 
 def mask(text: str) -> str:

@@ -42,7 +42,8 @@ class RecordIds:
                 problems.append(make_problem(rows[i], _FIELD, "record-id-missing", None))
             elif i in repeated or ("row-" in text and _is_of_another_row(text, rows[i])):
                 ids[i] = f"{text}@row-{rows[i]}"
-                problems.append(make_problem(rows[i], _FIELD, "record-id-twice", text))
+                other = int(first_rows[i]) or None
+                problems.append(make_problem(rows[i], _FIELD, "record-id-twice", text, other))
         return ids, problems
 
 

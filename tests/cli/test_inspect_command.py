@@ -73,7 +73,7 @@ def test_mapping_and_report_are_written_for_their_owner_only(
     assert parse_mapping(out.read_text(encoding="utf-8")).columns == COLUMNS
     sheet = openpyxl.load_workbook(report).worksheets[0]
     rows = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)]
-    assert [(row[0], row[1], row[6]) for row in rows] == [
+    assert [(row[0], row[1], row[7]) for row in rows] == [
         (3, "出生日期", "date-impossible"),
         (3, "联系电话", "phone-wrong-length"),
         (4, "儿童姓名", "placeholder-name"),

@@ -73,9 +73,12 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class ProblemPage:
-    """One page of problems: ``(row, field, code, masked)`` each, and how many there are."""
+    """One page of problems, and how many there are.
 
-    rows: tuple[tuple[int, str, str, str], ...]
+    Each is ``(row, field, code, masked, other_row)``.
+    """
+
+    rows: tuple[tuple[int, str, str, str, int | None], ...]
     n_problems: int
     page: int
 
@@ -267,7 +270,7 @@ class Register:
             (count,) = database.execute(f"SELECT count(*) FROM problem{where}", values).fetchone()  # noqa: S608
             page = min(max(page, 1), max(1, -(-count // PAGE_PROBLEMS)))
             rows = database.execute(
-                f"SELECT row, field, code, masked FROM problem{where} ORDER BY rowid "  # noqa: S608
+                f"SELECT row, field, code, masked, other_row FROM problem{where} ORDER BY rowid "  # noqa: S608
                 "LIMIT ? OFFSET ?",
                 (*values, PAGE_PROBLEMS, (page - 1) * PAGE_PROBLEMS),
             ).fetchall()
@@ -282,7 +285,9 @@ class Register:
         inspection = self._inspection
         report = ProblemReport(inspection.mapping.columns if inspection else {})
         with self._problems() as database:
-            for row in database.execute("SELECT row, field, code, masked, advice FROM problem"):
+            for row in database.execute(
+                "SELECT row, field, code, masked, advice, other_row FROM problem"
+            ):
                 report.add(Problem(*row))
         path = self._folder / "problems.xlsx"
         with replacing_privately(path, overwrite=True) as draft:
@@ -305,7 +310,7 @@ class Register:
         ):
             database.execute(
                 "CREATE TABLE problem (row INTEGER, field TEXT, code TEXT, masked TEXT, "
-                "advice TEXT)"
+                "advice TEXT, other_row INTEGER)"
             )
             collector = _Collector(database)
             yield collector
@@ -342,17 +347,24 @@ class _Collector:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        self._waiting: list[tuple[int, str, str, str, str]] = []
+        self._waiting: list[tuple[int, str, str, str, str, int | None]] = []
 
     def __call__(self, problem: Problem) -> None:
         self._waiting.append(
-            (problem.row, problem.field, problem.code, problem.masked, problem.advice)
+            (
+                problem.row,
+                problem.field,
+                problem.code,
+                problem.masked,
+                problem.advice,
+                problem.other_row,
+            )
         )
         if len(self._waiting) >= _PROBLEMS_AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
-        self._database.executemany("INSERT INTO problem VALUES (?, ?, ?, ?, ?)", self._waiting)
+        self._database.executemany("INSERT INTO problem VALUES (?, ?, ?, ?, ?, ?)", self._waiting)
         self._waiting.clear()
 
 

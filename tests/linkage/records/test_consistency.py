@@ -108,7 +108,7 @@ def test_an_id_number_used_twice_stays_and_is_reported_with_the_first_row() -> N
     assert apply(first, ("李四", "F", "2016-01-01", None), rules=rules)[1] == []
     cleaned, problems = apply(second, first, rules=rules, first_row=3)
     assert cleaned == [second, first]
-    assert problems == [(3, "id_number", "id-used-twice")]
+    assert problems == [(3, "id_number", "id-used-twice"), (4, "id_number", "child-twice")]
 
 
 def test_the_row_that_had_the_number_first_is_named() -> None:
@@ -121,14 +121,16 @@ def test_the_row_that_had_the_number_first_is_named() -> None:
     }
     [problem] = rules.apply(columns, [7, 12])
     assert problem.row == 12
-    assert "row 7" in problem.advice
+    assert problem.other_row == 7
     assert BOY not in problem.masked
     assert BOY not in problem.advice
 
 
-def test_the_same_child_twice_is_no_reuse() -> None:
+def test_the_same_child_twice_is_told_as_such() -> None:
     record = ("王小明", "M", "2015-03-07", BOY)
-    assert apply(record, record)[1] == []
+    assert apply(record, record) == ([record, record], [(2, "id_number", "child-twice")])
+    nobody = ("王小明", "M", "2015-03-07", None)
+    assert apply(nobody, nobody)[1] == []
 
 
 def test_rules_need_only_the_fields_that_a_profile_has() -> None:

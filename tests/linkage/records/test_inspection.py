@@ -238,15 +238,15 @@ def test_nothing_of_an_inspection_holds_a_value(tmp_path: Path) -> None:
 def test_the_report_has_a_row_for_each_problem_and_no_formula(tmp_path: Path) -> None:
     report = ProblemReport({"name": "=cmd()"})
     report.add(Problem(3, "name", "not-a-name", "=1*****", "Do that."))
-    report.add(Problem(4, "row", "not-a-name", "\ufffe", "Do that."))
+    report.add(Problem(4, "row", "not-a-name", "\ufffe", "Do that.", 3))
     report.save(tmp_path / "p.xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "p.xlsx").worksheets[0]
     rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
     assert [str(heading).split()[0] for heading in rows[0][:2]] == ["行", "列"]
     advice = ADVICE_ZH["not-a-name"]
-    assert rows[1] == [3, "=cmd()", "=1*****", advice, "Do that.", "name", "not-a-name"]
+    assert rows[1] == [3, "=cmd()", "=1*****", advice, "Do that.", None, "name", "not-a-name"]
     assert rows[2][:2] == [4, None]
-    assert rows[2][5:] == ["row", "not-a-name"]
+    assert rows[2][5:] == [3, "row", "not-a-name"]
     assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
 
 
@@ -270,9 +270,23 @@ def test_children_who_may_be_migrants_are_counted(tmp_path: Path) -> None:
     rows[4][8], rows[4][9] = "510107", "510106"  # two districts of Chengdu
     inspection = inspect(write_csv(tmp_path / "x.csv", rows))
     assert inspection.n_possible_migrants == 36
+    assert inspection.n_unjudged == 1
     few = {"编号": "id", "姓名": "name", "户籍地区划": "hukou"}
     inspection = inspect(write_csv(tmp_path / "y.csv", register(few)))
     assert inspection.n_possible_migrants is None
+
+
+def test_who_cannot_be_judged_is_counted_apart(tmp_path: Path) -> None:
+    """A zero would be read as: none of them is a migrant child."""
+    places = {"编号": "id", "姓名": "name", "户籍地区划": "hukou", "现居住地区划": "residence"}
+    inspection = inspect(write_csv(tmp_path / "x.csv", register(places)))
+    assert inspection.n_possible_migrants is None  # nothing says how old they are
+    rows = register(CIVIL)
+    rows[1][8] = ""
+    rows[2][9] = rows[2][8][:4] + "00"  # the city that the hukou's county belongs to
+    rows[3][8], rows[3][3], rows[3][4] = "", "2008-03-07", ""  # seventeen, wherever it lives
+    inspection = inspect(write_csv(tmp_path / "y.csv", rows))
+    assert (inspection.n_possible_migrants, inspection.n_unjudged) == (37, 2)
 
 
 def test_a_disability_certificate_gives_the_id_number_and_identifies_the_record(
