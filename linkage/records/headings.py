@@ -36,23 +36,25 @@ _CHILD_ROLES = """
 """
 # Best first: who is meant by "the guardian" where a register names several people.
 _GUARDIAN_ROLES = """
-监护人 法定监护人 第一监护人 主要监护人 监护人一 监护人1 家长 家长或监护人 联系人 抚养人 照料人
-照护人 委托照护人 受委托人 委托监护人 受委托监护人 家庭成员一 家庭成员1 成员一 成员1 家庭成员 父母
-母亲 妈妈 生母 母 父亲 爸爸 生父 父 户主 家属 亲属
+监护人 法定监护人 第一监护人 主要监护人 实际监护人 监护人一 监护人1 家长 家长或监护人 父母或监护人
+父母或其他监护人 家庭成员或监护人一 家庭成员或监护人1 家庭成员或监护人 监护人或受委托监护人 联系人
+抚养人 照料人 实际照料人 实际抚养人 照护人 委托照护人 受委托人 委托监护人 受委托监护人 受托人
+家庭成员一 家庭成员1 成员一 成员1 家庭成员 父母 母亲 妈妈 生母 母 父亲 爸爸 生父 父 父亲母亲
+父亲或母亲 户主 家属 亲属
 """
 _OTHER_ROLES = """
-第二监护人 其他监护人 监护人二 监护人2 家庭成员二 家庭成员2 成员二 成员2 班主任 教师 老师 医生
-接种医生 填表人 登记人 经办人 录入人 负责人 申请人 紧急联系人 儿童主任 单位 学校 机构 医院
-接种单位 祖父 祖母 配偶
+第二监护人 家庭成员或监护人二 家庭成员或监护人2 其他监护人 监护人二 监护人2 家庭成员二 家庭成员2
+成员二 成员2 班主任 教师 老师 医生 接种医生 填表人 登记人 经办人 录入人 负责人 申请人 紧急联系人
+儿童主任 单位 学校 机构 医院 接种单位 祖父 祖母 配偶
 """
 
 _ATTRIBUTES = {
     "name": "姓名 名字 中文姓名 汉字姓名 姓名名称 名",
-    "sex": "性别 性别码 性别代码 性别名称",
+    "sex": "性别 性别码 性别代码 性别编码 性别名称",
     "birth": "出生日期 出生年月日 出生年月 出生时间 出生日 生日 诞生日期",
     "id": """身份证号 身份证号码 身份证 公民身份号码 公民身份证号 公民身份证号码 居民身份证号
         居民身份证号码 身份证件号 身份证件号码 身份号码 身份证编号 有效身份证件号 身份证明号码
-        证件号 证件号码""",
+        证件号 证件号码 社会保障号码 社会保障号""",
     "phone": """联系电话 电话 电话号码 联系电话号码 手机 手机号 手机号码 联系手机 联系方式 移动电话
         联系号码 联系人电话 常用电话 固定电话 家庭电话""",
 }
@@ -74,23 +76,30 @@ _HUKOU = """
 """
 _RESIDENCE = """
 现居住地 居住地 现居住 现住地 现住址 现居地 常住地 常住地址 居住地址 现居住地址 实际居住地
-经常居住地 现住 现地址 居住 常住 家庭住址 现家庭住址 住址 流入地 暂住地 居住县 现居住县
+经常居住地 现住 现地址 居住 常住 家庭住址 现家庭住址 住址 家庭地址 现家庭地址 流入地 暂住地 居住县
+现居住县
 """
 # The first ones say that a code is meant; the last ones may also stand over an address.
 _PLACE_SUFFIXES = """
 行政区划 区划 行政区划代码 区划代码 行政区划码 区划码 行政区划编码 区划编码 省市县区 省市县
-国标码 县区代码 区县代码 县代码 代码 编码 地区 县区 区县 县
+国标码 国标 所属行政区划 县国标 县区代码 区县代码 县代码 代码 编码 地区 县区 区县 县
 """
 
 _RECORD_IDS = """
 登记编号 登记号 档案编号 档案号 个案编号 个案号 记录编号 记录号 业务编号 受理编号 儿童编号
-儿童编码 个人编号 个人编码 人员编号 人员编码 学生编号 学生编码 编号 编码 主键 标识号
-接种编号 预防接种编号 接种卡号 接种证号 儿童保健号 保健号 健康档案编号 医保编号 参保号
-医保卡号 社保卡号 学籍号 全国学籍号 学籍辅号 学号 残疾证号 残疾人证号 流水号 序号 行号
+儿童编码 个人编号 个人编码 人员编号 人员编码 学生编号 学生编码 编号 编码 主键 标识号 接种编号
+预防接种编号 接种卡号 接种证号 儿童保健号 保健号 健康档案编号 医保编号 参保号 医保卡号 社保卡号
+学籍号 全国学籍号 学籍号码 学籍辅号 学号 残疾证号 残疾人证号 残疾人证号码 残疾证编号 唯一标识
+唯一编号 人员标识 业务标识 记录标识 建档编号 登记序号 档案编码 救助编号 内部编号 健康档案号
+居民健康档案号 接种档案号 流水号 序号 行号
 """
+_ID_ROLES = """
+儿童 学生 个人 人员 幼儿 受种者 接种者 参保人 参保人员 残疾人 患者 居民 救助对象 服务对象 记录 业务
+"""
+_ID_WORDS = "编号 编码 档案号 档案编号 id"
 
 _ENGLISH = {
-    "record_id": "rec_id record_id recordid record_no record_number uid uuid pk id",
+    "record_id": "rec_id record_id recordid record_no record_number uid uuid guid pk sysid id",
     "name": "name full_name child_name student_name patient_name",
     "sex": "sex gender child_sex",
     "birth_date": "birth_date date_of_birth birthdate birthday dob born date_birth",
@@ -124,9 +133,12 @@ _SYLLABLES = """
 省sheng 码ma 社she 祖zu 种zhong 称cheng 移yi 童tong 第di 籍ji 系xi 紧jin 经jing 编bian 老lao
 者zhe 联lian 行xing 表biao 被bei 要yao 记ji 证zheng 识shi 话hua 诞dan 请qing 象xiang 负fu
 责ze 身shen 原yuan 11 22 辅fu 配pei 键jian 长zhang 间jian 防fang 际ji 院yuan 预yu
+内nei 部bu 建jian 唯wei 会hui 障zhang
 """
 
 _NOTHING_SAID = re.compile(r"(?:基本)?(?:信息|情况|资料)(?=.)")
+# One Chinese character each; what is Latin already (人员id) stays.
+_WRITTEN = re.compile(r"[a-z]+|.")
 # 一、姓名 and (二)性别, as printed forms number their lines.
 _CHINESE_NUMBERING = re.compile(r"^[(\[]?[一二三四五六七八九十]{1,3}[、.)\]:]+")
 _LATIN = re.compile(r"[a-z][a-z .'_-]*")
@@ -199,6 +211,9 @@ def _chinese_headings() -> Iterator[tuple[str, Meaning]]:
             yield prefix, Meaning(field, 1_000)
     for rank, word in enumerate(_RECORD_IDS.split()):
         yield word, Meaning("record_id", 100 + rank)
+    for role in _ID_ROLES.split():
+        for rank, word in enumerate(_ID_WORDS.split()):
+            yield role + word, Meaning("record_id", 100 + rank)
 
 
 def _headings_of_persons() -> Iterator[tuple[str, Meaning]]:
@@ -228,6 +243,10 @@ def _syllables() -> dict[str, str]:
 def _romanised(chinese: str) -> tuple[str, ...]:
     """Initials and full pinyin, as databases name their columns."""
     table = _syllables()
-    syllables = [table[character] for character in chinese]
-    initials = "".join(syllable[0] for syllable in syllables)
+    written = _WRITTEN.findall(chinese)
+    syllables = [part if part.isalpha() and part.isascii() else table[part] for part in written]
+    initials = "".join(
+        syllable if syllable == part else syllable[0]
+        for part, syllable in zip(written, syllables, strict=True)
+    )
     return (initials, "".join(syllables)) if len(initials) > 1 else ("".join(syllables),)

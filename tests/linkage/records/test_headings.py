@@ -13,7 +13,7 @@ def first(heading: str) -> str | None:
 NAMES = """姓名 儿童姓名 学生姓名 幼儿姓名 受种者姓名 参保人姓名 残疾人姓名 XM ETXM XSXM
 xingming name"""
 ID_NUMBERS = """身份证号 身份证号码 公民身份号码 公民身份证号 居民身份证号码 身份证件号 证件号码
-儿童身份证号 学生身份证号 SFZH SFZHM SFZJH GMSFHM GMSFZH ZJHM shenfenzhenghao
+儿童身份证号 学生身份证号 社会保障号码 SFZH SFZHM SFZJH GMSFHM GMSFZH ZJHM shenfenzhenghao
 id_number"""
 GUARDIANS = """监护人 监护人姓名 家长姓名 母亲姓名 父亲姓名 户主姓名 联系人 JHRXM JZXM MQXM FQXM"""
 PHONES = """监护人电话 监护人联系电话 家长手机号 母亲电话 JHRDH JHRLXDH JHRSJH 联系电话 手机号
@@ -23,7 +23,8 @@ HJDXZQH HJDQHDM HKSZDQH HJDQH HKSZDXZQH hukou_division"""
 RESIDENCE = """现居住地区划 现住地区划代码 现住址区划代码 常住地行政区划 居住地区划 XJZDQH XZZXZQH
 XZDQHDM JZDXZQH CZDQH residence_division"""
 RECORD_IDS = """登记编号 档案编号 个案编号 儿童编码 学籍号 学号 接种卡号 个人编号 医保编号 残疾证号
-序号 XSBH RYBH XJH BH rec_id record_id id"""
+序号 XSBH RYBH XJH BH rec_id record_id id
+人员ID 儿童ID RYID 个人档案号 GRDAH 居民健康档案号 儿童档案编号 受种者编码 残疾人证号码 guid"""
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,19 @@ def test_the_guardian_comes_before_a_parent_and_a_parent_before_the_householder(
             "监护人一姓名 监护人1姓名 成员1姓名 家庭成员1姓名 JHR1XM 受委托监护人姓名",
             "guardian_name",
         ),
+        (
+            "家庭成员或监护人一姓名 家庭成员或监护人姓名 父母或监护人姓名 实际照料人姓名",
+            "guardian_name",
+        ),
         ("监护人一电话 成员1联系电话 JHR1LXDH", "guardian_phone"),
-        ("户籍县国标码 户籍所在县 户籍县代码 流出地 原籍", "hukou_division"),
-        ("居住县国标码 现居住县 现居住县代码 流入地", "residence_division"),
+        (
+            "户籍县国标 户籍所属行政区划 户籍县国标码 户籍所在县 户籍县代码 流出地 原籍",
+            "hukou_division",
+        ),
+        (
+            "居住县国标 家庭地址 JTDZ 居住县国标码 现居住县 现居住县代码 流入地",
+            "residence_division",
+        ),
     ],
 )
 def test_headings_of_the_registers_of_vaccination_schools_and_printed_forms(
