@@ -18,7 +18,7 @@ from linkage.records.cleaning import ColumnCleaner
 from linkage.records.dates import EARLIEST
 from linkage.records.names import is_plain_name
 from linkage.records.phones import PLACEHOLDERS
-from linkage.records.resident_id import CHECK_CHARACTERS, WEIGHTS
+from linkage.records.resident_id import CHECK_CHARACTERS, ROUNDED, WEIGHTS
 from linkage.records.text_blocks import TextBlock
 from linkage.types import I32, I64, U8, U32, Bools, FieldKind
 
@@ -264,6 +264,7 @@ def _plain_resident_ids(points: U32, starts: I64, stops: I64, days: Bools) -> Bo
     good = ((digits >= 0) & (digits <= 9)).all(axis=1)
     digits[~good] = 0
     good &= _CHECK[(digits @ _WEIGHTS) % 11] == letters[:, 17]
+    good &= (letters[:, -len(ROUNDED) :] != _ZERO).any(axis=1)
     day = digits[:, 6:14] @ (10 ** np.arange(7, -1, -1)) - _EPOCH
     inside = (day >= 0) & (day < len(days))
     good &= inside & days[np.where(inside, day, 0)]

@@ -16,7 +16,8 @@ from tests.linkage.records.files import id_number, mod_11_2
 
 TODAY = date(2025, 6, 1)
 BIRTHS = st.dates(date(1900, 1, 1), TODAY)
-ORDERS = st.integers(0, 999)
+# Numbers that look rounded have a test of their own.
+ORDERS = st.integers(0, 999).filter(lambda order: order % 100 != 0)
 
 # The examples that GB 11643-1999 itself gives; they belong to nobody.
 STANDARD_EXAMPLES = ["11010519491231002X", "440524188001010014"]
@@ -115,15 +116,16 @@ def test_a_number_that_a_spreadsheet_rounded_is_lost(cell: str | float) -> None:
     assert clean_resident_id(cell, TODAY) == (None, ("id-lost-by-spreadsheet",))
 
 
-def test_a_number_cell_of_eighteen_digits_is_lost_even_if_its_check_character_fits() -> None:
+def test_eighteen_digits_that_were_rounded_are_lost_even_if_their_check_character_fits() -> None:
+    """As text they come from a file that was opened in a spreadsheet and saved as CSV."""
     fitting = next(
         number
         for order in range(0, 1000, 100)
         for day in range(1, 29)
         if (number := id_number(f"2015-03-{day:02d}", order)).endswith("000")
     )
-    assert clean_resident_id(fitting, TODAY) == (fitting, ())
-    assert clean_resident_id(int(fitting), TODAY) == (None, ("id-lost-by-spreadsheet",))
+    for cell in (fitting, f" {fitting}", int(fitting), float(fitting)):
+        assert clean_resident_id(cell, TODAY) == (None, ("id-lost-by-spreadsheet",))
 
 
 def test_a_disability_certificate_holds_the_id_number() -> None:
