@@ -11,7 +11,7 @@ from api.client.terminal import progress_console, remark, say, show_table
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from linkage.encoding.preflight import PreflightReport
+    from linkage.encoding.preflight import Finding, PreflightReport
     from linkage.types import Manifest, RecordBatch
 
 
@@ -95,8 +95,21 @@ def show_preflight(report: "PreflightReport") -> None:
         ],
         numeric=("found", "fine"),
     )
-    for finding in (*report.of("refused"), *report.of("attention")):
-        say(f"{finding.verdict.capitalize()}: {finding.text} {finding.advice}")
+    worst = sorted(report.worst(), key=lambda finding: finding.verdict != "refused")
+    for finding in worst:
+        if finding.verdict != "good":
+            told = f"{finding.verdict.capitalize()}: {finding.text} {finding.advice}"
+            say(told + _elsewhere(report, finding))
+
+
+def _elsewhere(report: "PreflightReport", worst: "Finding") -> str:
+    """Where else a check found the same kind of thing."""
+    others = [
+        f"{finding.where} ({_shown(finding.check, finding.value)})"
+        for finding in report.findings
+        if finding.check == worst.check and finding.verdict != "good" and finding is not worst
+    ]
+    return f" The same, if less, in {', '.join(others)}." if others else ""
 
 
 def _shown(check: str, value: float) -> str:

@@ -7,7 +7,9 @@ those are set, it still stands for a few tokens.  Measured on 1024-bit filters w
 register, made hard): t x fill near 1.3 gave known-plaintext attackers 91 % of the records, 2 gave
 13 %, 3.3 under 1 %.  A salted view can be attacked only within one salt value, where with t = 5
 (t x fill about 1.5) 1 to 6 % fell to graph matching, undiffused 81 to 100 %.  So an unsalted view
-needs 2 and is refused below 1.3; a salted one needs 1.3 and is refused below half of that.
+needs 2 and is refused below 1.3; a salted one needs 1.3 and is refused below 0.6.  A register
+without divisions leaves the sex alone in their filters: 0.66 on average, which tells the sex and
+nothing else; a small one of those must not be refused by chance.
 
 **Salt groups.**  Records with one salt value can be compared with each other.  Groups of up to 600
 were measured.  Published graph matching (Schaefer, Armknecht, Heng, ACSAC 2024) beats t <= 4 among
@@ -52,7 +54,7 @@ class Limit:
 
 
 LIMITS: Mapping[str, Limit] = {
-    "diffusion-salted": Limit(attention=1.3, refused=0.65, is_floor=True),
+    "diffusion-salted": Limit(attention=1.3, refused=0.6, is_floor=True),
     "diffusion-unsalted": Limit(attention=2.0, refused=1.3, is_floor=True),
     "salt-group": Limit(attention=1_000, refused=10_000),
     "salt-group-strong-diffusion": Limit(attention=10_000, refused=50_000),
@@ -68,7 +70,8 @@ MIN_RECORDS_FOR_SHARES = 50
 
 _ADVICE: Mapping[str, str] = {
     "diffusion": (
-        "Do not send the file. Use a profile with more diffusion, or one that sets more bits."
+        "Look whether the fields of this part are in the mapping and filled in: few values set few "
+        "bits. If they are, ask for a profile with more diffusion, or one that sets more bits."
     ),
     "salt-group": (
         "Look for a value that stands in many records in place of the real one, such as one "

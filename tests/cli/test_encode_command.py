@@ -342,6 +342,18 @@ def test_the_preflight_is_shown(encode: Encode) -> None:
     assert "REFUSED" not in result.stdout
 
 
+def test_what_holds_for_many_parts_of_a_file_is_told_once(office: Path, encode: Encode) -> None:
+    """A school's register without divisions had one line for each view: do not send the file."""
+    without = [line for line in MAPPING.splitlines() if "division" not in line]
+    (office / "own.toml").write_text("\n".join(without), encoding="utf-8")
+    result = encode(columns=str(office / "own.toml"))
+    told = [line for line in result.stdout.splitlines() if "hidden by t x fill" in line]
+    assert result.exit_code == 0
+    assert len(told) == 1
+    assert "fields of this part are in the mapping" in told[0]
+    assert "name/hukou (" in told[0]
+
+
 def test_a_risky_file_is_refused_and_leaves_nothing(office: Path, encode: Encode) -> None:
     copies(office, 100)
     result = encode()

@@ -50,7 +50,8 @@ def test_an_ordinary_file_is_good() -> None:
     [
         ({"fill": {"birth/name": 0.26}}, None, None),
         ({"fill": {"birth/name": 0.25}}, ("diffusion", "birth/name"), "attention"),
-        ({"fill": {"birth/name": 0.12}}, ("diffusion", "birth/name"), "refused"),
+        ({"fill": {"birth/name": 0.12}}, ("diffusion", "birth/name"), "attention"),
+        ({"fill": {"birth/name": 0.11}}, ("diffusion", "birth/name"), "refused"),
         ({"largest_group": {"phone": 1_000}}, None, None),
         ({"largest_group": {"phone": 1_001}}, ("salt-group", "phone"), "attention"),
         ({"largest_group": {"phone": 10_001}}, ("salt-group", "phone"), "refused"),
