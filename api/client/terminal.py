@@ -112,6 +112,12 @@ def failing(doing: str | None = None) -> Iterator[None]:
         yield
     except (KeysError, LinkageError, ApiError) as error:
         raise click.ClickException(printable(str(error))) from error
+    except MemoryError as error:
+        raise click.ClickException(
+            f"This computer has too little memory to {doing or 'go on'}. Close other programs, or "
+            "use one with more. If the files are not large, one of them may hold a value that "
+            "stands in very many records: ask whose it is."
+        ) from error
     except OSError as error:
         # strerror alone: the full text would hold the path.
         code = errno.EEXIST if isinstance(error, FileExistsError) else error.errno

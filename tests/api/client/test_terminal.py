@@ -41,6 +41,7 @@ def _run(error: Exception) -> Result:
         (OSError(errno.ENOSPC, "No space left", "/home/clerk/甲.csv"), "the disk is full"),
         (OSError(errno.EIO, "Input/output error", "/home/clerk/甲.csv"), "Input/output error."),
         (FileExistsError(), "a file of that name exists already"),
+        (MemoryError("(131072,)"), "This computer has too little memory to write the list."),
         (OSError("/home/clerk/甲.csv"), "reading or writing failed"),
     ],
 )
