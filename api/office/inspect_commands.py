@@ -17,8 +17,7 @@ from api.client.terminal import (
 )
 
 if TYPE_CHECKING:
-    from linkage.records import Inspection
-    from linkage.types import Problem
+    from linkage.records import Inspection, ProblemReport
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -75,7 +74,7 @@ def inspect_command(
         tongqiao inspect register.xlsx --columns map.toml
     """
     from linkage.profile import load_profile
-    from linkage.records import inspect_file, load_mapping
+    from linkage.records import ColumnMapping, ProblemReport, inspect_file, load_mapping
 
     if columns and (sheet or out):
         raise click.UsageError(
@@ -88,7 +87,12 @@ def inspect_command(
                 raise FileExistsError
         chosen = load_profile(profile)
         mapping = load_mapping(columns) if columns else None
-        problems: list[Problem] = []
+        problems = ProblemReport() if report else None
+
+        def name_columns(used: ColumnMapping) -> None:
+            if problems:
+                problems.headings = used.columns
+
         with _showing_progress() as advance:
             inspection = inspect_file(
                 file,
@@ -96,11 +100,12 @@ def inspect_command(
                 mapping=mapping,
                 cleaning=chosen.cleaning,
                 sheet=sheet,
-                on_problem=problems.append if report else None,
+                on_mapping=name_columns,
+                on_problem=problems.add if problems else None,
                 on_progress=advance,
             )
-        if report:
-            _write_report(report, inspection, problems, overwrite)
+        if report and problems:
+            _write_report(report, problems, overwrite)
         if out:
             _write_mapping(out, inspection.mapping_toml, overwrite)
     _show_summary(inspection)
@@ -123,17 +128,11 @@ def _write_mapping(path: Path, text: str, overwrite: bool) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
-def _write_report(
-    path: Path, inspection: "Inspection", problems: "list[Problem]", overwrite: bool
-) -> None:
+def _write_report(path: Path, problems: "ProblemReport", overwrite: bool) -> None:
     from api.client.private_files import replacing_privately
-    from linkage.records import ProblemReport
 
-    report = ProblemReport(inspection.mapping.columns)
-    for problem in problems:
-        report.add(problem)
     with replacing_privately(path, overwrite=overwrite) as draft:
-        report.save(draft)
+        problems.save(draft)
 
 
 def _show_summary(inspection: "Inspection") -> None:

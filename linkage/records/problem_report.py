@@ -31,14 +31,16 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 class ProblemReport:
     """Collects problems in a workbook; :meth:`save` writes it.
 
-    Args:
+    What is added goes to a temporary file, so memory does not grow with the number of problems.
+
+    Attributes:
         headings: canonical field -> heading in the file, shown beside the field.
     """
 
-    def __init__(self, headings: Mapping[str, str]) -> None:
+    def __init__(self, headings: Mapping[str, str] | None = None) -> None:
         from openpyxl import Workbook
 
-        self._headings = headings
+        self.headings = headings or {}
         self._book = Workbook(write_only=True)
         self._sheet: Any = None
         self._rows = 0
@@ -49,7 +51,7 @@ class ProblemReport:
             self._start_sheet()
         self._append(
             problem.row,
-            self._headings.get(problem.field, ""),
+            self.headings.get(problem.field, ""),
             problem.masked,
             ADVICE_ZH[problem.code],
             problem.advice,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from linkage.errors import RecordsError
 from linkage.records.cells import Cell, cell_text
 from linkage.records.heading_rows import find_headings
+from linkage.records.headings import meanings
 from linkage.records.text_files import (
     TEXT_ENCODINGS,
     detect_delimiter,
@@ -33,6 +34,7 @@ _PERSONAL_DATE = re.compile(
     r"(?:[T ]?[0-9]{1,2}:[0-9]{2}(?::[0-9.]+)?)?"
     r"|[〇零○一二三四五六七八九]{4}年.{1,3}月.{1,3}[日号]"
 )
+_SEXES = frozenset("男女")
 _SIGNS_IN_NUMBERS = re.compile(r"[\s+_()\-‐‑–—.'·]+")
 
 
@@ -157,11 +159,13 @@ def _guarded(rows: Iterator[Row]) -> Iterator[Row]:
 
 def _refuse_records(headings: Sequence[str]) -> None:
     """Headings are shown in errors and written to mappings; a person's record must not be."""
-    if any(
+    is_record = any(
         _PERSONAL_DATE.fullmatch(heading)
         or _PERSONAL_NUMBER.fullmatch(_SIGNS_IN_NUMBERS.sub("", heading))
         for heading in headings
-    ):
+    )
+    # A form may have columns 男 and 女 to be ticked, but then others are headings that we know.
+    if is_record or (_SEXES.intersection(headings) and not any(map(meanings, headings))):
         raise RecordsError(
             "The first row holds values, not headings. Put a row of headings on top of the table.",
             code="no-headings",
