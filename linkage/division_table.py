@@ -152,7 +152,10 @@ def _names() -> _Names:
     withdrawn: dict[str, set[str]] = {}
     for row in _rows("withdrawn_divisions.csv"):
         full = _full_names(row["code"], row["name"])
-        for spelling in {row["name"], *full} - meanings.keys():
+        # A name alone (郊区) is a near place's: of other provinces only those with it are known.
+        is_near = row["code"].startswith(_COMPLETE_PROVINCES)
+        spellings = {row["name"], *full} if is_near else full
+        for spelling in spellings - meanings.keys():
             anchored |= full & {spelling}
             withdrawn.setdefault(spelling, set()).update(row["successor"].split())
     meanings |= withdrawn

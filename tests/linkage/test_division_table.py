@@ -62,7 +62,26 @@ def test_successors() -> None:
     assert current_code("510107") == "510107"
     assert successors("510902") == ("510903", "510904")
     assert current_code("510902") == "510902"
-    assert current_code("110103") == "110103"
+    assert current_code("110103") == "110101"  # Chongwen, merged in 2010
+    assert current_code("532723") == "530822"  # Mojiang, whose prefecture became a city
+    assert current_code("522425") == "520524"
+    assert current_code("522322") == "522302"  # Xingren, a county and now a city
+    assert successors("362401") == ("360802", "360803")
+    assert current_code("130103") == "130103"  # Qiaodong, divided between others: not in the table
+
+
+def test_withdrawn_names_of_other_provinces_need_their_province() -> None:
+    assert code_of_name("云南省禄丰县") == "532302"
+    assert code_of_name("禄丰县") is None
+    assert code_of_name("双流县") == "510116"
+
+
+def test_withdrawn_codes_of_all_provinces_are_known() -> None:
+    by_province: dict[str, int] = {}
+    for row in WITHDRAWN:
+        by_province[row["code"][:2]] = by_province.get(row["code"][:2], 0) + 1
+    assert set(by_province) == {row["code"] for row in DIVISIONS if len(row["code"]) == 2}
+    assert sum(by_province.values()) > 900
 
 
 def test_suspicious_are_unknown_codes_of_the_provinces_that_are_complete() -> None:

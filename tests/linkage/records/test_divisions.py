@@ -34,7 +34,7 @@ def test_a_withdrawn_code_that_was_divided_stays() -> None:
 
 
 def test_codes_of_other_provinces_stay_whether_known_or_not() -> None:
-    assert clean_division("110103") == ("110103", ())  # Chongwen, withdrawn in 2010
+    assert clean_division("130103") == ("130103", ())  # Qiaodong, divided in 2014
     assert clean_division("710101") == ("710101", ())
 
 
