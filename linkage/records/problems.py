@@ -135,7 +135,8 @@ def mask(text: str) -> str:
     """The text with all but its ends replaced by asterisks, at most 24 characters.
 
     Of one character nothing stays, of two to four the first, of five to seven the first and the
-    last, of longer ones the first two and the last two.
+    last, of longer ones the first two and the last two, but only one at an end with a Chinese
+    character: two would be the whole name of 李四 where a number stands behind it.
     """
     text = text.replace("\n", " ").replace("\r", " ")
     if len(text) > 24:
@@ -143,5 +144,8 @@ def mask(text: str) -> str:
     n = len(text)
     if n <= 1:
         return "*" * n
-    head, tail = (1, 0) if n <= 4 else (1, 1) if n <= 7 else (2, 2)
+    if n <= 7:
+        head, tail = 1, int(n > 4)
+    else:
+        head, tail = 1 + text[:2].isascii(), 1 + text[-2:].isascii()
     return text[:head] + "*" * (n - head - tail) + text[n - tail :]
