@@ -190,9 +190,8 @@ def _match_encoded(
     resources: "Resources",
 ) -> tuple["LinkSet", Sequence["EncodedDataset"]]:
     from linkage.pipeline import match_datasets
-    from linkage.tqe import open_tqe
 
-    datasets = [open_tqe(path, name=path.stem) for path in files]
+    datasets = _opened(files)
     with showing_progress() as show:
         links = match_datasets(
             datasets,
@@ -204,6 +203,20 @@ def _match_encoded(
             on_progress=show,
         )
     return links, datasets
+
+
+def _opened(files: Sequence[Path]) -> "list[EncodedDataset]":
+    """All files, or which of them is not as it should be: their names are in no error."""
+    from linkage.errors import TqeFormatError
+    from linkage.tqe import open_tqe
+
+    datasets = []
+    for number, path in enumerate(files, 1):
+        try:
+            datasets.append(open_tqe(path, name=path.stem))
+        except TqeFormatError as error:
+            raise TqeFormatError(f"File {number} of the {len(files)} given: {error}") from error
+    return datasets
 
 
 def _match_clks(

@@ -58,6 +58,18 @@ def test_links_are_never_written_over_the_encodings(files: list[str]) -> None:
     assert Path(files[0]).read_bytes() == before
 
 
+def test_which_file_is_damaged_is_told(files: list[str], tmp_path: Path) -> None:
+    """Somebody with five files of five offices has to know whom to ask."""
+    cut = tmp_path / "cut.tqe"
+    cut.write_bytes(Path(files[1]).read_bytes()[:-20])
+    result = CliRunner().invoke(
+        match_command, [*files, str(cut), "--out", str(tmp_path / "links.csv")]
+    )
+    assert result.exit_code == 1
+    assert "File 3 of the 3 given: The file is not a .tqe file, or its end" in result.stderr
+    assert not (tmp_path / "links.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
