@@ -7,7 +7,9 @@ ADVICE_ZH: Mapping[str, str] = {
     "row-of-totals": "无需处理；这一行是合计，不是记录，已略去。",
     "row-of-notes": "无需处理；这一行是填表人、说明或示例，不是记录，已略去。",
     "row-of-headings": "无需处理；这一行重复了标题或表头，不是记录，已略去。",
-    "row-without-values": "请填写或删除这一行；其中没有可用的内容，无法与任何记录联接。",
+    "row-cannot-be-linked": (
+        "请填写姓名、出生日期或身份证号，或者删除这一行；其中没有可供联接的内容。"
+    ),
     "record-id-missing": "请给这条记录编号；在此之前用行号代替。",
     "record-id-twice": "请给每条记录各自的编号；在此之前在编号后加了行号。",
     "control-characters": "请删除这一格里看不见的字符；这些字符已略去。",

@@ -25,8 +25,9 @@ ADVICE: Mapping[str, str] = {
         "Nothing to do: this line repeats the title or the headings; it is no record, and was left "
         "out."
     ),
-    "row-without-values": (
-        "Fill in this row, or delete it; no value of it can be used, so nothing links to it."
+    "row-cannot-be-linked": (
+        "Fill in the name, the birth date or the ID number, or delete this row; nothing of it can "
+        "be linked."
     ),
     "record-id-missing": "Give the record an id; until then it goes by its row number.",
     "record-id-twice": (

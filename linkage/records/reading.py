@@ -14,7 +14,7 @@ from linkage.records.heading_rows import heading_key, several_of_one
 from linkage.records.mapping import RECORD_ID, ColumnMapping
 from linkage.records.problems import ROW_FIELD, make_problem
 from linkage.records.record_ids import RecordIds
-from linkage.records.rows import NoRecords, fit_row, is_blank
+from linkage.records.rows import UNLINKABLE_KINDS, NoRecords, fit_row, is_blank
 from linkage.records.sheet_blocks import SheetBlocks
 from linkage.records.tables import Row, Table, read_table
 from linkage.records.text_blocks import TextBlocks
@@ -269,9 +269,13 @@ def _clean_batches(
             ]
         if rules:
             problems += rules.apply(columns, batch.rows)
-        used = [columns[field.name] for field in fields if field.name in places]
+        used = [
+            columns[field.name]
+            for field in fields
+            if field.name in places and field.kind not in UNLINKABLE_KINDS
+        ]
         problems += [
-            make_problem(row, ROW_FIELD, "row-without-values", None)
+            make_problem(row, ROW_FIELD, "row-cannot-be-linked", None)
             for i, row in enumerate(batch.rows)
             if used and all(values[i] is None for values in used)
         ]

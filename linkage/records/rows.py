@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from linkage.records.cells import Cell, cell_text
 from linkage.records.problems import ROW_FIELD, make_problem
-from linkage.types import Problem
+from linkage.types import FieldKind, Problem
 
 _TOTALS = re.compile(
     r"(?:(?:本|全|各|上)[\u4e00-\u9fff]{1,3}|以上)?"
@@ -22,6 +22,8 @@ _IDENTITY = re.compile(r"[0-9]{15}|[0-9]{17}[0-9Xx]")
 _DATE = re.compile(
     r"(?:19|20)[0-9]{2}[-/.年]?(?:0?[1-9]|1[0-2])[-/.月]?(?:0?[1-9]|[12][0-9]|3[01]).*"
 )
+UNLINKABLE_KINDS = frozenset[FieldKind]({"sex", "division"})
+"""Kinds of fields that very many people share: a record of these alone is nobody's."""
 INITIALS = "本全各上以合总小共累填制审复负经录统报单主分盖打导备注说示样范举例'="
 """What a line of totals or notes may begin with, and what may stand before it."""
 

@@ -22,7 +22,7 @@ from linkage.records.column_rules import ColumnRules
 from linkage.records.mapping import RECORD_ID
 from linkage.records.problems import ROW_FIELD, make_problem
 from linkage.records.record_ids import RecordIds
-from linkage.records.rows import INITIALS, NoRecords, fit_row, is_blank
+from linkage.records.rows import INITIALS, UNLINKABLE_KINDS, NoRecords, fit_row, is_blank
 from linkage.records.text_blocks import TextBlock
 from linkage.types import I32, I64, Bools, FieldSpec, Problem, RecordBatch
 
@@ -167,8 +167,8 @@ class TextRecords:
         if self._rules is not None:
             problems += self._rules.apply(distinct, coded, self._coded, additions, rows)
         problems += [
-            make_problem(rows[i], ROW_FIELD, "row-without-values", None)
-            for i in self._without_values(distinct, coded)
+            make_problem(rows[i], ROW_FIELD, "row-cannot-be-linked", None)
+            for i in self._unlinkable(distinct, coded)
         ]
         problems.sort(key=lambda problem: problem.row)
         points = additions.points()
@@ -184,16 +184,19 @@ class TextRecords:
             problems=tuple(problems),
         )
 
-    def _without_values(
+    def _unlinkable(
         self, distinct: Mapping[str, DraftColumn], coded: Mapping[str, I32]
     ) -> list[int]:
-        """Records of which nothing can be used; none where the mapping names no field."""
+        """Records that nothing could be linked by; none where the mapping names no such field."""
+        used = {
+            field.name
+            for field in self._fields
+            if field.name in self._places and field.kind not in UNLINKABLE_KINDS
+        }
         there: list[Bools] = [
-            column.stops > column.starts
-            for name, column in distinct.items()
-            if name in self._places
+            column.stops > column.starts for name, column in distinct.items() if name in used
         ]
-        there += [codes >= 0 for name, codes in coded.items() if name in self._places]
+        there += [codes >= 0 for name, codes in coded.items() if name in used]
         return np.flatnonzero(~np.any(there, axis=0)).tolist() if there else []
 
     def _record_ids(

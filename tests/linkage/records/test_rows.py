@@ -156,12 +156,21 @@ def test_rows_that_were_numbered_and_never_filled_in_are_told(
     tmp_path: Path, row_by_row: bool
 ) -> None:
     """They stay records, but nothing can be linked to them."""
-    rows = [HEADINGS, CHILD, ["8", "", "", "", "", ""], ["9", "无名氏", "", "", "", ""]]
+    rows = [
+        HEADINGS,
+        CHILD,
+        ["8", "", "", "", "", ""],
+        ["9", "无名氏", "", "", "", ""],
+        ["10", "", "男", "", "", ""],
+        ["11", "李沐阳", "", "", "", ""],
+    ]
+    mapping = ColumnMapping({**MAPPING.columns, "sex": "性别"})
     (batch,) = clean_file(
-        write_csv(tmp_path / "x.csv", rows), MAPPING, CHILD_FIELDS, batch_rows=9, today=TODAY,
+        write_csv(tmp_path / "x.csv", rows), mapping, CHILD_FIELDS, batch_rows=9, today=TODAY,
         cleaning=None, row_by_row=row_by_row,
     )  # fmt: skip
-    assert batch.record_ids == ("7", "8", "9")
+    assert batch.record_ids == ("7", "8", "9", "10", "11")
     assert [(p.row, p.code) for p in batch.problems] == [
-        (3, "row-without-values"), (4, "placeholder-name"), (4, "row-without-values"),
+        (3, "row-cannot-be-linked"), (4, "placeholder-name"), (4, "row-cannot-be-linked"),
+        (5, "row-cannot-be-linked"),
     ]  # fmt: skip
