@@ -139,9 +139,9 @@ def match_datasets(
             log odds, or ``pairs``: every pair over the threshold.  One to one, probabilities are
             those of records that have one partner at most (``matching.bipartite``).
         threshold: least probability of a link, 0 to 1; ``None`` chooses one: for groups a
-            constant, raised where under 99 % of links are expected to be right and some are so
-            likely, else the one with the best expected F1.  Pairs that by themselves are below
-            one in four hundred are never linked.
+            constant, else the one with the best expected F1; for groups and one to one it is
+            raised where under 99 % of links are expected to be right and some are so likely.
+            Pairs that by themselves are below one in four hundred are never linked.
         known: pairs that are linked whatever their encodings say, with score 1.
         refuted: pairs that are never linked.
         resources: what may be used; all cores and a temporary folder if ``None``.
@@ -180,10 +180,9 @@ def match_datasets(
         kept = _kept_pairs(records, similar, model, floor, across_only, resources, store, tell)
         pairs = all_of(kept.parts)
         tell(MatchProgress("solve", 0, 1, kept.n_compared, len(pairs)))
-        if solve in _ONE_TO_ONE:
-            pairs = pairs_with_one_partner(records, pairs, *decisions)
-        if threshold is None:
-            threshold = threshold_for_best_f1(probabilities(pairs["log_odds"]))
+        if threshold is None or solve in _ONE_TO_ONE:
+            weighed = pairs_with_one_partner(records, pairs, *decisions)
+            pairs, threshold = weighed.pairs, weighed.threshold(threshold)
         links = _solve(records, pairs, model, solve, threshold, decisions)
         # Merges come best first: mostly the weakest ones are left out, and no other changes.
         while may_rise:

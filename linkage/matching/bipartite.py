@@ -19,36 +19,75 @@ wherever they begin (Bayati, Gamarnik, Katz, Nair, Tetali, STOC 2007), and where
 circles it is exact.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from linkage.compiled import kernel
 from linkage.matching.decided import CERTAIN, DecidedPairs, apply_decisions
 from linkage.matching.numbering import NumberedRecords
+from linkage.matching.score import probabilities, threshold_for_best_f1
 from linkage.matching.scored import SCORED, ScoredPairs
 from linkage.types import F64, I64
 
 # Where next to all records have a partner, theta would have no bound.  A model is never so right
 # that it should link what only this speaks for: a tenth of the records is always taken to be alone.
 _MOST_PARTNERED = 0.9
+_PRECISION, _SURE = 0.99, 0.99
 _MOST_LOG_ODDS = 600.0
 _TOLERANCE = 1e-4
 _MOST_SWEEPS = 200
 
 
+@dataclass(frozen=True, slots=True)
+class OneToOnePairs:
+    """Pairs as they are when each record has one partner at most.
+
+    Attributes:
+        pairs: ``(m,)``, ascending by (left, right), with log odds that know of all other pairs.
+        by_itself: ``(m,)``, what each pair's own evidence says.
+    """
+
+    pairs: ScoredPairs
+    by_itself: F64
+
+    def threshold(self, given: float | None = None) -> float:
+        """The threshold given, or the one of the best expected F1 with 99 % of links right.
+
+        It is raised until so many are right.  The share of right links is expected to be the mean
+        of their probabilities, and chance may leave it a standard deviation below that: so much
+        more is asked for.  A link that is sure by itself counts as right, whatever its rivals:
+        where two records of one dataset fit a third so well they are mostly duplicates, and either
+        of them is right.
+        """
+        if given is not None:
+            return given
+        probability = probabilities(self.pairs["log_odds"])
+        best = threshold_for_best_f1(probability)
+        accepted = probability >= best
+        own = probabilities(self.by_itself[accepted])
+        probability = probability[accepted]
+        order = np.lexsort((own, probability))[::-1]
+        right = np.where(own >= _SURE, np.maximum(own, probability), probability)[order]
+        least = np.cumsum(right) - np.sqrt(np.cumsum(right * (1.0 - right)))
+        precise = least >= _PRECISION * np.arange(1, len(order) + 1)
+        falls = np.flatnonzero(np.diff(probability[order]) < 0.0)
+        ends = falls[precise[falls]]
+        if not len(order) or precise[-1] or not len(ends):
+            # Few records alone are no reason to link nothing at all.
+            return best
+        return float(probability[order][ends[-1] : ends[-1] + 2].mean())
+
+
 def pairs_with_one_partner(
     records: NumberedRecords, pairs: ScoredPairs, known: DecidedPairs, refuted: DecidedPairs
-) -> ScoredPairs:
-    """Scored pairs with the log odds that they have when each record has one partner at most.
-
-    Each pair of datasets is looked at by itself.
+) -> OneToOnePairs:
+    """Weigh pairs against each other, for each pair of datasets by itself.
 
     Args:
         records: that the pairs are of.
         pairs: between datasets.
         known, refuted: pairs that are certain, and pairs that are not there at all.
-
-    Returns:
-        The pairs that are not refuted, ascending by (left, right).
     """
     log_odds, left, right = apply_decisions(
         np.ascontiguousarray(pairs["log_odds"]),
@@ -60,11 +99,10 @@ def pairs_with_one_partner(
     )
     order = np.lexsort((right, left))
     log_odds, left, right = log_odds[order], left[order], right[order]
-    of_left, of_right = records.dataset_of(left), records.dataset_of(right)
     sizes = np.diff(records.offsets)
-    kinds = of_left * len(sizes) + of_right
+    kinds = records.dataset_of(left) * len(sizes) + records.dataset_of(right)
     found = np.empty(len(left), dtype=SCORED)
-    found["left"], found["right"], found["log_odds"] = left, right, log_odds
+    found["left"], found["right"] = left, right
     for kind in np.unique(kinds):
         a, b = divmod(int(kind), len(sizes))
         mine = np.flatnonzero(kinds == kind)
@@ -76,7 +114,7 @@ def pairs_with_one_partner(
             int(sizes[b]),
         )
     found["log_odds"][log_odds >= CERTAIN] = CERTAIN
-    return found
+    return OneToOnePairs(found, log_odds)
 
 
 def one_partner_log_odds(log_odds: F64, left: I64, right: I64, n_left: int, n_right: int) -> F64:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkage.matching.bipartite import one_partner_log_odds, theta_of
+from linkage.matching.bipartite import OneToOnePairs, one_partner_log_odds, theta_of
 from linkage.matching.score import probabilities
+from linkage.matching.scored import SCORED
 from linkage.types import F64, I64
 
 
@@ -154,3 +155,40 @@ def test_it_knows_more_than_pairs_by_themselves_and_how_many_are_right() -> None
     assert surprise(found) < 0.7 * surprise(probabilities(log_odds))
     likely = (found > 0.5) & (found < 0.9)
     assert is_right[likely].mean() == pytest.approx(found[likely].mean(), abs=0.12)
+
+
+def weighed(probability: list[float], by_itself: list[float] | None = None) -> OneToOnePairs:
+    """Pairs of these probabilities among others, and by themselves the same if nothing is said."""
+    pairs = np.zeros(len(probability), dtype=SCORED)
+    chances = np.array(probability)
+    pairs["log_odds"] = np.log(chances / (1.0 - chances))
+    own = chances if by_itself is None else np.array(by_itself)
+    return OneToOnePairs(pairs, np.log(own / (1.0 - own)))
+
+
+def test_the_threshold_is_that_of_the_best_expected_f1_where_links_are_sure_enough() -> None:
+    assert weighed([0.9999] * 1000 + [0.6] + [0.1] * 50).threshold() <= 0.6
+    assert weighed([]).threshold() == 0.5
+    assert weighed([0.9999] * 1000 + [0.6]).threshold(0.7) == 0.7
+
+
+def test_the_threshold_rises_until_99_links_of_100_are_right_even_if_chance_is_against_it() -> None:
+    doubtful = [0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55] * 10
+    probability = np.array([0.9999] * 1000 + doubtful)
+    found = weighed(probability.tolist()).threshold()
+    kept = probability[probability >= found]
+    assert 0.6 < found < 0.95
+    spread = np.sqrt((kept * (1.0 - kept)).sum())
+    assert kept.sum() - spread >= 0.99 * len(kept)
+    more = probability[probability >= probability[probability < found].max()]
+    assert more.sum() - np.sqrt((more * (1.0 - more)).sum()) < 0.99 * len(more)
+
+
+def test_a_threshold_at_which_nothing_would_be_left_is_not_raised() -> None:
+    assert weighed([0.9, 0.8, 0.7]).threshold() <= 0.7
+
+
+def test_duplicates_that_fit_a_third_record_do_not_raise_the_threshold() -> None:
+    chances = [0.9999] * 100 + [0.5] * 60
+    assert weighed(chances, [0.9999] * 160).threshold() <= 0.5
+    assert weighed(chances).threshold() > 0.5
