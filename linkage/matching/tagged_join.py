@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from linkage.errors import MatchingError
 from linkage.matching.join_loops import fill_noise, join_groups, take_rows
 from linkage.matching.local_evidence import FIRST_VIEW_BIT, LocalRule
 from linkage.matching.numbering import NumberedRecords
@@ -26,6 +27,10 @@ BUCKET_BYTES = 1 << 29
 PAIRS_OF_A_CHUNK = 4_000_000_000
 PAIRS_OF_A_CALL = 20_000_000
 """Some tenths of a second."""
+
+# Of real registers some three pairs a record are kept.  Of a file whose records are all alike it
+# would be all pairs, which fill any memory.
+_KEPT_A_RECORD, _KEPT_ANYHOW = 64, 1_000_000
 
 _PAIRS_AT_ONCE = 1 << 17
 _BUCKET_OVERHEAD = 96
@@ -163,6 +168,9 @@ def join_chunk(
         told: called now and then with the pairs looked at and the pairs kept so far; may raise to
             give up.
         pairs_of_a_call: about how many pairs are looked at between two calls of ``told``.
+
+    Raises:
+        MatchingError: far more pairs would be kept than of any real registers.
     """
     bucket = _gather(records, chunk, rule, across_only=across_only)
     counts, state = np.zeros(4, dtype=np.int64), np.zeros(3, dtype=np.int64)
@@ -195,6 +203,8 @@ def join_chunk(
         found["distances"] = distances[:n]
         kept.append(found)
         n_kept += n
+        if n_kept > _KEPT_ANYHOW + _KEPT_A_RECORD * len(bucket.numbers):
+            raise _too_many_alike(records, chunk.view, bucket)
         if told is not None:
             told(int(counts[2]), n_kept)
     return PairRun(
@@ -203,6 +213,20 @@ def join_chunk(
         n_candidates=int(counts[0]),
         n_across=int(counts[1]),
         n_compared=int(counts[2]),
+    )
+
+
+def _too_many_alike(records: NumberedRecords, view: int, bucket: _Bucket) -> MatchingError:
+    """Names the dataset with the most records that share one tag."""
+    largest = int(np.argmax(np.diff(bucket.starts)))
+    alike = bucket.numbers[bucket.starts[largest] : bucket.starts[largest + 1]]
+    of_dataset = np.bincount(records.dataset_of(alike))
+    dataset = int(np.argmax(of_dataset))
+    return MatchingError(
+        f"Too many records are alike: dataset '{records.datasets[dataset].name}' has "
+        f"{of_dataset[dataset]} records that share one salt of view "
+        f"'{records.layouts[view].name}'. No real register looks so. Ask who made the file to look "
+        "at its report and to encode it anew."
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from linkage.errors import MatchingError
 from linkage.matching import reference
 from linkage.matching.chunk_store import ChunkStore
 from linkage.matching.compare import N_LEVELS
@@ -202,6 +203,13 @@ def test_chunks_under_way_are_told_of_and_end_when_nobody_wants_them(tmp_path: P
     assert compared == sorted(compared)
     assert 1000 <= compared[0] < 1100
     assert compared[-1] < chunk.n_pairs
+
+
+def test_files_whose_records_are_all_alike_are_refused_before_memory_ends(tmp_path: Path) -> None:
+    records = number_through(invent_datasets(5, (1800, 1700), n_children=1, skew=1.0))
+    with pytest.raises(MatchingError, match=r"'office-0' has \d+ records") as refused:
+        fast(records, invent_model(5, 6), tmp_path, floor=-1000.0, across_only=True)
+    assert "anew" in str(refused.value)
 
 
 def test_the_heaviest_view_comes_first_and_views_stay_together() -> None:
