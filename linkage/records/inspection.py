@@ -15,6 +15,7 @@ from linkage.records.migrants import is_under_16
 from linkage.records.problems import ADVICE
 from linkage.records.proposal import SAMPLE_ROWS, Proposal, propose_mapping
 from linkage.records.reading import DEFAULT_BATCH_ROWS, clean_file, today_in_china
+from linkage.records.rows import NoRecords
 from linkage.records.tables import Format, detect_format, read_table
 from linkage.records.workbooks import sheet_names
 from linkage.types import FieldSpec, Problem
@@ -220,7 +221,8 @@ def _propose_for(
     path: Path, fields: Sequence[FieldSpec], today: date, cleaning: str | None, sheet: int
 ) -> Proposal:
     table = read_table(path, "auto", sheet)
-    sample = [row for row in islice(table.rows, SAMPLE_ROWS) if any(row)]
+    is_record = NoRecords(table.above).is_record
+    sample = [row for row in islice(table.rows, SAMPLE_ROWS) if is_record(row)]
     return propose_mapping(table.headings, sample, fields, today, cleaning=cleaning, sheet=sheet)
 
 

@@ -14,9 +14,11 @@ _TOTALS = re.compile(
 _NOTES = re.compile(
     r"(?:(?:填表|制表|填报|审核|审批|复核|负责|经办|录入|统计|报送)人|(?:填报|制表|填表|报送)单位"
     r"|(?:单位|主要)负责人|分管领导|(?:单位)?盖章|(?:填表|填报|制表|上报|报送|打印|导出|统计)(?:日期|时间))"
-    r"(?:\([^)]*\))?(?::.*)?|(?:备注|注|注意|注意事项|说明|填[表写]说明)(?:\([^)]*\))?:.*"
+    r"(?:\([^)]*\))?(?::.*)?"
 )
-_EXAMPLE = re.compile(r"(?:填写)?(?:示例|样例|范例|举例|例如|例):?[0-9]*")
+_REMARK = re.compile(r"(?:备注|注|注意|注意事项|说明|填[表写]说明)(?:\([^)]*\))?:.*")
+# 例12 alone is not one: where cases have numbers, this is the twelfth case.
+_EXAMPLE = re.compile(r"(?:填写)?(?:(?:示例|样例|范例|举例|例如):?[0-9]*|例(?::[0-9]*)?)")
 _SERIAL = re.compile(r"[0-9]{1,7}")
 _IDENTITY = re.compile(r"[0-9]{15}|[0-9]{17}[0-9Xx]")
 _DATE = re.compile(
@@ -34,7 +36,7 @@ class NoRecords:
     Registers are printed forms too: they end in totals and in who filled them in, and lists of
     several places are pasted below each other with their headings. A row with a person's ID number
     is a record, whatever it begins with (unless it says that it is an example), and so is one with
-    a date that begins like totals.
+    a date that begins like totals or a remark.
 
     Args:
         above: the rows up to and with the headings.
@@ -62,10 +64,17 @@ class NoRecords:
                 return "row-of-notes"
             # A serial number may go on to the line of totals.
             after = texts[first + 1 : first + 2] if _SERIAL.fullmatch(texts[first]) else []
-            is_totals = any(map(_TOTALS.fullmatch, [texts[first], *after]))
-            if is_totals and not any(map(_DATE.fullmatch, texts)):
+            is_dated = any(map(_DATE.fullmatch, texts))
+            if any(map(_TOTALS.fullmatch, [texts[first], *after])) and not is_dated:
                 return "row-of-totals"
+            # A column of remarks may be the first one.
+            if _REMARK.fullmatch(texts[first]) and not is_dated:
+                return "row-of-notes"
         return "row-of-headings" if any(_repeats(shown, row) for row in self._above) else None
+
+    def is_record(self, cells: Sequence[Cell]) -> bool:
+        """Whether a row is neither blank nor one of those."""
+        return not is_blank(cells) and self.code_of(cells) is None
 
     def may_hold(self, first: str, second: str) -> bool:
         """Whether a row with these first two cells has to be looked at; cheap, and seldom true."""

@@ -32,6 +32,7 @@ from linkage.records.heading_rows import heading_key
 from linkage.records.mapping import RECORD_ID
 from linkage.records.problems import mask
 from linkage.records.proposal import SAMPLE_ROWS
+from linkage.records.rows import NoRecords
 from linkage.types import Problem
 
 SUFFIXES = (".csv", ".txt", ".xlsx", ".xls")
@@ -194,7 +195,9 @@ class Register:
             mapping = self._inspection.mapping if self._inspection else ColumnMapping({})
             table = read_table(self._required(), mapping.encoding, mapping.sheet)
             width = len(table.headings)
-            rows = [row for row in islice(table.rows, SAMPLE_ROWS) if any(row)][:_PREVIEW_ROWS]
+            is_record = NoRecords(table.above).is_record
+            sample = islice(table.rows, SAMPLE_ROWS)
+            rows = list(islice((row for row in sample if is_record(row)), _PREVIEW_ROWS))
             self._preview = Preview(
                 tuple(heading for heading in table.headings),
                 tuple(

@@ -301,3 +301,14 @@ def test_a_disability_certificate_gives_the_id_number_and_identifies_the_record(
     assert inspection.mapping.columns["record_id"] == "残疾人证号"
     assert {f.name: f.n_filled for f in inspection.fields}["id_number"] == len(rows) - 1
     parse_mapping(inspection.mapping_toml)
+
+
+def test_lines_that_are_no_records_take_no_part_in_the_proposal(tmp_path: Path) -> None:
+    """Of a short list an id without a value in the line of totals was not proposed."""
+    headings = {"序号": "note", "登记编号": "id", "儿童姓名": "name", "出生日期": "birth_date"}
+    rows = register(headings, 6)
+    rows[1:] = [[str(i), *row[1:]] for i, row in enumerate(rows[1:], 1)]
+    rows.insert(1, ["示例", "R00000", "王小明", "2015-03-07"])
+    rows.append(["合计", "", "6人", ""])
+    found = inspect_file(write_csv(tmp_path / "x.csv", rows), CHILD_FIELDS, today=TODAY)
+    assert found.mapping.columns["record_id"] == "登记编号"
