@@ -35,6 +35,7 @@ _PERSONAL_DATE = re.compile(
     r"|[〇零○一二三四五六七八九]{4}年.{1,3}月.{1,3}[日号]"
 )
 _SEXES = frozenset("男女")
+_ENOUGH_KNOWN = 2
 _SIGNS_IN_NUMBERS = re.compile(r"[\s+_()\-‐‑–—.'·]+")
 
 
@@ -128,7 +129,7 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
             code="no-table",
         )
     headings, n_above = found
-    _refuse_records([cell_text(cell) for cell in first[n_above - 1]])
+    _refuse_records([cell_text(cell) for cell in first[n_above - 1]], headings)
     below: Iterator[Row] = chain(first[n_above:], rows)
     if form.delimiter is None:
         below = _filled(below, len(headings))
@@ -157,16 +158,23 @@ def _guarded(rows: Iterator[Row]) -> Iterator[Row]:
         ) from error
 
 
-def _refuse_records(headings: Sequence[str]) -> None:
+def _refuse_records(cells: Sequence[str], headings: Sequence[str]) -> None:
     """Headings are shown in errors and written to mappings; a person's record must not be."""
     is_record = any(
-        _PERSONAL_DATE.fullmatch(heading)
-        or _PERSONAL_NUMBER.fullmatch(_SIGNS_IN_NUMBERS.sub("", heading))
-        for heading in headings
+        _PERSONAL_DATE.fullmatch(cell)
+        or _PERSONAL_NUMBER.fullmatch(_SIGNS_IN_NUMBERS.sub("", cell))
+        for cell in cells
     )
-    # A form may have columns 男 and 女 to be ticked, but then others are headings that we know.
-    if is_record or (_SEXES.intersection(headings) and not any(map(meanings, headings))):
+    # A form may have columns 男 and 女 to be ticked, but then others are headings that we know. Not
+    # so 父亲 and 居民身份证, which stand in records too: who the guardian is, what the document is.
+    if is_record or (_SEXES.intersection(cells) and len(_known_fields(headings)) < _ENOUGH_KNOWN):
         raise RecordsError(
             "The first row holds values, not headings. Put a row of headings on top of the table.",
             code="no-headings",
         )
+
+
+def _known_fields(headings: Sequence[str]) -> set[str]:
+    """Fields that headings surely name: a guardian's name is named by words that records hold."""
+    fields = {meaning.field for heading in headings for meaning in meanings(heading)[:1]}
+    return fields - {"guardian_name"}

@@ -79,8 +79,11 @@ def test_a_record_in_the_first_row_is_not_shown_as_headings(tmp_path: Path, valu
     assert "王小明" not in str(caught.value)
 
 
-def test_a_record_of_few_columns_is_not_shown_as_headings_either(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "x.csv", [["A1", "王小明", "男", "三年级"]] * 2)
+@pytest.mark.parametrize("others", [["三年级"], ["李大山", "父亲"], ["居民身份证", "母亲", "女"]])
+def test_a_record_of_few_columns_is_not_shown_as_headings_either(
+    tmp_path: Path, others: list[str]
+) -> None:
+    path = write_csv(tmp_path / "x.csv", [["A1", "王小明", "男", *others]] * 2)
     with pytest.raises(RecordsError, match="values, not headings"):
         read_table(path)
     ticked = write_csv(tmp_path / "y.csv", [["编号", "姓名", "男", "女"], ["1", "王小明", "√", ""]])
