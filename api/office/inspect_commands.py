@@ -143,10 +143,12 @@ def _show_summary(inspection: "Inspection") -> None:
     _show_fields(inspection)
     if inspection.problems:
         _show_problems(inspection)
-    elif inspection.n_filled:
-        remark("No problems found.")
-    else:
+    if not n_records:
+        remark("No record stands below the headings. Is it the right file, and the right sheet?")
+    elif not inspection.n_filled:
         remark("No column was recognised. Is it the right file, and the right profile?")
+    elif not inspection.problems:
+        remark("No problems found.")
     if inspection.n_possible_migrants is not None:
         remark(
             f"{inspection.n_possible_migrants:,} children under 16 live in another county than "

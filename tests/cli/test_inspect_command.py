@@ -116,11 +116,19 @@ def test_a_sheet_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_a_file_of_something_else_says_so(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "x.csv", [["x", "y"], ["1", "2"]])
+    path = write_csv(tmp_path / "x.csv", [["x", "y"], ["1", "2"], ["合计", "2"]])
     result = inspect(path)
     assert result.exit_code == 0
+    assert "row-of-totals" in result.stderr
     assert "No column was recognised" in result.stderr
     assert "identifies each record" in result.stderr
+
+
+def test_a_file_without_records_is_not_told_to_have_strange_columns(tmp_path: Path) -> None:
+    result = inspect(write_csv(tmp_path / "x.csv", [HEADINGS, ["合计", "0"]]))
+    assert result.exit_code == 0
+    assert "No record stands below the headings" in result.stderr
+    assert "No column was recognised" not in result.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04broken", b"\x00\x01\x02" * 99, b"%PDF-1.4"])
