@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from linkage.records.cells import Cell, cell_text
 from linkage.records.headings import meanings, names_nobody
+from linkage.records.rows import is_label_of_form
 
 _NUMBERED = re.compile(r"(.+) \(([0-9]+)\)")
 
@@ -27,8 +28,9 @@ def find_headings(first: Sequence[Sequence[Cell]]) -> HeadingRows | None:
     """Find the headings in the first rows of a table; ``None`` where nothing is filled.
 
     They are the first row with at least two filled cells and half as many as the fullest row, so
-    that a title, and a line of who reports and when, are skipped; together with the row of groups
-    above it, or the row below it if it is one of groups itself. Of equal headings each gets its
+    that a title, and a line of who reports and when, are skipped (one as full as that, if known
+    headings follow); together with the row of groups above it, or the row below it if it is one of
+    groups itself. Of equal headings each gets its
     number, from the left: ``姓名 (1)``, ``姓名 (2)``.
     """
     texts = [[" ".join(cell_text(cell).split()) for cell in row] for row in first]
@@ -36,7 +38,10 @@ def find_headings(first: Sequence[Sequence[Cell]]) -> HeadingRows | None:
     best = max(filled, default=0)
     if not best:
         return None
-    at = next(i for i, n in enumerate(filled) if n >= max(min(2, best), best / 2))
+    full = [i for i, n in enumerate(filled) if n >= max(min(2, best), best / 2)]
+    at = full[0]
+    if _is_form_line(texts[at]):
+        at = next((i for i in full if _are_known(texts[i])), at)
     for upper in (at, at - 1):
         if 0 <= upper < len(texts) - 1 and _are_groups(texts[upper], texts[upper + 1]):
             headings = _under_groups(texts[upper], texts[upper + 1])
@@ -75,7 +80,9 @@ def _are_groups(upper: Sequence[str], lower: Sequence[str]) -> bool:
     below = [text for text in lower if text]
     if any(text.isdecimal() for text in below) or sum(map(bool, upper)) < 2:
         return False
-    if any(":" in text for text in upper) or 2 * sum(map(_is_known, below)) < max(len(below), 2):
+    if any(":" in text for text in upper) or is_label_of_form(next(filter(None, upper))):
+        return False
+    if 2 * sum(map(_is_known, below)) < max(len(below), 2):
         return False
     continued = False
     for i, (group, heading) in enumerate(pairs):
@@ -85,6 +92,16 @@ def _are_groups(upper: Sequence[str], lower: Sequence[str]) -> bool:
                 return False
     beside = any(group and not heading for group, heading in pairs)
     return continued and (beside or len({heading_key(text) for text in below}) < len(below))
+
+
+def _is_form_line(row: Sequence[str]) -> bool:
+    """Whether a row says who fills in the form: 填报单位 某乡 填表人 ..."""
+    return any(text.endswith(":") or is_label_of_form(text) for text in row)
+
+
+def _are_known(row: Sequence[str]) -> bool:
+    texts = [text for text in row if text]
+    return sum(map(_is_known, texts)) >= max(2, len(texts) / 2)
 
 
 def _is_known(heading: str) -> bool:

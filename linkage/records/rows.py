@@ -106,6 +106,11 @@ def _repeats(row: Sequence[str], above: Sequence[str]) -> bool:
     return same and (len(filled) > 1 or sum(map(bool, above)) == 1)
 
 
+def is_label_of_form(text: str) -> bool:
+    """Whether a cell says, or asks, who filled in the form or when."""
+    return _NOTES.fullmatch("".join(text.split())) is not None
+
+
 def is_blank(cells: Sequence[Cell]) -> bool:
     """Whether no cell of a row shows anything."""
     return not any(cell_text(cell) for cell in cells)

@@ -48,6 +48,26 @@ def test_headings_in_two_rows_are_put_together(tmp_path: Path, above: list[list[
         assert len(list(table.rows)) == 2
 
 
+@pytest.mark.parametrize(
+    "reporter",
+    [
+        ["填报单位", "某乡", None, None, "填报日期", "2026-05-01"],
+        ["填报单位：", "某乡政府", "填表人：", "张三", "电话：", "13812341234"],
+    ],
+)
+@pytest.mark.parametrize("headings", [["姓名", "身份证号码"], ["监护人", "监护人电话"]])
+def test_a_full_line_of_who_reports_is_no_heading(
+    tmp_path: Path, reporter: list[object], headings: list[str]
+) -> None:
+    """It was refused as a record, or made into groups where one heading stands twice."""
+    named = ["序号", "姓名", "性别", "出生日期", *headings]
+    rows: list[list[object]] = [["台账"], reporter, [*named], RECORD[:6], RECORD[:6]]
+    table = read_table(write_xlsx(tmp_path / "x.xlsx", rows))
+    assert table.rows_above == 3
+    assert [heading.partition(" ")[0] for heading in table.headings] == named
+    assert "张三" not in "".join(table.headings)
+
+
 def test_columns_under_groups_are_the_childs_and_the_guardians(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "x.xlsx", [TITLE, GROUPS, BELOW, RECORD, [2, *RECORD[1:]]])
     inspection = inspect_file(path, CHILD_FIELDS, today=TODAY)
