@@ -170,6 +170,19 @@ def test_pages_come_in_english_too(clerk: FlaskClient, bench: Desk) -> None:
     assert "名册中的问题" not in page
 
 
+def test_a_heading_over_several_columns_is_told_on_the_page_too(
+    clerk: FlaskClient, bench: Desk
+) -> None:
+    give(clerk, bench, table("1,李沐阳,李建国", headings="编号,姓名,姓名"))
+    page = text_of(clerk.get("/list/columns"))
+    assert "标题“姓名”下有几列，从左起依次为：姓名 (1)、姓名 (2)。" in page
+    both = {"name": "姓名 (1)", "guardian_name": "姓名 (2)"}
+    clerk.post("/list/columns", data={"record_id": "编号", **both})
+    bench.jobs.join(30)
+    assert chosen(bench) == {"record_id": "编号", **both}
+    assert "下有几列" not in text_of(clerk.get("/list/columns"))
+
+
 def test_another_sheet_of_a_workbook_can_be_taken(
     clerk: FlaskClient, bench: Desk, tmp_path: Path
 ) -> None:
