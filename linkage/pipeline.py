@@ -148,8 +148,9 @@ def match_datasets(
         on_progress: told of each stage.
 
     Raises:
-        MatchingError: fewer than two datasets, equal names, datasets encoded differently, or
-            known and refuted pairs that contradict each other or name no records.
+        MatchingError: fewer than two datasets, equal names, datasets encoded differently, known and
+            refuted pairs that contradict each other or name no records, or more pairs alike than
+            any real registers have.
     """
     tell = on_progress or (lambda _progress: None)
     resources = resources or Resources()
