@@ -17,6 +17,8 @@ _NOTES = re.compile(
     r"(?:\([^)]*\))?(?::.*)?"
 )
 _REMARK = re.compile(r"(?:备注|注|注意|注意事项|说明|填[表写]说明)(?:\([^)]*\))?:.*")
+# What a page ends with; beside anything else it may be where a record stands in a folder.
+_ALONE = re.compile(r"\W*(?:第[0-9]+页(?:\W*共[0-9]+页)?|以下(?:空白|为空|无正文))\W*")
 # 例12 alone is not one: where cases have numbers, this is the twelfth case.
 _EXAMPLE = re.compile(r"(?:填写)?(?:(?:示例|样例|范例|举例|例如):?[0-9]*|例(?::[0-9]*)?)")
 _SERIAL = re.compile(r"[0-9]{1,7}")
@@ -26,7 +28,7 @@ _DATE = re.compile(
 )
 UNLINKABLE_KINDS = frozenset[FieldKind]({"sex", "division"})
 """Kinds of fields that very many people share: a record of these alone is nobody's."""
-INITIALS = "本全各上以合总小共累填制审复负经录统报单主分盖打导备注说示样范举例'="
+INITIALS = "本全各上以第合总小共累填制审复负经录统报单主分盖打导备注说示样范举例'="
 """What a line of totals or notes may begin with, and what may stand before it."""
 
 
@@ -43,21 +45,21 @@ class NoRecords:
     """
 
     def __init__(self, above: Sequence[Sequence[Cell]]) -> None:
-        shown = [[_shown(cell) for cell in row] for row in above]
-        self._above = [row for row in shown if any(row)]
-        self.begin_headings = frozenset((row[0][0], len(row[0])) for row in self._above if row[0])
+        self._above = [[_squeezed(cell) for cell in row] for row in above]
+        begins = [_shown(row[0]) for row in above if row]
+        self.begin_headings = frozenset((text[0], len(text)) for text in begins if text)
         """First character and length of the cells that the rows above begin with."""
 
     def code_of(self, cells: Sequence[Cell]) -> str | None:
         """The code of what a row is, or ``None`` for a record and for a blank row."""
         if not self.may_hold(*(_shown(cell) for cell in (*cells[:2], None, None)[:2])):
             return None
-        shown = [_shown(cell) for cell in cells]
-        texts = ["".join(cell_text(text).split()) for text in shown]
+        texts = [_squeezed(cell) for cell in cells]
         first = next((i for i, text in enumerate(texts) if text), None)
         if first is None:
             return None
-        if _EXAMPLE.fullmatch(texts[first]):
+        is_alone = sum(map(bool, texts)) == 1
+        if _EXAMPLE.fullmatch(texts[first]) or (is_alone and _ALONE.fullmatch(texts[first])):
             return "row-of-notes"
         if not any(map(_IDENTITY.fullmatch, texts)):
             if _NOTES.fullmatch(texts[first]):
@@ -70,7 +72,7 @@ class NoRecords:
             # A column of remarks may be the first one.
             if _REMARK.fullmatch(texts[first]) and not is_dated:
                 return "row-of-notes"
-        return "row-of-headings" if any(_repeats(shown, row) for row in self._above) else None
+        return "row-of-headings" if any(_repeats(texts, row) for row in self._above) else None
 
     def is_record(self, cells: Sequence[Cell]) -> bool:
         """Whether a row is neither blank nor one of those."""
@@ -93,6 +95,10 @@ class NoRecords:
 
 def _shown(cell: Cell) -> str:
     return cell if isinstance(cell, str) else cell_text(cell)
+
+
+def _squeezed(cell: Cell) -> str:
+    return "".join(cell_text(cell).split())
 
 
 def _begins_plainly(text: str) -> bool:

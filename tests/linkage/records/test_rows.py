@@ -47,6 +47,9 @@ NOTES = f"""
 例|王小明|男|2015-03-07|{NUMBER}
 例：|王小明|男
 填写说明：|一格一值
+第1页
+|第 2 页，共 3 页
+——以下空白——
 """
 RECORDS = f"""
 7|李沐阳|男|2015-03-07|{NUMBER}
@@ -61,6 +64,7 @@ RECORDS = f"""
 注:1|李沐阳|女|2014-05-06|{NUMBER}
 1|示例|女
 例外|李沐阳
+第1页|李沐阳
 例12|李沐阳|女|2014-05-06|{NUMBER}
 备注:随父亲居住|李沐阳|女|2014-05-06
 8||
@@ -85,7 +89,10 @@ def test_what_is_written_below_a_form_is_no_record(cells: str) -> None:
     assert code_of(cells) == "row-of-notes"
 
 
-@pytest.mark.parametrize("cells", ["|".join(HEADINGS), "序号|姓名|性别", "|".join(TITLE)])
+@pytest.mark.parametrize(
+    "cells",
+    ["|".join(HEADINGS), "序号|姓名|性别", "|".join(TITLE), " 序号|姓 名|性别", "序号|姓  名"],
+)
 def test_headings_of_a_list_that_was_pasted_below_are_no_record(cells: str) -> None:
     assert code_of(cells) == "row-of-headings"
 
