@@ -60,7 +60,8 @@ def round_create_command(
         profile = "cn-child-v1"              # or a .toml file
         visibility = "all"                   # or a matrix, role = roles whose links it sees:
         # visibility = { education = ["public-security"], public-security = ["education"] }
-        solve = "groups"                     # or "one-to-one", "pairs"
+        solve = "groups"                     # or "pairs", or "one-to-one" where no
+                                             # register holds a child twice
         threshold = "auto"                   # or a number from 0 to 1
         secret_epoch = 1
         retention_days = 180
