@@ -1,7 +1,7 @@
 """``tongqiao inspect``: what an input file holds, before anything of it is encoded."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from api.client.terminal import (
 )
 
 if TYPE_CHECKING:
-    from linkage.records import Inspection, ProblemReport
+    from linkage.records import Inspection, KeptProblems
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -74,7 +74,7 @@ def inspect_command(
         tongqiao inspect register.xlsx --columns map.toml
     """
     from linkage.profile import load_profile
-    from linkage.records import ColumnMapping, ProblemReport, inspect_file, load_mapping
+    from linkage.records import inspect_file, keeping_problems, load_mapping
 
     if columns and (sheet or out):
         raise click.UsageError(
@@ -87,25 +87,19 @@ def inspect_command(
                 raise FileExistsError
         chosen = load_profile(profile)
         mapping = load_mapping(columns) if columns else None
-        problems = ProblemReport() if report else None
-
-        def name_columns(used: ColumnMapping) -> None:
-            if problems:
-                problems.headings = used.columns
-
-        with _showing_progress() as advance:
-            inspection = inspect_file(
-                file,
-                chosen.fields,
-                mapping=mapping,
-                cleaning=chosen.cleaning,
-                sheet=sheet,
-                on_mapping=name_columns,
-                on_problem=problems.add if problems else None,
-                on_progress=advance,
-            )
-        if report and problems:
-            _write_report(report, problems, overwrite)
+        with keeping_problems() as problems:
+            with _showing_progress() as advance:
+                inspection = inspect_file(
+                    file,
+                    chosen.fields,
+                    mapping=mapping,
+                    cleaning=chosen.cleaning,
+                    sheet=sheet,
+                    on_problem=problems.add if report else None,
+                    on_progress=advance,
+                )
+            if report:
+                _write_report(report, problems, inspection.mapping.columns, overwrite)
         if out:
             _write_mapping(out, inspection.mapping_toml, overwrite)
     _show_summary(inspection)
@@ -128,11 +122,14 @@ def _write_mapping(path: Path, text: str, overwrite: bool) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
-def _write_report(path: Path, problems: "ProblemReport", overwrite: bool) -> None:
+def _write_report(
+    path: Path, problems: "KeptProblems", headings: Mapping[str, str], overwrite: bool
+) -> None:
     from api.client.private_files import replacing_privately
+    from linkage.records import write_problem_report
 
     with replacing_privately(path, overwrite=overwrite) as draft:
-        problems.save(draft)
+        write_problem_report(draft, problems, headings)
 
 
 def _show_summary(inspection: "Inspection") -> None:

@@ -12,7 +12,7 @@ from linkage.errors import RecordsError
 from linkage.records.cleaning import CLEANING_VERSIONS
 from linkage.records.inspection import NO_TABLE, Inspection, inspect_file
 from linkage.records.mapping import ColumnMapping, load_mapping, mapping_to_toml, parse_mapping
-from linkage.records.problem_report import ProblemReport
+from linkage.records.problem_report import KeptProblems, keeping_problems, write_problem_report
 from linkage.records.reading import RawBatch, read_raw_records, read_records
 from linkage.records.tables import Table, read_table
 from linkage.records.workbooks import sheet_names
@@ -22,11 +22,12 @@ __all__ = [
     "NO_TABLE",
     "ColumnMapping",
     "Inspection",
-    "ProblemReport",
+    "KeptProblems",
     "RawBatch",
     "RecordsError",
     "Table",
     "inspect_file",
+    "keeping_problems",
     "load_mapping",
     "mapping_to_toml",
     "parse_mapping",
@@ -34,4 +35,5 @@ __all__ = [
     "read_records",
     "read_table",
     "sheet_names",
+    "write_problem_report",
 ]

@@ -100,7 +100,6 @@ def inspect_file(
     cleaning: str | None = None,
     sheet: int | None = None,
     today: date | None = None,
-    on_mapping: Callable[[ColumnMapping], None] | None = None,
     on_problem: Callable[[Problem], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Inspection:
@@ -108,8 +107,8 @@ def inspect_file(
 
     Without ``mapping`` one is proposed from the headings and the first rows of the ``sheet``; of a
     workbook without one, of the first sheet that is surely a register, or else of the likeliest.
-    ``on_mapping`` gets the mapping that is used, before ``on_problem`` gets every problem in the
-    order of rows; ``on_progress`` gets the number of records read so far.
+    ``on_problem`` gets every problem in the order of rows, ``on_progress`` the number of records
+    read so far.
 
     Raises:
         RecordsError: the file cannot be read as a table, or the mapping does not fit it.
@@ -118,8 +117,6 @@ def inspect_file(
     today = today or today_in_china()
     proposal = _propose(path, fields, today, cleaning, sheet) if mapping is None else None
     used = mapping or (proposal.mapping if proposal else ColumnMapping({}))
-    if on_mapping:
-        on_mapping(used)
     filled: Counter[str] = Counter()
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], list[int]] = {}

@@ -3,10 +3,14 @@
 Rows have the numbers that the spreadsheet itself shows, and advice is in Chinese and English.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from linkage.records.advice_zh import ADVICE_ZH
 from linkage.types import Problem
@@ -28,30 +32,70 @@ _SHEET_ROWS = 1_048_576
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class ProblemReport:
-    """Collects problems in a workbook; :meth:`save` writes it.
+class KeptProblems:
+    """Problems in a file, so that memory does not grow with them."""
 
-    What is added goes to a temporary file, so memory does not grow with the number of problems.
-
-    Attributes:
-        headings: canonical field -> heading in the file, shown beside the field.
-    """
-
-    def __init__(self, headings: Mapping[str, str] | None = None) -> None:
-        from openpyxl import Workbook
-
-        self.headings = headings or {}
-        self._book = Workbook(write_only=True)
-        self._sheet: Any = None
-        self._rows = 0
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
 
     def add(self, problem: Problem) -> None:
-        """Append one row; a full sheet is followed by another."""
-        if self._sheet is None or self._rows >= _SHEET_ROWS:
-            self._start_sheet()
-        self._append(
+        """Keep one more."""
+        self._file.write(json.dumps(astuple(problem)) + "\n")
+
+    def __iter__(self) -> Iterator[Problem]:
+        """All of them, in the order in which they came."""
+        self._file.seek(0)
+        return (Problem(*json.loads(line)) for line in self._file)
+
+
+@contextmanager
+def keeping_problems() -> Iterator[KeptProblems]:
+    """Keep problems in a temporary file without a name.
+
+    Where the system has such files (all but Windows, which deletes it when the program ends), a
+    program that is ended in the middle leaves nothing behind.
+    """
+    with TemporaryFile("w+", encoding="ascii") as file:
+        yield KeptProblems(file)
+
+
+def write_problem_report(
+    path: Path, problems: Iterable[Problem], headings: Mapping[str, str]
+) -> None:
+    """Write the workbook; one without problems has headings only.
+
+    Args:
+        path: of the workbook.
+        problems: in the order of its rows; a full sheet is followed by another.
+        headings: canonical field -> heading in the file, shown beside the field.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from openpyxl import Workbook
+
+    book = Workbook(write_only=True)
+    try:
+        _fill(book, problems, headings)
+        with path.open("wb") as file:
+            book.save(file)
+    except BaseException:
+        # Ctrl-C too: half-written sheets that nobody closes complain when they are thrown away.
+        for sheet in book.worksheets:
+            with suppress(Exception):
+                sheet.close()
+        raise
+
+
+def _fill(book: Any, problems: Iterable[Problem], headings: Mapping[str, str]) -> None:
+    sheet, n_rows = _started_sheet(book), 1
+    for problem in problems:
+        if n_rows >= _SHEET_ROWS:
+            sheet, n_rows = _started_sheet(book), 1
+        _append(
+            sheet,
             problem.row,
-            self.headings.get(problem.field, ""),
+            headings.get(problem.field, ""),
             problem.masked,
             ADVICE_ZH[problem.code],
             problem.advice,
@@ -59,35 +103,26 @@ class ProblemReport:
             problem.field,
             problem.code,
         )
+        n_rows += 1
 
-    def save(self, path: Path) -> None:
-        """Write the workbook; one without problems has headings only.
 
-        Raises:
-            OSError: the file cannot be written.
-        """
-        if self._sheet is None:
-            self._start_sheet()
-        with path.open("wb") as file:
-            self._book.save(file)
+def _started_sheet(book: Any) -> Any:
+    sheet = book.create_sheet(f"problems {len(book.sheetnames) + 1}")
+    for letter, width in zip("ABCDEFGH", _WIDTHS, strict=True):
+        sheet.column_dimensions[letter].width = width
+    sheet.freeze_panes = "A2"
+    _append(sheet, *_HEADINGS)
+    return sheet
 
-    def _start_sheet(self) -> None:
-        self._sheet = self._book.create_sheet(f"problems {len(self._book.sheetnames) + 1}")
-        for letter, width in zip("ABCDEFGH", _WIDTHS, strict=True):
-            self._sheet.column_dimensions[letter].width = width
-        self._sheet.freeze_panes = "A2"
-        self._rows = 0
-        self._append(*_HEADINGS)
 
-    def _append(self, *values: int | str | None) -> None:
-        from openpyxl.cell import WriteOnlyCell
+def _append(sheet: Any, *values: int | str | None) -> None:
+    from openpyxl.cell import WriteOnlyCell
 
-        cells = []
-        for value in values:
-            shown = _NOT_IN_XML.sub("", value) if isinstance(value, str) else value
-            cell = WriteOnlyCell(self._sheet, shown)
-            if isinstance(value, str):
-                cell.data_type = "s"  # a heading or value that begins with = is no formula
-            cells.append(cell)
-        self._sheet.append(cells)
-        self._rows += 1
+    cells = []
+    for value in values:
+        shown = _NOT_IN_XML.sub("", value) if isinstance(value, str) else value
+        cell = WriteOnlyCell(sheet, shown)
+        if isinstance(value, str):
+            cell.data_type = "s"  # a heading or value that begins with = is no formula
+        cells.append(cell)
+    sheet.append(cells)

@@ -19,13 +19,13 @@ from linkage.records import (
     NO_TABLE,
     ColumnMapping,
     Inspection,
-    ProblemReport,
     RecordsError,
     inspect_file,
     load_mapping,
     mapping_to_toml,
     read_table,
     sheet_names,
+    write_problem_report,
 )
 from linkage.records.cells import cell_text
 from linkage.records.heading_rows import heading_key
@@ -285,16 +285,13 @@ class Register:
         Raises:
             OSError: it cannot be written.
         """
-        inspection = self._inspection
-        report = ProblemReport(inspection.mapping.columns if inspection else {})
-        with self._problems() as database:
-            for row in database.execute(
-                "SELECT row, field, code, masked, advice, other_row FROM problem"
-            ):
-                report.add(Problem(*row))
+        headings = self._inspection.mapping.columns if self._inspection else {}
         path = self._folder / "problems.xlsx"
-        with replacing_privately(path, overwrite=True) as draft:
-            report.save(draft)
+        with self._problems() as database, replacing_privately(path, overwrite=True) as draft:
+            rows = database.execute(
+                "SELECT row, field, code, masked, advice, other_row FROM problem"
+            )
+            write_problem_report(draft, (Problem(*row) for row in rows), headings)
         return path
 
     def _required(self) -> Path:

@@ -11,10 +11,11 @@ from linkage.profile import load_profile
 from linkage.records import (
     ColumnMapping,
     Inspection,
-    ProblemReport,
     inspect_file,
+    keeping_problems,
     parse_mapping,
     read_records,
+    write_problem_report,
 )
 from linkage.records.advice_zh import ADVICE_ZH
 from linkage.types import Problem
@@ -236,10 +237,11 @@ def test_nothing_of_an_inspection_holds_a_value(tmp_path: Path) -> None:
 
 
 def test_the_report_has_a_row_for_each_problem_and_no_formula(tmp_path: Path) -> None:
-    report = ProblemReport({"name": "=cmd()"})
-    report.add(Problem(3, "name", "not-a-name", "=1*****", "Do that."))
-    report.add(Problem(4, "row", "not-a-name", "\ufffe", "Do that.", 3))
-    report.save(tmp_path / "p.xlsx")
+    problems = [
+        Problem(3, "name", "not-a-name", "=1*****", "Do that."),
+        Problem(4, "row", "not-a-name", "\ufffe", "Do that.", 3),
+    ]
+    write_problem_report(tmp_path / "p.xlsx", problems, {"name": "=cmd()"})
     sheet = openpyxl.load_workbook(tmp_path / "p.xlsx").worksheets[0]
     rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
     assert [str(heading).split()[0] for heading in rows[0][:2]] == ["行", "列"]
@@ -250,14 +252,28 @@ def test_the_report_has_a_row_for_each_problem_and_no_formula(tmp_path: Path) ->
     assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
 
 
+def test_problems_are_kept_in_a_file_that_nobody_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that is ended in the middle left masked values in the temporary folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    problems = [
+        Problem(row, "name", "not-a-name", "王\udc80**\n", "Do that.", row % 3 or None)
+        for row in range(1, 9000)
+    ]
+    with keeping_problems() as kept:
+        for problem in problems:
+            kept.add(problem)
+        assert list(kept) == problems
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_sheet_of_the_report_is_followed_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("linkage.records.problem_report._SHEET_ROWS", 3)
-    report = ProblemReport({})
-    for row in range(1, 6):
-        report.add(Problem(row, "name", "not-a-name", "*", "Do that."))
-    report.save(tmp_path / "p.xlsx")
+    problems = [Problem(row, "name", "not-a-name", "*", "Do that.") for row in range(1, 6)]
+    write_problem_report(tmp_path / "p.xlsx", problems, {})
     book = openpyxl.load_workbook(tmp_path / "p.xlsx")
     assert [sheet.max_row for sheet in book.worksheets] == [3, 3, 2]
 
