@@ -18,10 +18,11 @@ _NUMBERED = re.compile(r"(.+) \(([0-9]+)\)")
 
 
 class HeadingRows(NamedTuple):
-    """Headings of a table, and the number of rows up to and with them."""
+    """Headings of a table, the rows up to and with them, and how many rows they are made of."""
 
     headings: tuple[str, ...]
     rows_above: int
+    n_rows: int
 
 
 def find_headings(first: Sequence[Sequence[Cell]]) -> HeadingRows | None:
@@ -45,8 +46,8 @@ def find_headings(first: Sequence[Sequence[Cell]]) -> HeadingRows | None:
     for upper in (at, at - 1):
         if 0 <= upper < len(texts) - 1 and _are_groups(texts[upper], texts[upper + 1]):
             headings = _under_groups(texts[upper], texts[upper + 1])
-            return HeadingRows(_numbered(headings), upper + 2)
-    return HeadingRows(_numbered(texts[at]), at + 1)
+            return HeadingRows(_numbered(headings), upper + 2, 2)
+    return HeadingRows(_numbered(texts[at]), at + 1, 1)
 
 
 def heading_key(heading: str) -> str:

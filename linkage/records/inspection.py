@@ -59,7 +59,7 @@ class Inspection:
         unplaced: headings that no field uses.
         several: heading of several columns -> the headings that tell these apart.
         sheets: names of a workbook's sheets; only ``mapping.sheet`` (from 1) was read.
-        n_records: blank rows are not counted.
+        n_records: blank rows and lines that are no records are not counted.
         fields: in the order of the profile; values filled in from the ID number count.
         problems: most frequent first.
         n_possible_migrants: children under 16 whose hukou is in another county than their

@@ -128,8 +128,9 @@ def read_table(path: Path, encoding: str = "auto", sheet: int = 1) -> Table:
             "The file holds no table: its first rows are empty. Export it again.",
             code="no-table",
         )
-    headings, n_above = found
-    _refuse_records([cell_text(cell) for cell in first[n_above - 1]], headings)
+    headings, n_above, n_rows = found
+    made_of = chain(*first[n_above - n_rows : n_above])
+    _refuse_records([cell_text(cell) for cell in made_of], headings)
     below: Iterator[Row] = chain(first[n_above:], rows)
     if form.delimiter is None:
         below = _filled(below, len(headings))

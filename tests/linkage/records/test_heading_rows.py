@@ -68,6 +68,15 @@ def test_a_full_line_of_who_reports_is_no_heading(
     assert "张三" not in "".join(table.headings)
 
 
+def test_a_record_above_the_headings_is_no_row_of_groups(tmp_path: Path) -> None:
+    """Somebody sorted the list with its headings in it; the name stood in a heading."""
+    record = ["1", "王小明", "", "2015-03-07"]
+    path = write_csv(tmp_path / "x.csv", [record, ["编号", "姓名", "姓名", "出生日期"], record])
+    with pytest.raises(RecordsError, match="values, not headings") as caught:
+        read_table(path)
+    assert "王小明" not in str(caught.value)
+
+
 def test_columns_under_groups_are_the_childs_and_the_guardians(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "x.xlsx", [TITLE, GROUPS, BELOW, RECORD, [2, *RECORD[1:]]])
     inspection = inspect_file(path, CHILD_FIELDS, today=TODAY)
