@@ -157,7 +157,7 @@ class Manifest:
 
     Attributes:
         profile_name, profile_sha256: the profile and the hash of its canonical form, hex.
-        cleaning_version: version of the cleaning rules, e.g. ``cn-1``.
+        cleaning_version: version of the cleaning rules, e.g. ``cn-2``.
         encoder_version: version of the program that wrote the file.
         context: ``project/round``, or ``offline``; keys were derived for it.
         key_confirmation: 32 hex characters, equal for equal secrets and contexts.

@@ -18,7 +18,7 @@ _TERMS: dict[str, Any] = {
         {"office": "chengdu-education", "role": "education"},
     ],
     "profile": {"name": "cn-child-v1", "sha256": PROFILE_SHA256},
-    "cleaning": "cn-1",
+    "cleaning": "cn-2",
     "visibility": "all",
     "solve": "groups",
     "threshold": "auto",

@@ -18,7 +18,7 @@ from linkage.types import FieldKind
 GOOD = """
 format = "tongqiao-profile-v1"
 name = "small"
-cleaning = "cn-1"
+cleaning = "cn-2"
 diffusion = 5
 
 [fields]
@@ -50,7 +50,7 @@ groups = ["name"]
 
 def test_a_profile_is_read() -> None:
     profile = parse_profile(GOOD)
-    assert (profile.name, profile.cleaning, profile.diffusion) == ("small", "cn-1", 5)
+    assert (profile.name, profile.cleaning, profile.diffusion) == ("small", "cn-2", 5)
     assert [(spec.name, spec.kind) for spec in profile.fields] == [
         ("name", "chinese-name"),
         ("born", "date"),
@@ -120,7 +120,7 @@ def test_comments_order_and_spacing_do_not_change_the_hash() -> None:
         ("hashes = 4", 'hashes = 4, as = "names"'),
         ("filter_bits = 128", "filter_bits = 192"),
         ('implies = ["number"]\n', ""),
-        ('cleaning = "cn-1"', 'cleaning = "cn-2"'),
+        ('cleaning = "cn-2"', 'cleaning = "cn-9"'),
         ('groups = ["name", "birth"]', 'groups = ["birth", "name"]'),
         ("salt = []", "salt = []\ntagged = false"),
     ],
@@ -136,7 +136,7 @@ def test_everything_else_changes_the_hash(old: str, new: str) -> None:
         ("tongqiao-profile-v1", "tongqiao-profile-v2"),
         ('name = "small"', 'name = "Small"'),
         ('name = "small"', 'name = ""'),
-        ('cleaning = "cn-1"\n', ""),
+        ('cleaning = "cn-2"\n', ""),
         ("diffusion = 5", "diffusion = -1"),
         ("diffusion = 5", "diffusion = 65"),
         ("diffusion = 5", "diffusion = true"),

@@ -22,7 +22,7 @@ def example_manifest(n_records: int, **changes: Any) -> Manifest:
     manifest = Manifest(
         profile_name="cn-child-v1",
         profile_sha256="ab" * 32,
-        cleaning_version="cn-1",
+        cleaning_version="cn-2",
         encoder_version="0.1.0",
         context="sichuan-children/2026-h2",
         key_confirmation="cd" * 16,

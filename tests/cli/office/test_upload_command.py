@@ -53,7 +53,7 @@ def test_upload_sends_the_file_and_shows_the_receipt(
             "encoded for another round",
         ),
         (
-            played_round(signed=(OFFICE,), terms=played_terms(cleaning="cn-2")),
+            played_round(signed=(OFFICE,), terms=played_terms(cleaning="cn-9")),
             "cleaned by other rules",
         ),
         (

@@ -15,7 +15,7 @@ from linkage.records.problems import ADVICE
 from linkage.types import FieldKind, FieldSpec
 
 TODAY = date(2025, 6, 1)
-CN_1 = CLEANING_VERSIONS["cn-1"]
+CN_2 = CLEANING_VERSIONS["cn-2"]
 
 CANONICAL = {
     "chinese-name": r"[^\s\d]+( [^\s\d]+)*",
@@ -45,7 +45,7 @@ CELLS = st.one_of(
 def test_whatever_stands_in_a_cell_the_value_is_canonical_or_none(
     kind: FieldKind, cell: Cell
 ) -> None:
-    [(value, codes)] = ColumnCleaner(kind, CN_1, TODAY, {}).clean([cell])
+    [(value, codes)] = ColumnCleaner(kind, CN_2, TODAY, {}).clean([cell])
     assert value is None or re.fullmatch(CANONICAL[kind], value)
     assert set(codes) <= set(ADVICE)
 
@@ -53,14 +53,14 @@ def test_whatever_stands_in_a_cell_the_value_is_canonical_or_none(
 @pytest.mark.parametrize("kind", sorted(set(CANONICAL) - {"resident-id"}))
 @given(cells=st.lists(CELLS, max_size=8))
 def test_what_is_remembered_does_not_change_the_result(kind: FieldKind, cells: list[Cell]) -> None:
-    together = ColumnCleaner(kind, CN_1, TODAY, {})
+    together = ColumnCleaner(kind, CN_2, TODAY, {})
     once = together.clean(cells)
     assert together.clean(cells) == once
-    assert once == [ColumnCleaner(kind, CN_1, TODAY, {}).clean([cell])[0] for cell in cells]
+    assert once == [ColumnCleaner(kind, CN_2, TODAY, {}).clean([cell])[0] for cell in cells]
 
 
 def test_numbers_that_are_equal_to_texts_are_not_mixed_up() -> None:
-    cleaner = ColumnCleaner("resident-id", CN_1, TODAY, {})
+    cleaner = ColumnCleaner("resident-id", CN_2, TODAY, {})
     number = 110105194912310020
     assert cleaner.clean(["0", number, str(number)]) == [
         (None, ()),
@@ -70,7 +70,7 @@ def test_numbers_that_are_equal_to_texts_are_not_mixed_up() -> None:
 
 
 def test_values_of_the_mapping_come_first() -> None:
-    cleaner = ColumnCleaner("sex", CN_1, TODAY, {"甲": "M", "乙": "F", "1": "F", "丙": ""})
+    cleaner = ColumnCleaner("sex", CN_2, TODAY, {"甲": "M", "乙": "F", "1": "F", "丙": ""})
     assert cleaner.clean(["甲", " 乙", "1", 1.0, "2", "丙"]) == [
         ("M", ()),
         ("F", ()),
@@ -83,11 +83,11 @@ def test_values_of_the_mapping_come_first() -> None:
 
 @pytest.mark.parametrize("kind", sorted(CANONICAL))
 def test_errors_of_spreadsheets_are_reported_in_every_kind(kind: FieldKind) -> None:
-    assert ColumnCleaner(kind, CN_1, TODAY, {}).clean(["#REF!"]) == [(None, ("spreadsheet-error",))]
+    assert ColumnCleaner(kind, CN_2, TODAY, {}).clean(["#REF!"]) == [(None, ("spreadsheet-error",))]
 
 
 def test_control_characters_are_left_out_and_reported() -> None:
-    assert ColumnCleaner("chinese-name", CN_1, TODAY, {}).clean(["王\x00明", "王明\t"]) == [
+    assert ColumnCleaner("chinese-name", CN_2, TODAY, {}).clean(["王\x00明", "王明\t"]) == [
         ("王明", ("control-characters",)),
         ("王明", ()),
     ]
@@ -95,7 +95,7 @@ def test_control_characters_are_left_out_and_reported() -> None:
 
 def test_a_memo_that_is_full_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linkage.records.cleaning._MEMO_ENTRIES", 2)
-    cleaner = ColumnCleaner("sex", CN_1, TODAY, {})
+    cleaner = ColumnCleaner("sex", CN_2, TODAY, {})
     assert [value for value, _ in cleaner.clean(["男", "女", "1", "2", "男"])] == list("MFMFM")
 
 
@@ -109,7 +109,7 @@ def test_the_profiles_of_the_program_name_a_version_that_has_their_kinds(name: s
 def test_versions_are_chosen_by_name_or_by_kinds() -> None:
     latin, chinese = FieldSpec("a", "latin-name"), FieldSpec("b", "chinese-name")
     assert cleaning_version(None, [latin]) is CLEANING_VERSIONS["latin-1"]
-    assert cleaning_version(None, [latin, chinese]) is CN_1
+    assert cleaning_version(None, [latin, chinese]) is CN_2
     with pytest.raises(RecordsError, match="Update the program"):
         cleaning_version("cn-99", [chinese])
     with pytest.raises(RecordsError, match="chinese-name"):

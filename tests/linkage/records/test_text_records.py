@@ -48,7 +48,7 @@ def read(
                 fields,
                 batch_rows=batch_rows,
                 today=TODAY,
-                cleaning="cn-1",
+                cleaning="cn-2",
                 row_by_row=row_by_row,
             )
         )
